@@ -1,0 +1,22 @@
+//! What a record is, and what every other crate agrees on: batches in row format 1, schemas, converters, configuration
+//! definitions, error classes, and the traits [`SourceTask`], [`SinkTask`] and [`Transform`] with the [`Plugin`] that
+//! makes them.
+//!
+//! Pure: no runtime, no network, no WebAssembly. Most unit and property tests of the project live here.
+
+mod batch;
+pub mod config;
+pub mod convert;
+mod error;
+mod plugin;
+mod schema;
+
+pub use batch::{Batch, InvalidBatch};
+pub use error::{ErrorKind, RecordFailure, TaskError};
+pub use plugin::{
+    Binding, Committed, Flushed, LateFailure, Mark, Outcome, Plugin, PluginInfo, PluginKind, Polled, RawConfig, SinkTask, SourceOffset,
+    SourceTask, TaskContext, TopicOffset, TopicPartition, Transform, Wake,
+};
+pub use schema::{Field, Kind, Schema, Schemas};
+
+pub use millrace_row as row;

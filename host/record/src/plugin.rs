@@ -1,0 +1,218 @@
+//! The seam between the worker and whatever runs a plugin: the worker knows these traits and never a component.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::config::{ConfigDef, ConfigIssue};
+use crate::{Batch, RecordFailure, Schemas, TaskError};
+
+/// A connector's or task's configuration, as written: keys and values are text.
+pub type RawConfig = BTreeMap<String, String>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PluginKind {
+    Transform,
+    Source,
+    Sink,
+}
+
+/// Something outside that a plugin reaches, and the configuration keys that say where it is (`wit/types.wit`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    pub name: String,
+    pub capability: String,
+    /// (part, configuration key).
+    pub parts: Vec<(String, String)>,
+}
+
+/// What a plugin says of itself.
+#[derive(Debug, Clone)]
+pub struct PluginInfo {
+    pub kind: PluginKind,
+    /// Short name: `file-stream`.
+    pub name: String,
+    pub version: String,
+    pub documentation: String,
+    /// Class names of the ecosystem, fully qualified.
+    pub class_names: Vec<String>,
+    pub config: ConfigDef,
+    pub bindings: Vec<Binding>,
+    /// Open set: `exactly-once`, `single-task`.
+    pub capabilities: Vec<String>,
+}
+
+/// Lets the worker end a task's wait early (a source's `replication.next`, `clock.sleep`), because a call is due. It is
+/// level-triggered: until [`Wake::clear`], every wait returns at once.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<WakeState>);
+
+#[derive(Debug, Default)]
+struct WakeState {
+    raised: std::sync::atomic::AtomicBool,
+    wakers: parking_lot::Mutex<Vec<std::task::Waker>>,
+}
+
+impl Wake {
+    pub fn raise(&self) {
+        self.0.raised.store(true, std::sync::atomic::Ordering::SeqCst);
+        for w in self.0.wakers.lock().drain(..) {
+            w.wake();
+        }
+    }
+    pub fn clear(&self) {
+        self.0.raised.store(false, std::sync::atomic::Ordering::SeqCst);
+    }
+    pub fn is_raised(&self) -> bool {
+        self.0.raised.load(std::sync::atomic::Ordering::SeqCst)
+    }
+    /// Completes when it is raised; at once when it already is.
+    pub async fn raised(&self) {
+        std::future::poll_fn(|cx| {
+            let mut wakers = self.0.wakers.lock();
+            if self.is_raised() {
+                return std::task::Poll::Ready(());
+            }
+            // A task waits in one place at a time, so the list holds its waker once.
+            wakers.retain(|w| !w.will_wake(cx.waker()));
+            wakers.push(cx.waker().clone());
+            std::task::Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Who a task is.
+#[derive(Debug, Clone)]
+pub struct TaskContext {
+    pub connector: String,
+    pub task: u32,
+    /// The task's configuration with references resolved and secrets in clear: the sandbox hides what it must.
+    pub config: RawConfig,
+    /// For a transform: its alias in `transforms`; its keys are `config` without the prefix.
+    pub alias: Option<String>,
+    pub schemas: Arc<Schemas>,
+    pub wake: Wake,
+    /// Capabilities granted by the connector's configuration (`plugin.grants`, `transforms.<alias>.grants`).
+    pub grants: Vec<String>,
+}
+
+/// Connect's source partition and offset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceOffset {
+    pub partition: serde_json::Value,
+    /// Null: forget it.
+    pub offset: serde_json::Value,
+}
+/// An offset that is durable.
+pub type Committed = SourceOffset;
+
+/// A place in a poll to resume from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// Records [0..through) of the poll are covered.
+    pub through: u32,
+    pub offset: SourceOffset,
+    /// A transaction of the source ends here.
+    pub boundary: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Polled {
+    pub records: Batch,
+    /// In order of `through`.
+    pub marks: Vec<Mark>,
+    /// The plugin has nothing more for now; wait this long before the next poll.
+    pub idle: Option<std::time::Duration>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    pub topic: String,
+    pub partition: i32,
+}
+
+/// `offset` is the next to read, as Kafka commits it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicOffset {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// A record put earlier and found bad only at the flush.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateFailure {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub retriable: bool,
+    pub code: String,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Flushed {
+    pub offsets: Vec<TopicOffset>,
+    pub failures: Vec<LateFailure>,
+}
+
+/// What a transform made of a batch.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub records: Batch,
+    /// `origin[i]` is the input row that output record `i` descends from. None: the rows are the input's, one to one.
+    pub origin: Option<Vec<u32>>,
+    /// Input rows that failed; they are not in `records`.
+    pub failures: Vec<RecordFailure>,
+}
+
+/// Calls are made one at a time, from one task. Dropping it drops the instance.
+#[async_trait]
+pub trait SourceTask: Send {
+    async fn start(&mut self, committed: &[SourceOffset]) -> Result<(), TaskError>;
+    /// At most `max_records`, about `max_bytes`; empty when idle.
+    async fn poll(&mut self, max_records: u32, max_bytes: u32) -> Result<Polled, TaskError>;
+    /// These offsets are durable and their records acknowledged by the log.
+    async fn commit(&mut self, offsets: &[SourceOffset]) -> Result<(), TaskError>;
+    async fn stop(&mut self);
+}
+
+#[async_trait]
+pub trait SinkTask: Send {
+    async fn start(&mut self) -> Result<(), TaskError>;
+    /// Assigned; offsets to start at where the sink keeps its own.
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<TopicOffset>, TaskError>;
+    /// Takes the records, may buffer. An error: none was taken.
+    async fn put(&mut self, records: &Batch) -> Result<Vec<RecordFailure>, TaskError>;
+    /// Makes durable what was put; answers what may be committed, never more than `upto`.
+    async fn flush(&mut self, upto: &[TopicOffset]) -> Result<Flushed, TaskError>;
+    /// Revoked: what is buffered for these partitions is thrown away.
+    async fn close(&mut self, partitions: &[TopicPartition]) -> Result<(), TaskError>;
+    async fn stop(&mut self);
+}
+
+#[async_trait]
+pub trait Transform: Send {
+    async fn configure(&mut self) -> Result<(), TaskError>;
+    /// Either the whole batch is answered for, or an error and nothing happened.
+    async fn apply(&mut self, records: &Batch) -> Result<Outcome, TaskError>;
+    async fn close(&mut self);
+}
+
+/// One plugin, ready to make tasks. Every call runs on an instance of its own.
+#[async_trait]
+pub trait Plugin: Send + Sync {
+    fn info(&self) -> &PluginInfo;
+    /// Refuses, by the name of the import and the setting that would grant it, when the component imports what neither
+    /// its installation nor `grants` allow.
+    fn check_grants(&self, grants: &[String]) -> Result<(), TaskError>;
+    /// What the plugin itself says of a configuration, beyond its definition. Reaches no server.
+    async fn validate(&self, config: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError>;
+    /// How to split the work (sources and sinks).
+    async fn task_configs(&self, config: &RawConfig, max_tasks: u32) -> Result<Vec<RawConfig>, TaskError>;
+    async fn source(&self, ctx: TaskContext) -> Result<Box<dyn SourceTask>, TaskError>;
+    async fn sink(&self, ctx: TaskContext) -> Result<Box<dyn SinkTask>, TaskError>;
+    async fn transform(&self, ctx: TaskContext) -> Result<Box<dyn Transform>, TaskError>;
+}

@@ -1,0 +1,141 @@
+//! Connect's schemas, and the table that gives each distinct one an id.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+/// Connect's types, plus `Any`: a schemaless JSON value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Boolean,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Float32,
+    Float64,
+    Text,
+    Bytes,
+    List,
+    Map,
+    Struct,
+    Any,
+}
+
+/// A node of a schema, as Connect's `Schema`: logical types are names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Schema {
+    pub kind: Kind,
+    pub optional: bool,
+    /// `org.apache.kafka.connect.data.Timestamp`, `shop.public.orders.Value`, ...
+    pub name: Option<Arc<str>>,
+    pub version: Option<i32>,
+    pub doc: Option<Arc<str>>,
+    /// Default value as a JSON text.
+    pub default: Option<Arc<str>>,
+    /// Of the logical type: `scale`, `connect.decimal.precision`, ... in order.
+    pub parameters: Vec<(Arc<str>, Arc<str>)>,
+    /// Of a struct.
+    pub fields: Vec<Field>,
+    /// A list's elements, a map's values.
+    pub element: Option<Arc<Schema>>,
+    /// A map's keys.
+    pub key: Option<Arc<Schema>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Field {
+    pub name: Arc<str>,
+    pub schema: Arc<Schema>,
+}
+
+impl Schema {
+    /// A required node without a name.
+    pub fn new(kind: Kind) -> Self {
+        Schema {
+            kind,
+            optional: false,
+            name: None,
+            version: None,
+            doc: None,
+            default: None,
+            parameters: Vec::new(),
+            fields: Vec::new(),
+            element: None,
+            key: None,
+        }
+    }
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+    /// A struct of `(name, schema)`.
+    pub fn record(fields: impl IntoIterator<Item = (impl Into<Arc<str>>, Schema)>) -> Self {
+        let mut s = Schema::new(Kind::Struct);
+        s.fields = fields.into_iter().map(|(name, schema)| Field { name: name.into(), schema: Arc::new(schema) }).collect();
+        s
+    }
+    pub fn list(element: Schema) -> Self {
+        let mut s = Schema::new(Kind::List);
+        s.element = Some(Arc::new(element));
+        s
+    }
+    pub fn map(key: Schema, value: Schema) -> Self {
+        let mut s = Schema::new(Kind::Map);
+        s.key = Some(Arc::new(key));
+        s.element = Some(Arc::new(value));
+        s
+    }
+    /// The position of a struct's field.
+    pub fn index(&self, field: &str) -> Option<usize> {
+        self.fields.iter().position(|f| &*f.name == field)
+    }
+    /// How many slots a root row of this schema has: a struct's fields, else one.
+    pub fn slots(&self) -> usize {
+        if self.kind == Kind::Struct { self.fields.len() } else { 1 }
+    }
+}
+
+/// Gives each distinct schema an id, by content. One for the whole worker: ids mean the same in every task, a batch may
+/// go from one to another, and encoders and decoders are cached by id. Schemas are never forgotten; their number is that
+/// of the distinct schemas a process has met.
+#[derive(Debug, Default)]
+pub struct Schemas {
+    table: RwLock<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_id: Vec<Arc<Schema>>,
+    by_content: HashMap<Arc<Schema>, u32>,
+}
+
+impl Schemas {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub fn intern(&self, schema: Schema) -> u32 {
+        if let Some(id) = self.table.read().by_content.get(&schema) {
+            return *id;
+        }
+        let mut table = self.table.write();
+        if let Some(id) = table.by_content.get(&schema) {
+            return *id;
+        }
+        let (id, schema) = (table.by_id.len() as u32, Arc::new(schema));
+        table.by_id.push(schema.clone());
+        table.by_content.insert(schema, id);
+        id
+    }
+
+    /// The schema behind an id that [`Schemas::intern`] gave; none for any other number.
+    pub fn get(&self, id: u32) -> Option<Arc<Schema>> {
+        self.table.read().by_id.get(id as usize).cloned()
+    }
+}

@@ -1,0 +1,3 @@
+//! The process: herder, task loops, storage, Kafka clients and the REST API. `main.rs` wires them together.
+
+pub mod task;

@@ -1,0 +1,287 @@
+//! Writing rows and batches: everything is appended to one buffer, and slots are filled in behind.
+
+use crate::read::{Header, Record};
+use crate::{BATCH_HEAD, FORMAT, NO_TIMESTAMP, NONE, RECORD_HEAD};
+
+/// A row being written: where it starts and how many slots it has. It stays valid while its buffer only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowMark {
+    start: usize,
+    slots: usize,
+    len: u32,
+}
+
+/// Rows, nested to any depth, in one growing buffer.
+#[derive(Clone, Debug, Default)]
+pub struct RowBuf {
+    out: Vec<u8>,
+}
+
+impl RowBuf {
+    pub fn new() -> Self {
+        Self::default()
+    }
+    pub fn with_capacity(bytes: usize) -> Self {
+        RowBuf { out: Vec::with_capacity(bytes) }
+    }
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.out
+    }
+    pub fn clear(&mut self) {
+        self.out.clear();
+    }
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.out
+    }
+
+    /// Starts a row of `n` slots, all null until they are set.
+    #[inline]
+    pub fn begin(&mut self, n: usize) -> RowMark {
+        let start = self.out.len();
+        let words = n.div_ceil(64);
+        self.out.extend_from_slice(&(n as u32).to_le_bytes());
+        for w in 0..words {
+            let bits = n - 64 * w;
+            let mask = if bits >= 64 { u64::MAX } else { (1u64 << bits) - 1 };
+            self.out.extend_from_slice(&mask.to_le_bytes());
+        }
+        let slots = self.out.len();
+        self.out.resize(slots + 8 * n, 0);
+        RowMark { start, slots, len: n as u32 }
+    }
+
+    /// Sets slot `i` to eight bytes. Panics when the row has no slot `i`.
+    #[inline]
+    pub fn slot(&mut self, row: RowMark, i: usize, value: u64) {
+        assert!(i < row.len as usize, "slot {i} of {}", row.len);
+        let at = row.slots + 8 * i;
+        self.out[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        self.out[row.start + 4 + i / 8] &= !(1 << (i % 8));
+    }
+    /// Makes slot `i` null again.
+    pub fn null(&mut self, row: RowMark, i: usize) {
+        self.slot(row, i, 0);
+        self.out[row.start + 4 + i / 8] |= 1 << (i % 8);
+    }
+    #[inline]
+    pub fn bool(&mut self, row: RowMark, i: usize, v: bool) {
+        self.slot(row, i, v as u64);
+    }
+    #[inline]
+    pub fn i64(&mut self, row: RowMark, i: usize, v: i64) {
+        self.slot(row, i, v as u64);
+    }
+    #[inline]
+    pub fn f64(&mut self, row: RowMark, i: usize, v: f64) {
+        self.slot(row, i, v.to_bits());
+    }
+    #[inline]
+    pub fn bytes(&mut self, row: RowMark, i: usize, v: &[u8]) {
+        let at = self.out.len();
+        self.out.extend_from_slice(v);
+        self.var(row, i, at);
+    }
+    #[inline]
+    pub fn text(&mut self, row: RowMark, i: usize, v: &str) {
+        self.bytes(row, i, v.as_bytes());
+    }
+    /// Sets slot `i` to bytes that `write` appends.
+    #[inline]
+    pub fn bytes_with(&mut self, row: RowMark, i: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let at = self.out.len();
+        write(&mut self.out);
+        self.var(row, i, at);
+    }
+    /// Copies a finished row (a struct, a list) into slot `i`.
+    pub fn row(&mut self, row: RowMark, i: usize, v: crate::Row<'_>) {
+        self.bytes(row, i, v.bytes());
+    }
+    /// Starts a nested row for slot `i`; close it with [`RowBuf::end_nested`] once it is written.
+    #[inline]
+    pub fn end_nested(&mut self, row: RowMark, i: usize, nested: RowMark) {
+        self.var(row, i, nested.start);
+    }
+    #[inline]
+    fn var(&mut self, row: RowMark, i: usize, at: usize) {
+        let (offset, len) = ((at - row.start) as u64, (self.out.len() - at) as u64);
+        self.slot(row, i, offset | len << 32);
+    }
+    /// The bytes of a row from its start to the end of the buffer: a root that was just finished.
+    pub fn since(&self, row: RowMark) -> &[u8] {
+        &self.out[row.start..]
+    }
+    /// Forgets a row and all that came after it.
+    pub fn undo(&mut self, row: RowMark) {
+        self.out.truncate(row.start);
+    }
+}
+
+/// What a record says of itself beside its key, value and headers.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordMeta {
+    /// From [`BatchWriter::topic`].
+    pub topic: u32,
+    pub partition: Option<i32>,
+    pub offset: Option<i64>,
+    pub timestamp: Option<i64>,
+    pub key_schema: Option<u32>,
+    pub value_schema: Option<u32>,
+}
+
+/// Writes a batch: for each record [`begin`](Self::begin), then the value, the key and the headers, in this order
+/// and each at most once, then [`end`](Self::end). Rows are written through [`rows`](Self::rows).
+#[derive(Debug)]
+pub struct BatchWriter {
+    rows: RowBuf,
+    topics: Vec<String>,
+    record_at: Vec<u32>,
+    record: usize,
+    n_headers: u32,
+}
+
+impl Default for BatchWriter {
+    fn default() -> Self {
+        Self::with_capacity(0)
+    }
+}
+
+impl BatchWriter {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut rows = RowBuf::with_capacity(bytes.max(BATCH_HEAD));
+        rows.out.resize(BATCH_HEAD, 0);
+        BatchWriter { rows, topics: Vec::new(), record_at: Vec::new(), record: 0, n_headers: 0 }
+    }
+
+    /// How many records have been started.
+    pub fn len(&self) -> usize {
+        self.record_at.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.record_at.is_empty()
+    }
+    /// Bytes written so far.
+    pub fn size(&self) -> usize {
+        self.rows.out.len()
+    }
+
+    /// The index of a topic, added when it is new.
+    pub fn topic(&mut self, name: &str) -> u32 {
+        // The last one first: batches mostly come from few topics, in runs.
+        if let Some(i) = self.topics.iter().rposition(|t| t == name) {
+            return i as u32;
+        }
+        self.topics.push(name.to_owned());
+        self.topics.len() as u32 - 1
+    }
+
+    /// Starts a record with a null key, a null value and no headers.
+    pub fn begin(&mut self, meta: RecordMeta) {
+        debug_assert!((meta.topic as usize) < self.topics.len(), "topic from another batch");
+        self.record = self.rows.out.len();
+        self.record_at.push(self.record as u32);
+        self.n_headers = 0;
+        let mut head = [0u8; RECORD_HEAD];
+        head[0..4].copy_from_slice(&meta.topic.to_le_bytes());
+        head[4..8].copy_from_slice(&meta.partition.unwrap_or(-1).to_le_bytes());
+        head[8..16].copy_from_slice(&meta.offset.unwrap_or(-1).to_le_bytes());
+        head[16..24].copy_from_slice(&meta.timestamp.unwrap_or(NO_TIMESTAMP).to_le_bytes());
+        head[24..28].copy_from_slice(&meta.key_schema.unwrap_or(NONE).to_le_bytes());
+        head[28..32].copy_from_slice(&meta.value_schema.unwrap_or(NONE).to_le_bytes());
+        head[32..36].copy_from_slice(&NONE.to_le_bytes());
+        head[36..40].copy_from_slice(&NONE.to_le_bytes());
+        self.rows.out.extend_from_slice(&head);
+    }
+
+    /// Where the rows of the current record are written.
+    #[inline]
+    pub fn rows(&mut self) -> &mut RowBuf {
+        &mut self.rows
+    }
+
+    fn section(&mut self, field: usize, start: usize) {
+        let len = (self.rows.out.len() - start) as u32;
+        let at = self.record + field;
+        self.rows.out[at..at + 4].copy_from_slice(&len.to_le_bytes());
+    }
+
+    /// The row just written is the record's value.
+    pub fn end_value(&mut self, row: RowMark) {
+        debug_assert_eq!(row.start, self.record + RECORD_HEAD, "the value comes right after the head");
+        self.section(36, row.start);
+    }
+    /// The row just written is the record's key.
+    pub fn end_key(&mut self, row: RowMark) {
+        self.section(32, row.start);
+    }
+    /// Copies a finished row as the record's value.
+    pub fn value(&mut self, row: crate::Row<'_>) {
+        let start = self.rows.out.len();
+        self.rows.out.extend_from_slice(row.bytes());
+        self.section(36, start);
+    }
+    /// Copies a finished row as the record's key.
+    pub fn key(&mut self, row: crate::Row<'_>) {
+        let start = self.rows.out.len();
+        self.rows.out.extend_from_slice(row.bytes());
+        self.section(32, start);
+    }
+
+    /// Appends a header.
+    pub fn header(&mut self, header: Header<'_>) {
+        let out = &mut self.rows.out;
+        out.extend_from_slice(&(header.name.len() as u16).to_le_bytes());
+        out.extend_from_slice(&header.schema.unwrap_or(NONE).to_le_bytes());
+        out.extend_from_slice(&header.value.map_or(NONE, |v| v.bytes().len() as u32).to_le_bytes());
+        out.extend_from_slice(header.name.as_bytes());
+        out.extend_from_slice(header.value.map_or(&[], |v| v.bytes()));
+        self.n_headers += 1;
+    }
+    /// Copies all headers of a record.
+    pub fn headers_from(&mut self, record: &Record<'_>) {
+        let (n, bytes) = record.header_bytes();
+        self.rows.out.extend_from_slice(bytes);
+        self.n_headers += n;
+    }
+
+    pub fn end(&mut self) {
+        let at = self.record + 40;
+        self.rows.out[at..at + 4].copy_from_slice(&self.n_headers.to_le_bytes());
+    }
+
+    /// Forgets the record that was begun last.
+    pub fn undo(&mut self) {
+        if let Some(at) = self.record_at.pop() {
+            self.rows.out.truncate(at as usize);
+        }
+    }
+
+    /// Copies a record as it is, from a batch whose topic has the index `topic` here.
+    pub fn copy(&mut self, record: &Record<'_>, topic: u32) {
+        self.record = self.rows.out.len();
+        self.record_at.push(self.record as u32);
+        self.rows.out.extend_from_slice(record.bytes());
+        let at = self.record;
+        self.rows.out[at..at + 4].copy_from_slice(&topic.to_le_bytes());
+    }
+
+    /// The finished buffer.
+    pub fn finish(self) -> Vec<u8> {
+        let mut out = self.rows.out;
+        let tables_at = out.len() as u32;
+        for topic in &self.topics {
+            out.extend_from_slice(&(topic.len() as u16).to_le_bytes());
+            out.extend_from_slice(topic.as_bytes());
+        }
+        for at in self.record_at.iter().chain([&tables_at]) {
+            out.extend_from_slice(&at.to_le_bytes());
+        }
+        for (i, v) in [FORMAT, self.record_at.len() as u32, self.topics.len() as u32, tables_at].into_iter().enumerate() {
+            out[4 * i..4 * i + 4].copy_from_slice(&v.to_le_bytes());
+        }
+        out
+    }
+}
