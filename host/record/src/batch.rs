@@ -95,7 +95,7 @@ impl Batch {
     }
     /// A view to read records from.
     pub fn view(&self) -> row::Batch<'_> {
-        row::Batch::parse(&self.bytes).expect("checked when it was made")
+        row::Batch::reopen(&self.bytes).expect("checked when it was made")
     }
 }
 
@@ -145,7 +145,8 @@ fn slot_fits(kind: Kind, schema: Option<&Schema>, row: &row::Row<'_>, i: usize) 
                 return false;
             };
             keys.len() == values.len()
-                && (0..keys.len()).all(|j| slot_fits(key.kind, Some(key), &keys, j) && slot_fits(value.kind, Some(value), &values, j))
+                && (0..keys.len())
+                    .all(|j| slot_fits(key.kind, Some(key), &keys, j) && slot_fits(value.kind, Some(value), &values, j))
         }
     }
 }

@@ -81,10 +81,9 @@ impl ConfigDef {
         for key in &self.keys {
             let issue = |message: String| ConfigIssue { name: key.name.clone(), message, recommended: key.allowed.clone() };
             match config.get(&key.name) {
-                None if key.default == Default::Required => issues.push(issue(format!(
-                    "Missing required configuration \"{}\" which has no default value.",
-                    key.name
-                ))),
+                None if key.default == Default::Required => {
+                    issues.push(issue(format!("Missing required configuration \"{}\" which has no default value.", key.name)))
+                }
                 None => {}
                 Some(value) => {
                     if let Err(why) = key.kind.check(value) {

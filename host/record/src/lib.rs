@@ -14,8 +14,8 @@ mod schema;
 pub use batch::{Batch, InvalidBatch};
 pub use error::{ErrorKind, RecordFailure, TaskError};
 pub use plugin::{
-    Binding, Committed, Flushed, LateFailure, Mark, Outcome, Plugin, PluginInfo, PluginKind, Polled, RawConfig, SinkTask, SourceOffset,
-    SourceTask, TaskContext, TopicOffset, TopicPartition, Transform, Wake,
+    Binding, Committed, Flushed, LateFailure, Mark, Outcome, Plugin, PluginInfo, PluginKind, Polled, RawConfig, SinkTask,
+    SourceOffset, SourceTask, TaskContext, TopicOffset, TopicPartition, Transform, Wake,
 };
 pub use schema::{Field, Kind, Schema, Schemas};
 

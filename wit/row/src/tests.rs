@@ -3,7 +3,14 @@ use super::*;
 fn one_record() -> Vec<u8> {
     let mut w = BatchWriter::new();
     let topic = w.topic("shop.public.orders");
-    w.begin(RecordMeta { topic, partition: None, offset: Some(7), timestamp: Some(1_000), key_schema: Some(1), value_schema: None });
+    w.begin(RecordMeta {
+        topic,
+        partition: None,
+        offset: Some(7),
+        timestamp: Some(1_000),
+        key_schema: Some(1),
+        value_schema: None,
+    });
     let row = w.rows().begin(70);
     w.rows().i64(row, 0, -5);
     w.rows().text(row, 69, "naïve");
@@ -31,7 +38,10 @@ fn reads_back_what_was_written() {
     let batch = Batch::parse(&bytes).unwrap();
     assert_eq!(batch.len(), 2);
     let r = batch.record(0);
-    assert_eq!((batch.topic_of(&r), r.partition(), r.offset(), r.timestamp()), ("shop.public.orders", None, Some(7), Some(1_000)));
+    assert_eq!(
+        (batch.topic_of(&r), r.partition(), r.offset(), r.timestamp()),
+        ("shop.public.orders", None, Some(7), Some(1_000))
+    );
     assert_eq!((r.key_schema(), r.value_schema()), (Some(1), None));
     let v = r.value().unwrap();
     assert_eq!((v.len(), v.i64(0), v.text(69)), (70, -5, "naïve"));
@@ -89,5 +99,30 @@ fn garbage_never_panics() {
             b[i] ^= x;
             read(&b);
         }
+    }
+}
+
+#[test]
+fn parts_may_be_written_by_a_function_that_fails() {
+    let mut w = BatchWriter::new();
+    let topic = w.topic("t");
+    w.begin(RecordMeta { topic, partition: None, offset: None, timestamp: None, key_schema: None, value_schema: None });
+    w.value_with(|rows| {
+        let m = rows.begin(1);
+        rows.i64(m, 0, 9);
+        Ok::<_, ()>(Some(Some(4)))
+    })
+    .unwrap();
+    let failed = w.key_with(|rows| {
+        rows.begin(3);
+        Err("no")
+    });
+    assert_eq!(failed, Err("no"));
+    w.key_with(|_| Ok::<_, ()>(None)).unwrap();
+    w.end();
+    let bytes = w.finish();
+    for batch in [Batch::parse(&bytes).unwrap(), Batch::reopen(&bytes).unwrap()] {
+        let r = batch.record(0);
+        assert_eq!((r.value().unwrap().i64(0), r.value_schema(), r.key().is_none()), (9, Some(4), true));
     }
 }

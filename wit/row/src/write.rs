@@ -110,6 +110,14 @@ impl RowBuf {
     pub fn since(&self, row: RowMark) -> &[u8] {
         &self.out[row.start..]
     }
+    /// How many bytes have been written.
+    pub fn size(&self) -> usize {
+        self.out.len()
+    }
+    /// Forgets all that was written past `size` bytes. A mark of a row past it is void.
+    pub fn truncate(&mut self, size: usize) {
+        self.out.truncate(size);
+    }
     /// Forgets a row and all that came after it.
     pub fn undo(&mut self, row: RowMark) {
         self.out.truncate(row.start);
@@ -204,8 +212,7 @@ impl BatchWriter {
 
     fn section(&mut self, field: usize, start: usize) {
         let len = (self.rows.out.len() - start) as u32;
-        let at = self.record + field;
-        self.rows.out[at..at + 4].copy_from_slice(&len.to_le_bytes());
+        self.head(field, len);
     }
 
     /// The row just written is the record's value.
@@ -217,6 +224,43 @@ impl BatchWriter {
     pub fn end_key(&mut self, row: RowMark) {
         self.section(32, row.start);
     }
+    /// Writes the record's value with a function that appends one root row, as converters do. It answers the schema's id
+    /// (none: schemaless), or none when the value is null and nothing was written. After an error the record is as it was.
+    pub fn value_with<E>(&mut self, write: impl FnOnce(&mut RowBuf) -> Result<Option<Option<u32>>, E>) -> Result<(), E> {
+        self.part_with(36, 28, write)
+    }
+    /// Writes the record's key, like [`BatchWriter::value_with`].
+    pub fn key_with<E>(&mut self, write: impl FnOnce(&mut RowBuf) -> Result<Option<Option<u32>>, E>) -> Result<(), E> {
+        self.part_with(32, 24, write)
+    }
+    fn part_with<E>(
+        &mut self,
+        length: usize,
+        schema: usize,
+        write: impl FnOnce(&mut RowBuf) -> Result<Option<Option<u32>>, E>,
+    ) -> Result<(), E> {
+        let start = self.rows.out.len();
+        match write(&mut self.rows) {
+            Ok(Some(id)) => {
+                self.section(length, start);
+                self.head(schema, id.unwrap_or(NONE));
+                Ok(())
+            }
+            Ok(None) => {
+                self.rows.out.truncate(start);
+                Ok(())
+            }
+            Err(e) => {
+                self.rows.out.truncate(start);
+                Err(e)
+            }
+        }
+    }
+    fn head(&mut self, field: usize, value: u32) {
+        let at = self.record + field;
+        self.rows.out[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+
     /// Copies a finished row as the record's value.
     pub fn value(&mut self, row: crate::Row<'_>) {
         let start = self.rows.out.len();
@@ -248,8 +292,7 @@ impl BatchWriter {
     }
 
     pub fn end(&mut self) {
-        let at = self.record + 40;
-        self.rows.out[at..at + 4].copy_from_slice(&self.n_headers.to_le_bytes());
+        self.head(40, self.n_headers);
     }
 
     /// Forgets the record that was begun last.

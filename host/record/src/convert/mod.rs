@@ -25,7 +25,8 @@ impl ConvertError {
 pub trait Converter: Send {
     /// Appends the bytes of a key or value to `out`. False: they are null, and `out` is as it was.
     /// `schema` none: schemaless, `row` is one slot of JSON text.
-    fn encode(&mut self, topic: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, ConvertError>;
+    fn encode(&mut self, topic: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>)
+    -> Result<bool, ConvertError>;
 
     /// Appends a root row to `rows` for the bytes of a key or value, and answers the schema's id (none: schemaless).
     /// The outer none: the value is null and nothing was written. On an error the caller undoes what was appended.
@@ -34,4 +35,5 @@ pub trait Converter: Send {
 
 /// Makes the converter of a class name (`org.apache.kafka.connect.json.JsonConverter`, or its simple name).
 /// `config` holds the converter's own keys, without the `key.converter.` prefix.
-pub type ConverterFactory = fn(class: &str, is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>) -> Result<Box<dyn Converter>, String>;
+pub type ConverterFactory =
+    fn(class: &str, is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>) -> Result<Box<dyn Converter>, String>;
