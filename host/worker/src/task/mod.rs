@@ -3,6 +3,17 @@
 //! The herder owns desired state; a task owns one running loop. They meet only here: [`start`] takes a [`TaskSpec`] and
 //! answers a [`TaskHandle`]; the task reports through [`TaskEvents`] and keeps source offsets in an [`OffsetStore`].
 
+mod counters;
+mod handle;
+mod settings;
+mod sink;
+mod source;
+mod supervise;
+
+pub use counters::{Counter, Counters};
+pub(crate) use handle::Target;
+pub use handle::{KafkaClients, PluginLookup, TaskHandle, TaskRuntime};
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -29,7 +40,9 @@ pub enum TaskState {
     Paused,
     Restarting,
     /// `trace` is for a person: what failed on what, the chain of causes, what to do.
-    Failed { trace: String },
+    Failed {
+        trace: String,
+    },
     Destroyed,
 }
 
@@ -60,4 +73,9 @@ pub trait TaskEvents: Send + Sync {
     fn state(&self, id: &TaskId, state: TaskState);
     /// A record of `topic` was produced or consumed by the connector: said once per task and topic.
     fn active_topic(&self, id: &TaskId, topic: &str);
+}
+
+/// Starts a task; it reports RUNNING (or PAUSED) once its plugin has started. Must be called within a tokio runtime.
+pub fn start(spec: TaskSpec, runtime: Arc<TaskRuntime>) -> TaskHandle {
+    supervise::start(spec, runtime)
 }

@@ -1,0 +1,88 @@
+//! Exponential back-off with jitter, for whole calls that failed and may be tried again.
+
+use std::time::Duration;
+
+use rand::Rng;
+
+/// How often and how long: `retry.max.attempts`, `retry.backoff.ms`, `retry.backoff.max.ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackoffPolicy {
+    /// Failures in a row after which the caller gives up.
+    pub attempts_max: u32,
+    pub initial: Duration,
+    pub max: Duration,
+}
+
+impl Default for BackoffPolicy {
+    fn default() -> Self {
+        BackoffPolicy { attempts_max: 5, initial: Duration::from_secs(1), max: Duration::from_secs(60) }
+    }
+}
+
+impl BackoffPolicy {
+    /// The delay after the `failures`th failure in a row, before jitter: doubling from `initial` up to `max`.
+    pub fn delay(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(20);
+        self.initial.saturating_mul(1 << doublings).min(self.max)
+    }
+}
+
+/// Failures in a row of one thing.
+#[derive(Debug)]
+pub struct Backoff {
+    policy: BackoffPolicy,
+    failures: u32,
+}
+
+impl Backoff {
+    pub fn new(policy: BackoffPolicy) -> Self {
+        Backoff { policy, failures: 0 }
+    }
+
+    /// It went well: the next failure is the first.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Whether the last failure was one too many.
+    pub fn exhausted(&self) -> bool {
+        self.failures >= self.policy.attempts_max
+    }
+
+    /// Counts a failure and answers how long to wait: never less than `at_least`, else up to a fifth more or less than the
+    /// policy's delay, so that tasks that failed together do not come back together.
+    pub fn failed(&mut self, at_least: Option<Duration>) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let delay = self.policy.delay(self.failures).mul_f64(rand::rng().random_range(0.8..1.2));
+        delay.min(self.policy.max).max(at_least.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_limit() {
+        let policy = BackoffPolicy::default();
+        let seconds: Vec<u64> = (1..=8).map(|n| policy.delay(n).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn jitter_stays_near_the_delay_and_success_starts_over() {
+        let mut backoff = Backoff::new(BackoffPolicy::default());
+        for expected in [1.0, 2.0, 4.0, 8.0, 16.0] {
+            let delay = backoff.failed(None).as_secs_f64();
+            assert!((expected * 0.8..=expected * 1.2).contains(&delay), "{delay} for {expected}");
+        }
+        assert!(backoff.exhausted());
+        backoff.reset();
+        assert!(!backoff.exhausted());
+        assert_eq!(backoff.failed(Some(Duration::from_secs(90))), Duration::from_secs(90));
+    }
+}

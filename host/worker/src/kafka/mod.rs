@@ -1,0 +1,1 @@
+//! Kafka clients: one code path for a user's cluster and for the embedded broker.
