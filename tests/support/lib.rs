@@ -1,1 +1,42 @@
-//! Starts and stops what the suites need.
+//! Starts and stops what the suites need: the built worker, PostgreSQL, the real Kafka. Everything listens on loopback on
+//! ports of its own, lives in a folder of its own, and is gone when the value is dropped.
+
+mod kafka;
+mod postgres;
+mod process;
+mod worker;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub use kafka::Kafka;
+pub use postgres::Postgres;
+pub use process::Process;
+pub use worker::{Log, Worker};
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
+}
+
+/// A port of loopback that nothing listens on now.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port on loopback").port()
+}
+
+/// Asks `check` again and again until it answers `Ok`; fails with its last error once `within` is over.
+pub async fn eventually<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    within: Duration,
+    mut check: impl FnMut() -> F,
+) -> anyhow::Result<T> {
+    let start = Instant::now();
+    loop {
+        match check().await {
+            Ok(v) => return Ok(v),
+            Err(e) if start.elapsed() > within => anyhow::bail!("{what}: not within {within:?}: {e}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# fetch-peers.sh kafka|debezium ... : the real Kafka (broker, Connect, tools) and Debezium's connectors, through Maven,
+# into the cache. The tests run on this Kafka too; the benchmark measures beside both. Safe to run again.
+. "$(dirname "$0")/lib.sh"
+KAFKA_VERSION="${KAFKA_VERSION:-4.3.1}"; DEBEZIUM_VERSION="${DEBEZIUM_VERSION:-3.6.0.Final}"
+have java || apt_install default-jdk-headless
+have mvn || apt_install maven
+mkdir -p "$CACHE"
+maven() { mvn -B -q "$@" >"$CACHE/maven.log" 2>&1 || { tail -20 "$CACHE/maven.log" >&2; fail "Maven could not fetch $*: see $CACHE/maven.log"; }; }
+for what in "$@"; do case "$what" in
+kafka)
+  out="$CACHE/kafka-$KAFKA_VERSION"; [ -f "$out/.complete" ] && continue
+  say "fetching Kafka $KAFKA_VERSION with Maven"
+  rm -rf "$out"; maven -f "$ROOT/tests/peers/kafka.xml" dependency:copy-dependencies -Dkafka.version="$KAFKA_VERSION" -DoutputDirectory="$out" -DincludeScope=runtime
+  touch "$out/.complete" ;;
+debezium)
+  for a in debezium-connector-postgres debezium-connector-jdbc; do
+    out="$CACHE/debezium-$DEBEZIUM_VERSION/$a"; [ -f "$out/.complete" ] && continue
+    say "fetching $a $DEBEZIUM_VERSION with Maven"
+    mkdir -p "$CACHE/dl"; maven -f "$ROOT/tests/peers/kafka.xml" dependency:copy -Dartifact="io.debezium:$a:$DEBEZIUM_VERSION:tar.gz:plugin" -DoutputDirectory="$CACHE/dl"
+    rm -rf "$out"; mkdir -p "$out"; tar -xzf "$CACHE/dl/$a-$DEBEZIUM_VERSION-plugin.tar.gz" -C "$out" --strip-components=1; touch "$out/.complete"
+  done ;;
+*) fail "unknown peer \"$what\": kafka or debezium" ;;
+esac; done

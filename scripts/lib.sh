@@ -1,0 +1,85 @@
+# Sourced by the other scripts: what this machine lacks, and how to get it. Debian and Ubuntu.
+set -euo pipefail
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+CACHE="${MILLRACE_CACHE:-$HOME/.cache/millrace}"
+RUST_WANTED="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")"
+
+say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# apt_install PACKAGE...: installs those that are missing, and says so. Asks nothing.
+apt_install() {
+  local missing=() p
+  for p in "$@"; do dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p"); done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  have apt-get || fail "this machine has no apt-get: install by hand: ${missing[*]}"
+  local sudo=(); [ "$(id -u)" = 0 ] || { have sudo || fail "run as root, or install sudo, to install: ${missing[*]}"; sudo=(sudo); }
+  say "installing with apt-get: ${missing[*]}"
+  if [ -z "${APT_UPDATED:-}" ]; then "${sudo[@]}" apt-get update -qq >/dev/null; APT_UPDATED=1; fi
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# at_least HAVE WANTED: version comparison.
+at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -1)" = "$2" ]; }
+rust_version() { "$1" --version 2>/dev/null | awk '{print $2}'; }
+
+# Sets CARGO to a cargo that is new enough: the one on PATH, rustup's, or Debian's own package.
+find_rust() {
+  [ -f "$HOME/.cargo/env" ] && . "$HOME/.cargo/env"
+  local c
+  for c in cargo /usr/bin/cargo; do
+    have "$c" && at_least "$(rust_version "$c")" "$RUST_WANTED" && { CARGO="$(command -v "$c")"; return 0; }
+  done
+  if ! have rustup; then
+    say "Rust $RUST_WANTED or newer is missing: trying rustup"
+    apt_install curl ca-certificates
+    curl -fsS --max-time 60 https://sh.rustup.rs -o /tmp/rustup-init.$$ 2>/dev/null &&
+      sh /tmp/rustup-init.$$ -y -q --profile minimal --default-toolchain stable >/dev/null 2>&1 || true
+    rm -f /tmp/rustup-init.$$
+    [ -f "$HOME/.cargo/env" ] && . "$HOME/.cargo/env"
+  else
+    say "Rust $(rust_version rustc || true) is older than $RUST_WANTED: trying rustup update"
+    rustup toolchain install stable --profile minimal >/dev/null 2>&1 || true
+  fi
+  if have cargo && at_least "$(rust_version cargo)" "$RUST_WANTED"; then CARGO="$(command -v cargo)"; return 0; fi
+  say "rustup cannot be reached: using Debian's Rust packages"
+  apt_install rustc-web cargo-web
+  at_least "$(rust_version /usr/bin/cargo)" "$RUST_WANTED" || fail "Debian's cargo $(rust_version /usr/bin/cargo) is older than $RUST_WANTED: install Rust $RUST_WANTED or newer, then run this again"
+  CARGO=/usr/bin/cargo; export RUSTC=/usr/bin/rustc
+}
+
+# The compiler for guests: rustup's target where it can be had, else Debian's packages. `millrace plugin build` finds
+# either by itself and says which it used.
+find_wasm_target() {
+  if have rustup && rustup target list --installed 2>/dev/null | grep -q '^wasm32-unknown-unknown$'; then return 0; fi
+  if have rustup && timeout 60 rustup target add wasm32-unknown-unknown >/dev/null 2>&1; then say "added rustup's target wasm32-unknown-unknown"; return 0; fi
+  apt_install rustc-web cargo-web rust-web-src lld-19
+}
+
+# Compilers and libraries that the host needs.
+install_build_tools() {
+  apt_install build-essential pkg-config libssl-dev zlib1g-dev ca-certificates git
+  find_rust
+  find_wasm_target
+}
+
+# PostgreSQL's server programs; PGBIN is where they are.
+install_postgres() {
+  ls -d /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt_install postgresql
+  PGBIN="$(dirname "$(ls /usr/lib/postgresql/*/bin/initdb | sort -V | tail -1)")"; export PGBIN
+}
+
+# The worker and the plugins, once, in one profile and one target directory.
+build() {
+  say "building the worker with $("$CARGO" --version)"
+  (cd "$ROOT" && "$CARGO" build --release --locked "$@")
+  say "building the plugins"
+  (cd "$ROOT" && target/release/millrace plugin build plugins && target/release/millrace plugin build examples/transforms)
+}
+
+# free_port: one that nothing listens on now.
+free_port() {
+  local p
+  while :; do p=$((20000 + RANDOM % 30000)); (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || { echo "$p"; return; }; done
+}

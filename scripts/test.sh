@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds everything once, and runs every suite: unit, property, integration, end-to-end and
+# fault, on the embedded broker and on a real Kafka. MILLRACE_CRASH_ROUNDS sets the kills of the crash test (default 50).
+. "$(dirname "$0")/lib.sh"
+install_build_tools
+install_postgres
+"$ROOT/scripts/fetch-peers.sh" kafka
+build --workspace --all-targets
+cd "$ROOT"
+if have rustfmt; then "$CARGO" fmt --all --check; fi
+say "host: unit, property, integration, end-to-end and fault tests"
+"$CARGO" test --release --locked --workspace
+say "SDK and plugins: native tests"
+"$CARGO" test --release --locked --manifest-path plugins/Cargo.toml --target-dir "$ROOT/target"
+say "all suites passed"
