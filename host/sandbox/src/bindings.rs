@@ -1,0 +1,56 @@
+//! The contract of `wit/`, generated: imported interfaces once, and one world per kind of plugin over them.
+
+/// The interfaces that the host offers, with the types all worlds share.
+mod host {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package millrace:host;
+            world offered {
+                import millrace:plugin/types@0.1.0;
+                import millrace:plugin/logging@0.1.0;
+                import millrace:plugin/metrics@0.1.0;
+                import millrace:plugin/config@0.1.0;
+                import millrace:plugin/clock@0.1.0;
+                import millrace:plugin/records@0.1.0;
+                import millrace:plugin/files@0.1.0;
+                import millrace:plugin/postgres@0.1.0;
+            }
+        ",
+        world: "millrace:host/offered",
+        imports: {
+            // Only what may wait is async: a call into the host that never does is a third cheaper without.
+            "millrace:plugin/clock.sleep": async | trappable,
+            "millrace:plugin/files": async | trappable,
+            "millrace:plugin/postgres": async | trappable,
+            default: trappable,
+        },
+        additional_derives: [serde::Serialize, serde::Deserialize],
+        with: {
+            "millrace:plugin/records.batch": crate::capabilities::records::LentBatch,
+            "millrace:plugin/files.reader": crate::capabilities::files::Reader,
+            "millrace:plugin/files.appender": crate::capabilities::files::Appender,
+            "millrace:plugin/postgres.connection": crate::capabilities::postgres::Connection,
+            "millrace:plugin/postgres.copy-reader": crate::capabilities::postgres::CopyReader,
+            "millrace:plugin/postgres.replication": crate::capabilities::postgres::Replication,
+        },
+    });
+}
+
+pub use host::millrace::plugin::*;
+
+macro_rules! world {
+    ($module:ident, $world:literal) => {
+        pub mod $module {
+            wasmtime::component::bindgen!({
+                path: "../../wit",
+                world: $world,
+                exports: { default: async },
+                with: { "millrace:plugin": crate::bindings },
+            });
+        }
+    };
+}
+world!(source, "millrace:plugin/source-plugin");
+world!(sink, "millrace:plugin/sink-plugin");
+world!(transform, "millrace:plugin/transform-plugin");

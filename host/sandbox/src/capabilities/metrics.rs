@@ -1,0 +1,50 @@
+//! `metrics`: figures of the plugin's own.
+
+use crate::bindings::metrics::Host;
+use crate::metrics::{BUCKETS, FigureKind};
+use crate::state::State;
+
+type Labels = Vec<(String, String)>;
+
+impl State {
+    fn figure(&self, name: String, labels: Labels, new: FigureKind, change: impl FnOnce(&mut FigureKind)) {
+        let owner = &self.owner;
+        if !self.metrics.change((&owner.plugin, &owner.connector, owner.task), name, labels, new, change) {
+            tracing::debug!(plugin = %owner.plugin, "plugin has too many label sets; a figure is not counted");
+        }
+    }
+}
+
+impl Host for State {
+    fn counter_add(&mut self, name: String, labels: Labels, delta: u64) -> wasmtime::Result<()> {
+        self.figure(name, labels, FigureKind::Counter(0), |figure| {
+            if let FigureKind::Counter(n) = figure {
+                *n = n.saturating_add(delta);
+            }
+        });
+        Ok(())
+    }
+
+    fn gauge_set(&mut self, name: String, labels: Labels, value: f64) -> wasmtime::Result<()> {
+        self.figure(name, labels, FigureKind::Gauge(value), |figure| {
+            if let FigureKind::Gauge(v) = figure {
+                *v = value;
+            }
+        });
+        Ok(())
+    }
+
+    fn histogram_record(&mut self, name: String, labels: Labels, value: f64) -> wasmtime::Result<()> {
+        let new = FigureKind::Histogram { count: 0, sum: 0.0, buckets: [0; BUCKETS.len()] };
+        self.figure(name, labels, new, |figure| {
+            if let FigureKind::Histogram { count, sum, buckets } = figure {
+                *count += 1;
+                *sum += value;
+                if let Some(i) = BUCKETS.iter().position(|b| value <= *b) {
+                    buckets[i] += 1;
+                }
+            }
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! The engine all plugins share, and its settings.
+
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::cache::Cache;
+use crate::call::Ticker;
+use crate::capabilities::CAPABILITIES;
+use crate::error::SandboxError;
+use crate::metrics::Metrics;
+use crate::state::State;
+
+/// How much room a guest's address space is given; a memory limit above it is this.
+const ADDRESS_SPACE_BYTES: usize = 4 << 30;
+/// Stack of a guest; its fiber has as much again for the host's functions.
+const GUEST_STACK_BYTES: usize = 1 << 20;
+/// Core instances that make up one component: the guest's own, and what `wit-component` puts around it.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+/// Entries that a table of a guest may have.
+const TABLE_ELEMENTS_MAX: usize = 50_000;
+
+/// How plugins are run.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// Where compiled code is kept: a directory of the worker's own.
+    pub cache_dir: PathBuf,
+    /// The most linear memory of an instance, unless the connector says otherwise (`plugin.memory.limit.bytes`).
+    pub memory_limit_bytes: u64,
+    /// The most computing time of one call, unless the connector says otherwise (`plugin.call.deadline.ms`).
+    pub call_deadline: Duration,
+    /// How many instances there may be at a time.
+    pub instances_max: u32,
+}
+
+impl SandboxConfig {
+    /// The defaults: 64 MiB, 5 seconds, 1,000 instances.
+    pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
+        SandboxConfig {
+            cache_dir: cache_dir.into(),
+            memory_limit_bytes: 64 << 20,
+            call_deadline: Duration::from_secs(5),
+            instances_max: 1_000,
+        }
+    }
+}
+
+/// Runs plugins. Cloning shares the engine.
+#[derive(Clone)]
+pub struct Sandbox {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub engine: Engine,
+    pub config: SandboxConfig,
+    pub ticker: Arc<Ticker>,
+    pub metrics: Arc<Metrics>,
+    pub cache: Cache,
+}
+
+impl Sandbox {
+    pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let engine = Engine::new(&settings(config.instances_max)).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
+        let mut hash = std::hash::DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hash);
+        let cache = Cache::open(&config.cache_dir, hash.finish())
+            .map_err(|source| SandboxError::CacheDir { dir: config.cache_dir.clone(), source })?;
+        let ticker = Ticker::start(&engine).map_err(SandboxError::Ticker)?;
+        Ok(Sandbox { inner: Arc::new(Inner { engine, config, ticker, metrics: Arc::default(), cache }) })
+    }
+
+    /// The figures that plugins keep.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.inner.metrics
+    }
+}
+
+impl Inner {
+    /// What every plugin may import, and the named capabilities.
+    pub fn linker(&self, granted: &BTreeSet<&str>) -> wasmtime::Result<Linker<State>> {
+        let mut linker = Linker::new(&self.engine);
+        for capability in CAPABILITIES.iter().filter(|c| c.free || granted.contains(c.name)) {
+            (capability.link)(&mut linker)?;
+        }
+        Ok(linker)
+    }
+}
+
+fn settings(instances: u32) -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(2))
+        .total_stacks(instances)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .max_core_instance_size(4 << 20)
+        .max_component_instance_size(4 << 20)
+        .max_memory_size(ADDRESS_SPACE_BYTES);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .memory_reservation(ADDRESS_SPACE_BYTES as u64)
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .max_wasm_stack(GUEST_STACK_BYTES)
+        .async_stack_size(2 * GUEST_STACK_BYTES)
+        .wasm_component_model(true);
+    config
+}

@@ -1,0 +1,161 @@
+//! A file into a plugin: read, compiled or taken from the cache, its imports and exports held against the contract, and
+//! asked what it is.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use millrace_record::{Plugin, PluginKind, RawConfig, Schemas, Wake};
+use wasmtime::component::Component;
+
+use crate::bindings::types;
+use crate::engine::{Inner, Sandbox};
+use crate::error::LoadError;
+use crate::grants::{self, VERSION};
+use crate::instance::{Instance, Maker, WorldPre};
+use crate::plugin::ComponentPlugin;
+use crate::settings::Settings;
+use crate::state::Owner;
+use crate::wit;
+
+/// What a WebAssembly file holds.
+pub(crate) enum Layer {
+    Module,
+    Component,
+}
+
+/// None: not WebAssembly.
+pub(crate) fn layer(wasm: &[u8]) -> Option<Layer> {
+    match (wasm.get(..4)?, wasm.get(6..8)?) {
+        (b"\0asm", [0, 0]) => Some(Layer::Module),
+        (b"\0asm", [1, 0]) => Some(Layer::Component),
+        _ => None,
+    }
+}
+
+impl Sandbox {
+    /// Loads one component.
+    pub async fn load(&self, file: &Path, schemas: &Arc<Schemas>) -> Result<Arc<dyn Plugin>, LoadError> {
+        let (inner, path) = (self.inner.clone(), file.to_owned());
+        let opened = tokio::task::spawn_blocking(move || Opened::open(&inner, &path));
+        let opened = opened.await.map_err(|e| LoadError::Compile(e.to_string()))??;
+        opened.describe(&self.inner, file, schemas).await
+    }
+}
+
+/// A component that fits the contract, not yet asked what it is.
+struct Opened {
+    component: Component,
+    kind: PluginKind,
+    needs: Vec<grants::Need>,
+    installed: Vec<String>,
+    key: crate::cache::Key,
+    cached: bool,
+    info: Option<types::PluginInfo>,
+}
+
+impl Opened {
+    fn open(inner: &Inner, file: &Path) -> Result<Opened, LoadError> {
+        let wasm = std::fs::read(file)?;
+        match layer(&wasm) {
+            None => return Err(LoadError::NotWasm),
+            Some(Layer::Module) => return Err(LoadError::CoreModule),
+            Some(Layer::Component) => {}
+        }
+        let key = inner.cache.key(&wasm);
+        let (component, info, cached) = match inner.cache.get(&inner.engine, &key) {
+            Some(hit) => (hit.component, hit.info, true),
+            None => {
+                let component =
+                    Component::new(&inner.engine, &wasm).map_err(|e| LoadError::Compile(e.root_cause().to_string()))?;
+                (component, None, false)
+            }
+        };
+        let kind = kind(inner, &component)?;
+        let needs = grants::needs(&inner.engine, &component)?;
+        Ok(Opened { component, kind, needs, installed: grants::installed(file)?, key, cached, info })
+    }
+
+    async fn describe(self, inner: &Arc<Inner>, file: &Path, schemas: &Arc<Schemas>) -> Result<Arc<dyn Plugin>, LoadError> {
+        let stem: Arc<str> = file.file_stem().unwrap_or_default().to_string_lossy().into();
+        let bare = bare(inner, &self.component, self.kind).map_err(|e| LoadError::Mismatch(e.to_string()))?;
+        let info = match self.info {
+            Some(info) => info,
+            None => {
+                let owner = Owner {
+                    plugin: stem,
+                    connector: String::new(),
+                    task: 0,
+                    settings: Settings::new(&RawConfig::new(), &Default::default(), &[]),
+                    keys: Default::default(),
+                    bindings: Vec::new(),
+                };
+                let info = ask(Maker::new(inner, bare.clone(), owner, schemas.clone(), Wake::default())).await?;
+                let (inner, key, component, kept) = (inner.clone(), self.key, self.component.clone(), info.clone());
+                if !self.cached {
+                    let put = tokio::task::spawn_blocking(move || inner.cache.put(&key, &component, Some(&kept)));
+                    if let Ok(Err(error)) = put.await {
+                        tracing::warn!(file = %file.display(), error = %error, "cannot keep the compiled plugin; it is compiled again at the next start");
+                    }
+                }
+                info
+            }
+        };
+        let info = wit::info::lift(info, self.kind).map_err(LoadError::Description)?;
+        Ok(Arc::new(ComponentPlugin {
+            sandbox: inner.clone(),
+            component: self.component,
+            bare,
+            info,
+            file: file.to_owned(),
+            needs: self.needs,
+            installed: self.installed,
+            schemas: schemas.clone(),
+        }))
+    }
+}
+
+/// `describe`, on a throw-away instance.
+async fn ask(maker: Maker) -> Result<types::PluginInfo, LoadError> {
+    let describe = |e: millrace_record::TaskError| LoadError::Describe(e.message);
+    let mut instance = Instance::make(&maker).await.map_err(describe)?;
+    let call = instance.begin("describe").map_err(describe)?;
+    let answer = instance.world.plugin_describe(&mut instance.store).await;
+    instance.end(call, answer).map_err(describe)
+}
+
+/// A component whose capabilities trap when they are used: for calls that may use none.
+fn bare(inner: &Inner, component: &Component, kind: PluginKind) -> wasmtime::Result<WorldPre> {
+    let mut linker = inner.linker(&BTreeSet::new())?;
+    linker.define_unknown_imports_as_traps(component)?;
+    WorldPre::new(kind, linker.instantiate_pre(component)?)
+}
+
+/// The kind of a component by its exports.
+fn kind(inner: &Inner, component: &Component) -> Result<PluginKind, LoadError> {
+    let ty = component.component_type();
+    let exports: Vec<&str> = ty.exports(&inner.engine).map(|(name, _)| name).collect();
+    let mut kinds = Vec::new();
+    let mut plugin = false;
+    for name in &exports {
+        let Some((interface, version)) = grants::of_contract(name) else { continue };
+        if !grants::of_our_line(version) {
+            return Err(LoadError::Version { found: (*name).to_owned(), offered: VERSION });
+        }
+        match interface {
+            "plugin" => plugin = true,
+            "source" => kinds.push(PluginKind::Source),
+            "sink" => kinds.push(PluginKind::Sink),
+            "transform" => kinds.push(PluginKind::Transform),
+            _ => {}
+        }
+    }
+    match kinds[..] {
+        [kind] if plugin => Ok(kind),
+        [_] => Err(LoadError::Export { missing: format!("{}/plugin", grants::PACKAGE), offered: VERSION }),
+        _ => {
+            let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+            Err(LoadError::World { found, offered: VERSION })
+        }
+    }
+}

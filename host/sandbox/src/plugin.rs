@@ -1,0 +1,159 @@
+//! A component as the worker sees it: a plugin that makes tasks.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use millrace_record::config::ConfigIssue;
+use millrace_record::{
+    Plugin, PluginInfo, PluginKind, RawConfig, Schemas, SinkTask, SourceTask, TaskContext, TaskError, Transform, Wake,
+};
+use wasmtime::component::Component;
+
+use crate::engine::Inner;
+use crate::grants::{self, Need};
+use crate::instance::{Instance, Maker, WorldPre};
+use crate::settings::Settings;
+use crate::state::Owner;
+use crate::{tasks, wit};
+
+/// The settings of a connector that the sandbox itself reads.
+const MEMORY_LIMIT: &str = "plugin.memory.limit.bytes";
+const CALL_DEADLINE: &str = "plugin.call.deadline.ms";
+/// Less than this and no language's runtime starts; more than this no address space holds.
+const MEMORY_LIMIT_RANGE: std::ops::RangeInclusive<u64> = 1 << 20..=4 << 30;
+const CALL_DEADLINE_RANGE: std::ops::RangeInclusive<u64> = 10..=3_600_000;
+
+pub(crate) struct ComponentPlugin {
+    pub sandbox: Arc<Inner>,
+    pub component: Component,
+    /// Its capabilities trap: for calls that may use none.
+    pub bare: WorldPre,
+    pub info: PluginInfo,
+    pub file: PathBuf,
+    pub needs: Vec<Need>,
+    /// The grants beside the file.
+    pub installed: Vec<String>,
+    pub schemas: Arc<Schemas>,
+}
+
+impl ComponentPlugin {
+    fn owner(&self, connector: &str, task: u32, config: &RawConfig) -> Owner {
+        Owner {
+            plugin: self.info.name.as_str().into(),
+            connector: connector.to_owned(),
+            task,
+            settings: Settings::new(config, &self.info.config, &self.info.bindings),
+            keys: self.info.config.clone(),
+            bindings: self.info.bindings.clone(),
+        }
+    }
+
+    /// A throw-away instance without capabilities.
+    async fn throw_away(&self, config: &RawConfig) -> Result<Instance, TaskError> {
+        let owner = self.owner("", 0, config);
+        let mut maker = Maker::new(&self.sandbox, self.bare.clone(), owner, self.schemas.clone(), Wake::default());
+        limits(&mut maker, config)?;
+        Instance::make(&maker).await
+    }
+
+    /// What a task's instances are made of, with the capabilities that were granted.
+    fn maker(&self, ctx: TaskContext, kind: PluginKind) -> Result<Maker, TaskError> {
+        if self.info.kind != kind {
+            return Err(TaskError::config(
+                "connector.class",
+                format!("plugin \"{}\" is a {}, not a {}", self.info.name, noun(self.info.kind), noun(kind)),
+            ));
+        }
+        self.check_grants(&ctx.grants)?;
+        let granted: BTreeSet<&str> = self.installed.iter().chain(&ctx.grants).map(String::as_str).collect();
+        let world = self
+            .sandbox
+            .linker(&granted)
+            .and_then(|linker| WorldPre::new(kind, linker.instantiate_pre(&self.component)?))
+            .map_err(|e| TaskError::fatal("plugin.link", format!("cannot link plugin \"{}\": {e:#}", self.info.name)))?;
+        let owner = self.owner(&ctx.connector, ctx.task, &ctx.config);
+        let mut maker = Maker::new(&self.sandbox, world, owner, ctx.schemas, ctx.wake);
+        limits(&mut maker, &ctx.config)?;
+        Ok(maker)
+    }
+}
+
+/// The limits that a connector sets for its plugin.
+fn limits(maker: &mut Maker, config: &RawConfig) -> Result<(), TaskError> {
+    let read = |key: &str, range: std::ops::RangeInclusive<u64>| match config.get(key).map(|v| (v, v.trim().parse::<u64>())) {
+        None => Ok(None),
+        Some((_, Ok(n))) if range.contains(&n) => Ok(Some(n)),
+        Some((v, _)) => Err(TaskError::config(
+            key,
+            format!("\"{key}\" is \"{v}\": give a whole number from {} to {}", range.start(), range.end()),
+        )),
+    };
+    if let Some(bytes) = read(MEMORY_LIMIT, MEMORY_LIMIT_RANGE)? {
+        maker.memory_limit_bytes = bytes;
+    }
+    if let Some(ms) = read(CALL_DEADLINE, CALL_DEADLINE_RANGE)? {
+        maker.call_deadline = Duration::from_millis(ms);
+    }
+    Ok(())
+}
+
+fn noun(kind: PluginKind) -> &'static str {
+    match kind {
+        PluginKind::Source => "source",
+        PluginKind::Sink => "sink",
+        PluginKind::Transform => "transform",
+    }
+}
+
+#[async_trait]
+impl Plugin for ComponentPlugin {
+    fn info(&self) -> &PluginInfo {
+        &self.info
+    }
+
+    fn check_grants(&self, grants: &[String]) -> Result<(), TaskError> {
+        grants::check(&self.info.name, &self.file, &self.needs, &self.installed, grants)
+    }
+
+    async fn validate(&self, config: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
+        let mut instance = self.throw_away(config).await?;
+        let shown: Vec<_> = instance.store.data().owner.settings.shown().clone().into_iter().collect();
+        let call = instance.begin("validate")?;
+        let answer = instance.world.plugin_validate(&mut instance.store, &shown).await;
+        let issues = instance.end(call, answer)?;
+        let lift =
+            |i: crate::bindings::types::ConfigIssue| ConfigIssue { name: i.name, message: i.message, recommended: i.recommended };
+        Ok(issues.into_iter().map(lift).collect())
+    }
+
+    async fn task_configs(&self, config: &RawConfig, max_tasks: u32) -> Result<Vec<RawConfig>, TaskError> {
+        let mut instance = self.throw_away(config).await?;
+        let owner = instance.store.data().owner.clone();
+        let shown: Vec<_> = owner.settings.shown().clone().into_iter().collect();
+        let call = instance.begin("task-configs")?;
+        let answer = instance.world.task_configs(&mut instance.store, &shown, max_tasks).await;
+        let Some(answer) = instance.end(call, answer)? else { return Ok(Vec::new()) };
+        let configs = answer.map_err(wit::error::lift)?;
+        if configs.len() > max_tasks as usize {
+            return Err(
+                instance.lied("task-configs", format_args!("{} tasks where at most {max_tasks} were asked for", configs.len()))
+            );
+        }
+        Ok(configs.into_iter().map(|c| owner.settings.reveal(c)).collect())
+    }
+
+    async fn source(&self, ctx: TaskContext) -> Result<Box<dyn SourceTask>, TaskError> {
+        Ok(Box::new(tasks::source::ComponentSource::new(self.maker(ctx, PluginKind::Source)?)))
+    }
+
+    async fn sink(&self, ctx: TaskContext) -> Result<Box<dyn SinkTask>, TaskError> {
+        Ok(Box::new(tasks::sink::ComponentSink::new(self.maker(ctx, PluginKind::Sink)?)))
+    }
+
+    async fn transform(&self, ctx: TaskContext) -> Result<Box<dyn Transform>, TaskError> {
+        Ok(Box::new(tasks::transform::ComponentTransform::new(self.maker(ctx, PluginKind::Transform)?)))
+    }
+}

@@ -1,0 +1,45 @@
+//! What belongs to one instance: who it is, what it may see, what it has left of its limits.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use millrace_record::config::ConfigDef;
+use millrace_record::{Binding, Schemas, Wake};
+use wasmtime::component::ResourceTable;
+
+use crate::call::{Clock, Waits};
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+
+/// Data of a store.
+pub(crate) struct State {
+    pub table: ResourceTable,
+    pub owner: Arc<Owner>,
+    pub schemas: Arc<Schemas>,
+    pub wake: Wake,
+    pub limits: Limits,
+    pub clock: Clock,
+    pub waits: Waits,
+    pub metrics: Arc<Metrics>,
+    pub born: Instant,
+    /// The last error line the plugin logged in this call: a panic's message, where the guest says it before it traps.
+    pub last_words: Option<String>,
+}
+
+/// Whose instance it is.
+pub(crate) struct Owner {
+    pub plugin: Arc<str>,
+    pub connector: String,
+    pub task: u32,
+    pub settings: Settings,
+    pub keys: ConfigDef,
+    pub bindings: Vec<Binding>,
+}
+
+impl Owner {
+    /// The binding a guest names, of one capability.
+    pub fn binding(&self, name: &str, capability: &str) -> Option<&Binding> {
+        self.bindings.iter().find(|b| b.name == name && b.capability == capability)
+    }
+}

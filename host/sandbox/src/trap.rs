@@ -1,0 +1,62 @@
+//! Why a plugin broke, in words.
+
+use millrace_record::{ErrorKind, TaskError};
+use std::time::Duration;
+use wasmtime::{Trap, WasmBacktrace};
+
+use crate::call::DeadlineExceeded;
+use crate::state::State;
+
+/// Lines of a guest's call stack that are kept.
+const BACKTRACE_LINES_MAX: usize = 12;
+
+/// The error of a call that ended in a trap.
+pub(crate) fn explain(state: &State, call: &str, deadline: Duration, error: &wasmtime::Error) -> TaskError {
+    let (code, reason) = reason(state, deadline, error);
+    let mut broken = broken(&state.owner.plugin, call, code, &reason);
+    if let Some(stack) = error.downcast_ref::<WasmBacktrace>() {
+        let stack = stack.to_string();
+        let lines: Vec<_> = stack.lines().map(str::trim_end).filter(|l| !l.is_empty()).take(BACKTRACE_LINES_MAX).collect();
+        broken.attributes.push(("backtrace".into(), lines.join("\n")));
+    }
+    broken
+}
+
+/// The error of a plugin that broke the contract: its answer cannot be.
+pub(crate) fn lied(plugin: &str, call: &str, what: impl std::fmt::Display) -> TaskError {
+    broken(plugin, call, "plugin.contract", &format!("its answer breaks the contract: {what}"))
+}
+
+fn broken(plugin: &str, call: &str, code: &str, reason: &str) -> TaskError {
+    TaskError::new(ErrorKind::Trap, code, format!("plugin \"{plugin}\" broke in \"{call}\": {reason}"))
+}
+
+fn reason(state: &State, deadline: Duration, error: &wasmtime::Error) -> (&'static str, String) {
+    if error.downcast_ref::<DeadlineExceeded>().is_some() {
+        return (
+            "plugin.deadline",
+            format!(
+                "it computed for longer than the {} ms that one call may take; it may be in an endless loop, else raise \"plugin.call.deadline.ms\"",
+                deadline.as_millis()
+            ),
+        );
+    }
+    if let Some(wanted) = state.limits.refused {
+        return (
+            "plugin.out-of-memory",
+            format!(
+                "it ran out of memory: it asked for {} bytes in all, the limit is {}; raise \"plugin.memory.limit.bytes\" or make its batches smaller",
+                wanted, state.limits.memory_bytes_max
+            ),
+        );
+    }
+    if let (Some(words), Some(Trap::UnreachableCodeReached)) = (&state.last_words, error.downcast_ref::<Trap>()) {
+        return ("plugin.panic", format!("it panicked: {words}"));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::UnreachableCodeReached) => ("plugin.panic", "it panicked or aborted without a message".into()),
+        Some(Trap::StackOverflow) => ("plugin.trap", "its call stack is exhausted: a recursion without an end?".into()),
+        Some(trap) => ("plugin.trap", trap.to_string()),
+        None => ("plugin.trap", error.root_cause().to_string()),
+    }
+}

@@ -1,0 +1,86 @@
+//! What a plugin says of itself.
+
+use std::collections::HashSet;
+
+use millrace_record::config::{ConfigDef, ConfigKey, ConfigType, Default as Given, Importance};
+use millrace_record::{Binding, PluginInfo, PluginKind, row};
+
+use crate::bindings::types;
+use crate::capabilities::CAPABILITIES;
+
+/// Checks and takes over a description; `kind` is what the component's exports say.
+pub(crate) fn lift(info: types::PluginInfo, kind: PluginKind) -> Result<PluginInfo, String> {
+    let said = match info.kind {
+        types::PluginKind::Source => PluginKind::Source,
+        types::PluginKind::Sink => PluginKind::Sink,
+        types::PluginKind::Transform => PluginKind::Transform,
+    };
+    if said != kind {
+        return Err(format!("it calls itself a {said:?}, but exports a {kind:?}").to_lowercase());
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if info.name.is_empty() || !info.name.chars().all(plain) {
+        return Err(format!("its name \"{}\" is not letters, digits, dashes, dots and underscores", info.name));
+    }
+    if !info.row_formats.contains(&row::FORMAT) {
+        return Err(format!("it understands the row formats {:?}, this worker has {}", info.row_formats, row::FORMAT));
+    }
+    let mut names = HashSet::new();
+    for key in &info.keys {
+        if !names.insert(key.name.as_str()) {
+            return Err(format!("it declares the configuration key \"{}\" twice", key.name));
+        }
+    }
+    for binding in &info.bindings {
+        if !CAPABILITIES.iter().any(|c| c.name == binding.capability && !c.free) {
+            return Err(format!("its binding \"{}\" is of an unknown capability \"{}\"", binding.name, binding.capability));
+        }
+        // A key may be a dynamic one, so it need not be declared; a part must name one.
+        if let Some((part, _)) = binding.parts.iter().find(|(_, key)| key.is_empty()) {
+            return Err(format!("the part \"{part}\" of its binding \"{}\" names no configuration key", binding.name));
+        }
+    }
+    Ok(PluginInfo {
+        kind,
+        name: info.name,
+        version: info.version,
+        documentation: info.documentation,
+        class_names: info.class_names,
+        config: ConfigDef { keys: info.keys.into_iter().map(key).collect() },
+        bindings: info.bindings.into_iter().map(|b| Binding { name: b.name, capability: b.capability, parts: b.parts }).collect(),
+        capabilities: info.capabilities,
+    })
+}
+
+fn key(key: types::ConfigKey) -> ConfigKey {
+    ConfigKey {
+        kind: match key.kind {
+            types::ConfigType::Boolean => ConfigType::Boolean,
+            types::ConfigType::Text => ConfigType::String,
+            types::ConfigType::Int => ConfigType::Int,
+            types::ConfigType::Short => ConfigType::Short,
+            types::ConfigType::Long => ConfigType::Long,
+            types::ConfigType::Double => ConfigType::Double,
+            types::ConfigType::List => ConfigType::List,
+            types::ConfigType::Class => ConfigType::Class,
+            types::ConfigType::Password => ConfigType::Password,
+        },
+        default: match (key.default_value, key.nullable) {
+            (Some(value), _) => Given::Value(value),
+            (None, true) => Given::Null,
+            (None, false) => Given::Required,
+        },
+        importance: match key.importance {
+            types::Importance::High => Importance::High,
+            types::Importance::Medium => Importance::Medium,
+            types::Importance::Low => Importance::Low,
+        },
+        name: key.name,
+        documentation: key.documentation,
+        group: key.group,
+        order: key.order_in_group,
+        display_name: key.display_name,
+        dependents: key.dependents,
+        allowed: key.allowed,
+    }
+}

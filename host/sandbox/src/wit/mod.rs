@@ -1,0 +1,6 @@
+//! Between the contract's types and the host's.
+
+pub(crate) mod batch;
+pub(crate) mod error;
+pub(crate) mod info;
+pub(crate) mod schema;
