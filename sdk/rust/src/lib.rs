@@ -1,0 +1,43 @@
+//! Write sources, sinks and transforms for Millrace in Rust.
+//!
+//! Implement [`Source`], [`Sink`] or [`Transform`] for a type, name it in [`export_source!`], [`export_sink!`] or
+//! [`export_transform!`], and run `millrace plugin build`. One value of the type is one task. `README.md` beside this
+//! crate goes through it step by step.
+//!
+//! Everything but the capability `postgres` also works under plain `cargo test`: schemas are interned in a table of the
+//! thread, log lines go to the terminal, files are real files, and a [`Batch`] is made from rows.
+
+#[doc(hidden)]
+pub mod bindings;
+
+mod batch;
+pub mod clock;
+mod config;
+mod error;
+mod export;
+pub mod files;
+mod info;
+pub mod log;
+pub mod metrics;
+pub mod postgres;
+pub mod schema;
+mod sink;
+mod source;
+mod transform;
+
+pub use batch::{Batch, Column, ColumnData, ColumnStyle, Packed};
+pub use config::{Config, ConfigIssue, ConfigKey, ConfigType, Importance};
+pub use error::{Error, ErrorKind, RecordFailure};
+pub use info::{Binding, PluginInfo, PluginKind, TaskContext};
+pub use millrace_row::{self as row, BatchWriter, Record, RecordMeta, Row, RowBuf, RowMark};
+pub use schema::{Field, Kind, Schema};
+pub use sink::{Flushed, LateFailure, Sink, TopicOffset, TopicPartition};
+pub use source::{Document, Encoded, Mark, Polled, Source, SourceOffset};
+pub use transform::{Outcome, Output, Patch, Replacement, Transform};
+
+#[doc(hidden)]
+pub use sink::{SinkExport, SinkSlot};
+#[doc(hidden)]
+pub use source::{SourceExport, SourceSlot};
+#[doc(hidden)]
+pub use transform::{TransformExport, TransformSlot};
