@@ -1,59 +1,205 @@
-pub struct Connection;
-pub struct CopyReader;
-pub struct Replication;
-use crate::bindings::postgres::*;
-use crate::bindings::types::Error;
-use crate::state::State;
+//! `postgres`: connections, COPY and replication streams. Sockets, TLS, passwords and time-outs are here; what SQL to send
+//! and what the answers mean is the guest's. It speaks the protocol itself, over one small [`wire::Wire`], so that data
+//! crosses from the socket to the guest with one copy into a packed buffer and none per value.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
 use wasmtime::component::Resource;
+
+use crate::bindings::postgres::{Host, HostConnection, HostCopyReader, HostReplication, Param, Rowset};
+use crate::bindings::types::{Error, ErrorKind};
+use crate::state::State;
+use crate::wit::error;
+
+mod connect;
+mod copy;
+mod failure;
+mod session;
+mod stream;
+mod target;
+mod tls;
+mod wire;
+
+use copy::Copying;
+use session::Session;
+use stream::Stream;
+use target::Target;
+
+/// A connection for statements.
+pub struct Connection(Arc<Mutex<Session>>);
+/// A `COPY ... TO STDOUT` that runs on a connection.
+pub struct CopyReader {
+    session: Arc<Mutex<Session>>,
+    copying: Arc<Mutex<Copying>>,
+}
+/// A connection in replication mode: it takes commands until the stream is started, then it is the stream.
+pub struct Replication {
+    session: Arc<Mutex<Option<Session>>>,
+    stream: Option<Arc<Stream>>,
+}
+
+impl State {
+    async fn open_session(&mut self, name: &str, replication: bool) -> Result<Session, Error> {
+        let target = Arc::new(Target::of(&self.owner, name)?);
+        let waits = self.waits.clone();
+        waits.on(Session::open(target, replication)).await
+    }
+}
+
+fn already_streaming() -> Error {
+    error::new(ErrorKind::Fatal, "postgres.streaming", "the replication stream has been started: only `next` and `ack` are left")
+}
+
 impl Host for State {}
+
 impl HostConnection for State {
-    async fn open(&mut self, _: String) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        wasmtime::bail!("x")
+    async fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        Ok(match self.open_session(&name, false).await {
+            Ok(session) => Ok(self.table.push(Connection(Arc::new(Mutex::new(session))))?),
+            Err(error) => Err(error),
+        })
     }
-    async fn query(&mut self, _: Resource<Connection>, _: String) -> wasmtime::Result<Result<Rowset, Error>> {
-        wasmtime::bail!("x")
+
+    async fn query(&mut self, connection: Resource<Connection>, sql: String) -> wasmtime::Result<Result<Rowset, Error>> {
+        let session = self.table.get(&connection)?.0.clone();
+        Ok(self.waits.clone().on(async { session.lock().await.query(&sql).await }).await)
     }
-    async fn execute(&mut self, _: Resource<Connection>, _: String, _: Vec<Param>) -> wasmtime::Result<Result<u64, Error>> {
-        wasmtime::bail!("x")
+
+    async fn execute(
+        &mut self,
+        connection: Resource<Connection>,
+        sql: String,
+        params: Vec<Param>,
+    ) -> wasmtime::Result<Result<u64, Error>> {
+        let session = self.table.get(&connection)?.0.clone();
+        Ok(self.waits.clone().on(async { session.lock().await.execute(sql, &params).await }).await)
     }
-    async fn copy_in(&mut self, _: Resource<Connection>, _: String, _: Vec<u8>) -> wasmtime::Result<Result<u64, Error>> {
-        wasmtime::bail!("x")
+
+    async fn copy_in(
+        &mut self,
+        connection: Resource<Connection>,
+        sql: String,
+        data: Vec<u8>,
+    ) -> wasmtime::Result<Result<u64, Error>> {
+        let session = self.table.get(&connection)?.0.clone();
+        Ok(self.waits.clone().on(async { session.lock().await.copy_in(&sql, &data).await }).await)
     }
-    async fn copy_out(&mut self, _: Resource<Connection>, _: String) -> wasmtime::Result<Result<Resource<CopyReader>, Error>> {
-        wasmtime::bail!("x")
+
+    async fn copy_out(
+        &mut self,
+        connection: Resource<Connection>,
+        sql: String,
+    ) -> wasmtime::Result<Result<Resource<CopyReader>, Error>> {
+        let session = self.table.get(&connection)?.0.clone();
+        let started = self.waits.clone().on(async { session.lock().await.copy_out(&sql).await }).await;
+        Ok(match started {
+            Ok(()) => Ok(self.table.push(CopyReader { session, copying: Arc::default() })?),
+            Err(error) => Err(error),
+        })
     }
-    async fn drop(&mut self, r: Resource<Connection>) -> wasmtime::Result<()> {
-        self.table.delete(r)?;
+
+    async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
+        let session = self.table.delete(connection)?.0;
+        // A reader may still hold it; then it ends with the reader.
+        if let Ok(session) = Arc::try_unwrap(session) {
+            self.waits.clone().on(session.into_inner().close()).await;
+        }
         Ok(())
     }
 }
+
 impl HostCopyReader for State {
-    async fn next(&mut self, _: Resource<CopyReader>, _: u32) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
-        wasmtime::bail!("x")
+    async fn next(&mut self, reader: Resource<CopyReader>, max_bytes: u32) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
+        let CopyReader { session, copying } = self.table.get(&reader)?;
+        let (session, copying) = (session.clone(), copying.clone());
+        let next = async { copying.lock().await.next(&mut *session.lock().await, max_bytes as usize).await };
+        Ok(self.waits.clone().on(next).await)
     }
-    async fn drop(&mut self, r: Resource<CopyReader>) -> wasmtime::Result<()> {
-        self.table.delete(r)?;
+
+    async fn drop(&mut self, reader: Resource<CopyReader>) -> wasmtime::Result<()> {
+        let CopyReader { session, copying } = self.table.delete(reader)?;
+        let abandon = async { copying.lock().await.abandon(&mut *session.lock().await).await };
+        self.waits.clone().on(abandon).await;
         Ok(())
     }
 }
+
 impl HostReplication for State {
-    async fn open(&mut self, _: String) -> wasmtime::Result<Result<Resource<Replication>, Error>> {
-        wasmtime::bail!("x")
+    async fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Replication>, Error>> {
+        Ok(match self.open_session(&name, true).await {
+            Ok(session) => {
+                let replication = Replication { session: Arc::new(Mutex::new(Some(session))), stream: None };
+                Ok(self.table.push(replication)?)
+            }
+            Err(error) => Err(error),
+        })
     }
-    async fn query(&mut self, _: Resource<Replication>, _: String) -> wasmtime::Result<Result<Rowset, Error>> {
-        wasmtime::bail!("x")
+
+    async fn query(&mut self, replication: Resource<Replication>, command: String) -> wasmtime::Result<Result<Rowset, Error>> {
+        let session = self.table.get(&replication)?.session.clone();
+        let query = async {
+            match session.lock().await.as_mut() {
+                Some(session) => session.query(&command).await,
+                None => Err(already_streaming()),
+            }
+        };
+        Ok(self.waits.clone().on(query).await)
     }
-    async fn start(&mut self, _: Resource<Replication>, _: String) -> wasmtime::Result<Result<(), Error>> {
-        wasmtime::bail!("x")
+
+    async fn start(&mut self, replication: Resource<Replication>, command: String) -> wasmtime::Result<Result<(), Error>> {
+        let session = self.table.get(&replication)?.session.clone();
+        let start = async {
+            let mut slot = session.lock().await;
+            let mut session = slot.take().ok_or_else(already_streaming)?;
+            match session.start_replication(&command).await {
+                Ok(()) => Ok(Stream::start(session.into_wire())),
+                Err(error) => {
+                    *slot = Some(session);
+                    Err(error)
+                }
+            }
+        };
+        Ok(match self.waits.clone().on(start).await {
+            Ok(stream) => {
+                self.table.get_mut(&replication)?.stream = Some(Arc::new(stream));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        })
     }
-    async fn next(&mut self, _: Resource<Replication>, _: u32, _: u32) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        wasmtime::bail!("x")
+
+    async fn next(
+        &mut self,
+        replication: Resource<Replication>,
+        max_bytes: u32,
+        wait_ms: u32,
+    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+        let Some(stream) = self.table.get(&replication)?.stream.clone() else {
+            return Ok(Err(error::new(ErrorKind::Fatal, "postgres.not-streaming", "the replication stream was not started")));
+        };
+        let wake = self.wake.clone();
+        let next = stream.next(max_bytes as usize, Duration::from_millis(wait_ms.into()), &wake);
+        Ok(self.waits.clone().on(next).await)
     }
-    async fn ack(&mut self, _: Resource<Replication>, _: u64) -> wasmtime::Result<Result<(), Error>> {
-        wasmtime::bail!("x")
+
+    async fn ack(&mut self, replication: Resource<Replication>, lsn: u64) -> wasmtime::Result<Result<(), Error>> {
+        Ok(match &self.table.get(&replication)?.stream {
+            Some(stream) => stream.ack(lsn),
+            None => Err(error::new(ErrorKind::Fatal, "postgres.not-streaming", "the replication stream was not started")),
+        })
     }
-    async fn drop(&mut self, r: Resource<Replication>) -> wasmtime::Result<()> {
-        self.table.delete(r)?;
+
+    async fn drop(&mut self, replication: Resource<Replication>) -> wasmtime::Result<()> {
+        let Replication { session, stream } = self.table.delete(replication)?;
+        drop(stream);
+        if let Some(session) = session.lock().await.take() {
+            self.waits.clone().on(session.close()).await;
+        }
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
