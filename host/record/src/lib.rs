@@ -7,7 +7,9 @@
 mod batch;
 pub mod config;
 pub mod convert;
+mod decimal;
 mod error;
+mod json;
 mod plugin;
 mod schema;
 

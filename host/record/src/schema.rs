@@ -91,6 +91,10 @@ impl Schema {
         s.element = Some(Arc::new(value));
         s
     }
+    /// The `scale` parameter of a decimal.
+    pub fn scale(&self) -> Option<i32> {
+        self.parameters.iter().find(|(k, _)| &**k == "scale").and_then(|(_, v)| v.parse().ok())
+    }
     /// The position of a struct's field.
     pub fn index(&self, field: &str) -> Option<usize> {
         self.fields.iter().position(|f| &*f.name == field)

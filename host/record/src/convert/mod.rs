@@ -1,10 +1,16 @@
-//! Converters: bytes of the log to rows and back.
+//! Converters: bytes of the log to rows and back, by Kafka Connect's class names and options.
+
+mod header;
+mod json;
+mod plain;
+mod text;
 
 use std::sync::Arc;
 
 use millrace_row::{Row, RowBuf};
 
-use crate::{RawConfig, Schemas};
+use crate::json::Bad;
+use crate::{Kind, RawConfig, Schemas};
 
 /// A key, value or header that cannot be converted: a data error of this one record.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -21,6 +27,43 @@ impl ConvertError {
     }
 }
 
+/// A failure on the way down into a value: what, and at which path of fields.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    message: String,
+    path: Vec<Box<str>>,
+}
+
+impl Fault {
+    pub fn new(message: impl Into<String>) -> Self {
+        Fault { message: message.into(), path: Vec::new() }
+    }
+    /// A row that does not have its schema's shape: batches are checked when they enter, so this is our own mistake.
+    pub fn broken_row() -> Self {
+        Fault::new("the row does not have the shape of its schema")
+    }
+    pub fn within(mut self, field: &str) -> Self {
+        self.path.push(field.into());
+        self
+    }
+}
+
+impl From<Bad> for Fault {
+    fn from(bad: Bad) -> Self {
+        Fault::new(format!("Converting byte[] to Kafka Connect data failed due to serialization error: {bad}"))
+    }
+}
+
+impl From<Fault> for ConvertError {
+    fn from(fault: Fault) -> Self {
+        if fault.path.is_empty() {
+            return ConvertError::data(fault.message);
+        }
+        let path: Vec<&str> = fault.path.iter().rev().map(|p| &**p).collect();
+        ConvertError::data(format!("{}, field: {}", fault.message, path.join(".")))
+    }
+}
+
 /// One of Connect's converters, for keys or for values. Not shared: each task has its own, with its caches.
 pub trait Converter: Send {
     /// Appends the bytes of a key or value to `out`. False: they are null, and `out` is as it was.
@@ -33,7 +76,87 @@ pub trait Converter: Send {
     fn decode(&mut self, topic: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, ConvertError>;
 }
 
-/// Makes the converter of a class name (`org.apache.kafka.connect.json.JsonConverter`, or its simple name).
-/// `config` holds the converter's own keys, without the `key.converter.` prefix.
+/// A converter's own settings, without the `key.converter.` prefix.
+pub(crate) struct Settings<'a>(pub &'a RawConfig);
+
+impl<'a> Settings<'a> {
+    pub fn text(&self, key: &str) -> Option<&'a str> {
+        self.0.get(key).map(|v| v.trim())
+    }
+    pub fn wrong(&self, key: &str, value: &str, remedy: &str) -> String {
+        format!("Invalid value {value} for configuration {key}: {remedy}")
+    }
+    pub fn boolean(&self, key: &str, default: bool) -> Result<bool, String> {
+        match self.text(key) {
+            None => Ok(default),
+            Some(v) if v.eq_ignore_ascii_case("true") => Ok(true),
+            Some(v) if v.eq_ignore_ascii_case("false") => Ok(false),
+            Some(v) => Err(self.wrong(key, v, "Expected value to be either true or false")),
+        }
+    }
+    /// The first is the default; case does not matter.
+    pub fn one_of(&self, key: &str, allowed: &'static [&'static str]) -> Result<&'static str, String> {
+        let Some(v) = self.text(key) else { return Ok(allowed[0]) };
+        allowed
+            .iter()
+            .copied()
+            .find(|a| a.eq_ignore_ascii_case(v))
+            .ok_or_else(|| self.wrong(key, v, &format!("String must be one of: {}", allowed.join(", "))))
+    }
+    pub fn at_least(&self, key: &str, default: usize, least: usize) -> Result<usize, String> {
+        let Some(v) = self.text(key) else { return Ok(default) };
+        let number: i32 = v.parse().map_err(|_| self.wrong(key, v, "Not a number of type INT"))?;
+        usize::try_from(number)
+            .ok()
+            .filter(|n| *n >= least)
+            .ok_or_else(|| self.wrong(key, v, &format!("Value must be at least {least}")))
+    }
+}
+
+/// The shape of [`converter`]: what makes a task's converters is given to it.
 pub type ConverterFactory =
     fn(class: &str, is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>) -> Result<Box<dyn Converter>, String>;
+
+/// Class names of the converters that there are, fully qualified.
+pub const CONVERTERS: &[&str] = &[
+    "org.apache.kafka.connect.json.JsonConverter",
+    "org.apache.kafka.connect.storage.StringConverter",
+    "org.apache.kafka.connect.converters.ByteArrayConverter",
+    "org.apache.kafka.connect.converters.BooleanConverter",
+    "org.apache.kafka.connect.converters.ShortConverter",
+    "org.apache.kafka.connect.converters.IntegerConverter",
+    "org.apache.kafka.connect.converters.LongConverter",
+    "org.apache.kafka.connect.converters.FloatConverter",
+    "org.apache.kafka.connect.converters.DoubleConverter",
+];
+
+/// Class name of the header converter that is not a converter of keys and values too.
+pub const SIMPLE_HEADER_CONVERTER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
+
+/// Makes the converter of a class name, fully qualified or simple (`JsonConverter`). `config` holds the converter's own
+/// keys, without the `key.converter.` prefix. The error names the class or key, the value and the remedy.
+/// `is_key` is for converters that name their schemas after it.
+pub fn converter(class: &str, _is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>) -> Result<Box<dyn Converter>, String> {
+    let settings = Settings(config);
+    let name = class.trim();
+    let full = CONVERTERS.iter().chain([&SIMPLE_HEADER_CONVERTER]).find(|c| **c == name || c.rsplit('.').next() == Some(name));
+    Ok(match full.and_then(|c| c.rsplit('.').next()) {
+        Some("JsonConverter") => Box::new(json::JsonConverter::new(&settings, schemas)?),
+        Some("StringConverter") => Box::new(plain::StringConverter::new(&settings, schemas)?),
+        Some("ByteArrayConverter") => Box::new(plain::ByteArrayConverter::new(schemas)),
+        Some("BooleanConverter") => Box::new(plain::NumberConverter::new(Kind::Boolean, "BooleanConverter", schemas)),
+        Some("ShortConverter") => Box::new(plain::NumberConverter::new(Kind::Int16, "ShortConverter", schemas)),
+        Some("IntegerConverter") => Box::new(plain::NumberConverter::new(Kind::Int32, "IntegerConverter", schemas)),
+        Some("LongConverter") => Box::new(plain::NumberConverter::new(Kind::Int64, "LongConverter", schemas)),
+        Some("FloatConverter") => Box::new(plain::NumberConverter::new(Kind::Float32, "FloatConverter", schemas)),
+        Some("DoubleConverter") => Box::new(plain::NumberConverter::new(Kind::Float64, "DoubleConverter", schemas)),
+        Some("SimpleHeaderConverter") => Box::new(header::SimpleHeaderConverter::new(schemas)),
+        _ => {
+            let known: Vec<_> = CONVERTERS.iter().filter_map(|c| c.rsplit('.').next()).collect();
+            return Err(format!("Class {class} could not be found: use one of {}", known.join(", ")));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

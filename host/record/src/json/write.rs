@@ -1,0 +1,84 @@
+//! Strings as Jackson writes them: only what must be is escaped, hexadecimal digits are upper case.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// What follows the backslash: 0 for bytes that stand as they are, `u` for those written as `\u00XX`.
+const ESCAPE: [u8; 256] = {
+    let mut t = [0u8; 256];
+    let mut i = 0;
+    while i < 32 {
+        t[i] = b'u';
+        i += 1;
+    }
+    t[8] = b'b';
+    t[9] = b't';
+    t[10] = b'n';
+    t[12] = b'f';
+    t[13] = b'r';
+    t[b'"' as usize] = b'"';
+    t[b'\\' as usize] = b'\\';
+    t
+};
+
+/// Whether any of eight bytes is a quote, a backslash or below 0x20.
+#[inline]
+fn special(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
+    ((word.wrapping_sub(ONES * 0x20) & !word) | zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64))) & HIGH
+}
+
+/// The number of bytes at the start of `text` that need no escape.
+#[inline]
+pub(super) fn clean(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(chunk) = text.get(at..at + 8) {
+        let hits = special(u64::from_le_bytes(chunk.try_into().expect("eight bytes")));
+        if hits != 0 {
+            // A borrow may mark a byte above a true hit, never one below it, so the lowest is exact.
+            return at + hits.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while at < text.len() && ESCAPE[text[at] as usize] == 0 {
+        at += 1;
+    }
+    at
+}
+
+/// Appends `text`, which is UTF-8, with its escapes and without quotes.
+#[inline]
+pub(crate) fn escaped(mut text: &[u8], out: &mut Vec<u8>) {
+    loop {
+        let n = clean(text);
+        out.extend_from_slice(&text[..n]);
+        let Some(&b) = text.get(n) else { return };
+        match ESCAPE[b as usize] {
+            b'u' => {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[b as usize >> 4], HEX[b as usize & 15]]);
+            }
+            e => out.extend_from_slice(&[b'\\', e]),
+        }
+        text = &text[n + 1..];
+    }
+}
+
+/// Appends `text` as a JSON string.
+#[inline]
+pub(crate) fn quoted(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    escaped(text, out);
+    out.push(b'"');
+}
+
+/// Appends bytes as base64 with padding, without quotes.
+pub(crate) fn base64_into(bytes: &[u8], out: &mut Vec<u8>) {
+    let at = out.len();
+    out.resize(at + bytes.len().div_ceil(3) * 4, 0);
+    let n = STANDARD.encode_slice(bytes, &mut out[at..]).expect("room for four bytes of every three");
+    out.truncate(at + n);
+}
