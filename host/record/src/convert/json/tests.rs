@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::super::{Settings, tests::row_of};
 use super::*;
-use crate::{Field, RawConfig};
+use crate::{Field, Kind, RawConfig};
 
 fn json(options: &[(&str, &str)], schemas: &Arc<Schemas>) -> JsonConverter {
     let config: RawConfig = options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
