@@ -37,36 +37,14 @@ impl Batch {
             return Err(InvalidBatch::TooLarge(bytes.len()));
         }
         let view = row::Batch::parse(&bytes)?;
-        let mut cached: Option<(u32, Arc<Schema>)> = None;
-        let mut check = |record: usize, part: &'static str, id: Option<u32>, row: Option<row::Row<'_>>| {
-            let Some(row) = row else { return Ok(()) };
-            let fail = |what: String| Err(InvalidBatch::Record { record, part, what });
-            let Some(id) = id else {
-                return if row.len() == 1 && slot_fits(Kind::Any, None, &row, 0) {
-                    Ok(())
-                } else {
-                    fail("a schemaless value is a row of one JSON text".into())
-                };
-            };
-            if cached.as_ref().is_none_or(|c| c.0 != id) {
-                match schemas.get(id) {
-                    Some(s) => cached = Some((id, s)),
-                    None => return fail(format!("no schema has the id {id}")),
-                }
-            }
-            let schema = &cached.as_ref().expect("just set").1;
-            row_fits(schema, &row).or_else(fail)
-        };
-        // The value's schema, the key's and the headers' differ: checking them in three passes keeps the cache of one warm.
-        for (i, r) in view.iter().enumerate() {
-            check(i, "value", r.value_schema(), r.value())?;
-        }
-        for (i, r) in view.iter().enumerate() {
-            check(i, "key", r.key_schema(), r.key())?;
-        }
-        for (i, r) in view.iter().enumerate() {
+        // Values, keys and headers are of different schemas: each remembers its last, for batches come in runs.
+        let (mut values, mut keys, mut headers) = (Checker(schemas, None), Checker(schemas, None), Checker(schemas, None));
+        for (record, r) in view.iter().enumerate() {
+            let fail = |part| move |what| InvalidBatch::Record { record, part, what };
+            values.check(r.value_schema(), r.value()).map_err(fail("value"))?;
+            keys.check(r.key_schema(), r.key()).map_err(fail("key"))?;
             for h in r.headers() {
-                check(i, "header", h.schema, h.value)?;
+                headers.check(h.schema, h.value).map_err(fail("header"))?;
             }
         }
         let len = view.len();
@@ -99,23 +77,83 @@ impl Batch {
     }
 }
 
+/// Checks rows of one part of the records, with the schema it met last.
+struct Checker<'a>(&'a Schemas, Option<(u32, Arc<Schema>)>);
+
+impl Checker<'_> {
+    fn check(&mut self, id: Option<u32>, row: Option<row::Row<'_>>) -> Result<(), String> {
+        let Some(row) = row else { return Ok(()) };
+        let Some(id) = id else {
+            return if row.len() == 1 && slot_fits(Kind::Any, None, &row, 0) {
+                Ok(())
+            } else {
+                Err("a schemaless value is a row of one JSON text".into())
+            };
+        };
+        if self.1.as_ref().is_none_or(|c| c.0 != id) {
+            let schema = self.0.get(id).ok_or_else(|| format!("no schema has the id {id}"))?;
+            self.1 = Some((id, schema));
+        }
+        row_fits(&self.1.as_ref().expect("just set").1, &row)
+    }
+}
+
 fn row_fits(schema: &Schema, row: &row::Row<'_>) -> Result<(), String> {
-    if schema.kind == Kind::Struct {
-        if row.len() != schema.fields.len() {
-            return Err(format!("a row of {} slots for a struct of {} fields", row.len(), schema.fields.len()));
-        }
-        for (i, f) in schema.fields.iter().enumerate() {
-            if !slot_fits(f.schema.kind, Some(&f.schema), row, i) {
-                return Err(format!("field \"{}\" does not hold a {:?}", f.name, f.schema.kind));
-            }
-        }
-        return Ok(());
+    if schema.kind != Kind::Struct {
+        return if row.len() == 1 && slot_fits(schema.kind, Some(schema), row, 0) {
+            Ok(())
+        } else {
+            Err(format!("does not hold a {:?}", schema.kind))
+        };
     }
-    if row.len() == 1 && slot_fits(schema.kind, Some(schema), row, 0) {
-        Ok(())
-    } else {
-        Err(format!("does not hold a {:?}", schema.kind))
+    let n = schema.fields.len();
+    if row.len() != n {
+        return Err(format!("a row of {} slots for a struct of {n} fields", row.len()));
     }
+    // Straight over the bytes: this runs for every field of every record that a guest makes.
+    let bytes = row.bytes();
+    let (nulls, slots) = bytes[4..].split_at(8 * n.div_ceil(64));
+    for (i, (f, slot)) in schema.fields.iter().zip(slots.chunks_exact(8)).enumerate() {
+        if nulls[i / 8] >> (i % 8) & 1 == 1 {
+            continue;
+        }
+        let value = u64::from_le_bytes(slot.try_into().expect("eight bytes"));
+        let fits = match f.schema.kind {
+            Kind::Int64 | Kind::Float32 | Kind::Float64 => true,
+            Kind::Boolean => value <= 1,
+            Kind::Int8 => i8::try_from(value as i64).is_ok(),
+            Kind::Int16 => i16::try_from(value as i64).is_ok(),
+            Kind::Int32 => i32::try_from(value as i64).is_ok(),
+            Kind::Text => pointed(bytes, value).is_some_and(is_utf8),
+            Kind::Bytes => pointed(bytes, value).is_some(),
+            kind => slot_fits(kind, Some(&f.schema), row, i),
+        };
+        if !fits {
+            return Err(format!("field \"{}\" does not hold a {:?}", f.name, f.schema.kind));
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a row that a slot points to.
+#[inline]
+fn pointed(row: &[u8], slot: u64) -> Option<&[u8]> {
+    row.get(slot as u32 as usize..)?.get(..(slot >> 32) as usize)
+}
+
+/// Most texts are short and ASCII, which eight bytes at a time say soonest.
+#[inline]
+fn is_utf8(text: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    if text.len() <= 128 {
+        let (words, rest) = text.as_chunks::<8>();
+        let mut seen = words.iter().fold(0, |seen, w| seen | u64::from_le_bytes(*w));
+        seen |= rest.iter().fold(0, |seen, b| seen | u64::from(*b));
+        if seen & HIGH == 0 {
+            return true;
+        }
+    }
+    simdutf8::basic::from_utf8(text).is_ok()
 }
 
 fn slot_fits(kind: Kind, schema: Option<&Schema>, row: &row::Row<'_>, i: usize) -> bool {
@@ -129,7 +167,7 @@ fn slot_fits(kind: Kind, schema: Option<&Schema>, row: &row::Row<'_>, i: usize) 
         Kind::Int32 => i32::try_from(row.i64(i)).is_ok(),
         Kind::Int64 | Kind::Float32 | Kind::Float64 => true,
         Kind::Bytes => row.try_bytes(i).is_some(),
-        Kind::Text => row.try_bytes(i).is_some_and(|b| simdutf8::basic::from_utf8(b).is_ok()),
+        Kind::Text => row.try_bytes(i).is_some_and(is_utf8),
         Kind::Any => row.try_bytes(i).is_some_and(|b| serde_json::from_slice::<&serde_json::value::RawValue>(b).is_ok()),
         Kind::Struct => {
             let (Some(schema), Some(nested)) = (schema, row.row(i)) else { return false };
