@@ -1,0 +1,284 @@
+//! Plugins that misbehave, each in one way: the host names them and what they did, and goes on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use millrace_record::{
+    Batch, ErrorKind, Plugin, RawConfig, Schemas, TaskContext, TaskError, TopicOffset, TopicPartition, Wake, row,
+};
+use millrace_sandbox::{Sandbox, SandboxConfig, componentize};
+
+#[path = "../../../tests/guests/guests.rs"]
+mod guests;
+
+struct Host {
+    sandbox: Sandbox,
+    schemas: Arc<Schemas>,
+    dir: tempfile::TempDir,
+}
+
+impl Host {
+    fn new() -> Host {
+        let dir = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::new(SandboxConfig::new(dir.path().join("cache"))).unwrap();
+        Host { sandbox, schemas: Schemas::new(), dir }
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    async fn plugin(&self, kind: &str, name: &str) -> Arc<dyn Plugin> {
+        let file = self.file(&format!("{kind}-{name}.wasm"), &guests::component(kind, name));
+        self.sandbox.load(&file, &self.schemas).await.unwrap()
+    }
+
+    /// Why a file is refused.
+    async fn refused(&self, name: &str, bytes: &[u8]) -> String {
+        let file = self.file(name, bytes);
+        let (plugins, refused) = self.sandbox.scan(std::slice::from_ref(&file), &self.schemas).await;
+        assert!(plugins.is_empty());
+        assert_eq!((refused.len(), &refused[0].file), (1, &file));
+        refused[0].reason.clone()
+    }
+
+    fn ctx(&self, config: &[(&str, &str)]) -> TaskContext {
+        TaskContext {
+            connector: "orders".into(),
+            task: 0,
+            config: config.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+            alias: None,
+            schemas: self.schemas.clone(),
+            wake: Wake::default(),
+            grants: Vec::new(),
+        }
+    }
+
+    fn batch(&self) -> Batch {
+        let mut out = row::BatchWriter::new();
+        let topic = out.topic("t");
+        for i in 0..3 {
+            out.begin(row::RecordMeta {
+                topic,
+                partition: Some(0),
+                offset: Some(i),
+                timestamp: None,
+                key_schema: None,
+                value_schema: None,
+            });
+            out.end();
+        }
+        Batch::trusted(out)
+    }
+
+    /// How a transform that misbehaves in `apply` ends.
+    async fn applied(&self, name: &str) -> TaskError {
+        let ctx = self.ctx(&[("plugin.call.deadline.ms", "200"), ("plugin.memory.limit.bytes", "8388608")]);
+        let mut transform = self.plugin("transform", name).await.transform(ctx).await.unwrap();
+        transform.configure().await.unwrap();
+        let broken = transform.apply(&self.batch()).await.unwrap_err();
+        let again = transform.apply(&self.batch()).await.unwrap_err();
+        assert_eq!(again.message, broken.message, "a broken instance takes no more calls");
+        transform.configure().await.expect("a fresh instance");
+        transform.close().await;
+        assert_eq!(broken.kind, ErrorKind::Trap);
+        assert!(broken.message.starts_with("plugin \"misbehaving\" broke in \"apply\": "), "{}", broken.message);
+        broken
+    }
+}
+
+#[tokio::test]
+async fn traps_are_named() {
+    let host = Host::new();
+    let check = async |name: &str, code: &str, words: &str| {
+        let broken = host.applied(name).await;
+        assert_eq!(broken.code, code, "{name}: {}", broken.message);
+        assert!(broken.message.contains(words), "{name}: {}", broken.message);
+    };
+    check("trap", "plugin.panic", "without a message").await;
+    check("panic", "plugin.panic", "it panicked: the dog ate it").await;
+    check("allocate", "plugin.out-of-memory", "the limit is 8388608").await;
+    check("recurse", "plugin.trap", "call stack is exhausted").await;
+    check("keep", "plugin.trap", "borrow").await;
+    check("garbage", "plugin.contract", "not a batch of row format 1").await;
+    check("origin", "plugin.contract", "1 origins for 0 records").await;
+    check("failure", "plugin.contract", "a failure of row 99 in a batch of 3").await;
+}
+
+/// On a single thread: the guest that never ends lets others run, until its time is up.
+#[tokio::test(flavor = "current_thread")]
+async fn a_guest_that_spins_starves_nobody() {
+    let host = Host::new();
+    let spinning = async {
+        let begun = Instant::now();
+        let broken = host.applied("spin").await;
+        assert_eq!(broken.code, "plugin.deadline");
+        assert!(broken.message.contains("200 ms") && broken.message.contains("plugin.call.deadline.ms"), "{}", broken.message);
+        begun.elapsed()
+    };
+    let others = async {
+        let mut beats = 0;
+        loop {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            beats += 1;
+            if beats == 10 {
+                return Instant::now();
+            }
+        }
+    };
+    let begun = Instant::now();
+    let (spun, others) = tokio::join!(spinning, others);
+    assert!(others - begun < spun, "nobody else ran while the guest did");
+    assert!(spun >= Duration::from_millis(200) && spun < Duration::from_secs(20), "{spun:?}");
+}
+
+#[tokio::test]
+async fn sources_that_lie() {
+    let host = Host::new();
+    for (name, words) in [
+        ("marks", "a mark through 5 after one through 0, of 0 records"),
+        ("partition", "a mark of partition 3 where there are 1"),
+        ("offset", "a source offset that is not JSON"),
+    ] {
+        let mut source = host.plugin("source", name).await.source(host.ctx(&[])).await.unwrap();
+        source.start(&[]).await.unwrap();
+        let lied = source.poll(10, 1 << 20).await.unwrap_err();
+        assert_eq!((lied.kind, lied.code.as_str()), (ErrorKind::Trap, "plugin.contract"));
+        assert!(lied.message.contains(words), "{}", lied.message);
+        source.stop().await;
+    }
+    let mut source = host.plugin("source", "").await.source(host.ctx(&[])).await.unwrap();
+    source.start(&[]).await.unwrap();
+    assert!(source.poll(10, 1 << 20).await.unwrap().records.is_empty());
+}
+
+#[tokio::test]
+async fn sinks_that_lie() {
+    let host = Host::new();
+    let partition = TopicPartition { topic: "t".into(), partition: 0 };
+    let upto = [TopicOffset { topic: "t".into(), partition: 0, offset: 3 }];
+    let mut ahead = host.plugin("sink", "ahead").await.sink(host.ctx(&[])).await.unwrap();
+    ahead.start().await.unwrap();
+    assert!(ahead.open(std::slice::from_ref(&partition)).await.unwrap().is_empty());
+    assert!(ahead.put(&host.batch()).await.unwrap().is_empty());
+    let lied = ahead.flush(&upto).await.unwrap_err();
+    assert!(lied.message.contains("offset 1000 of t-0, past what was put"), "{}", lied.message);
+
+    let mut twice = host.plugin("sink", "put").await.sink(host.ctx(&[])).await.unwrap();
+    twice.start().await.unwrap();
+    let lied = twice.put(&host.batch()).await.unwrap_err();
+    assert!(lied.message.contains("two failures of row 0"), "{}", lied.message);
+    twice.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_given_up_halfway_leaves_no_instance() {
+    let host = Host::new();
+    let mut transform = host.plugin("transform", "spin").await.transform(host.ctx(&[])).await.unwrap();
+    transform.configure().await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(30), transform.apply(&host.batch())).await.is_err());
+    let left = transform.apply(&host.batch()).await.unwrap_err();
+    assert_eq!((left.kind, left.code.as_str()), (ErrorKind::Restart, "plugin.abandoned"));
+    transform.configure().await.expect("a fresh instance");
+}
+
+#[tokio::test]
+async fn files_that_are_no_plugins() {
+    let host = Host::new();
+    let check = async |name: &str, bytes: &[u8], words: &str| {
+        let reason = host.refused(name, bytes).await;
+        assert!(reason.contains(words), "{name}: {reason}");
+    };
+    check("text.wasm", b"hello", "it is not WebAssembly").await;
+    check("empty.wasm", b"", "it is not WebAssembly").await;
+    let module = wat::parse_str("(module)").unwrap();
+    check("module.wasm", &module, "core module, not a component").await;
+    let good = guests::component("transform", "");
+    check("torn.wasm", &good[..good.len() / 2], "it cannot be compiled").await;
+    check("bare.wasm", &wat::parse_str("(component)").unwrap(), "it is not a plugin: it exports nothing").await;
+    check("describe.wasm", &guests::component("transform", "describe"), "broke in \"describe\"").await;
+    check("unknown.wasm", &guests::component("transform", "unknown"), "it imports wasi:made-up/thing@0.2.0").await;
+    let newer = guests::of_version("transform", "", "@0.2.0");
+    check("newer.wasm", &newer, "of another version of the contract: it has millrace:plugin/").await;
+    assert!(componentize::component(b"hello").is_err());
+    assert!(componentize::component(&good).is_err());
+
+    let (plugins, refused) = host.sandbox.scan(&[Path::new("/nowhere/at/all").into()], &host.schemas).await;
+    assert!(plugins.is_empty() && refused[0].reason.contains("plugin.path"), "{refused:?}");
+    let pair = [host.file("a.wasm", &good), host.file("b.wasm", &good)];
+    let (plugins, refused) = host.sandbox.scan(&pair, &host.schemas).await;
+    assert_eq!((plugins.len(), &refused[0].file), (1, &pair[1]));
+    assert!(refused[0].reason.contains("its name \"misbehaving\" is taken by"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn imports_need_grants() {
+    let host = Host::new();
+    let plugin = host.plugin("transform", "files").await;
+    let refused = plugin.check_grants(&[]).unwrap_err();
+    assert_eq!((refused.kind, refused.code.as_str()), (ErrorKind::Config, "plugin.not-granted"));
+    for words in
+        ["millrace:plugin/files@0.1.0", "plugin.grants=files", "transforms.<alias>.grants=files", "transform-files.grants"]
+    {
+        assert!(refused.message.contains(words), "{}", refused.message);
+    }
+    assert_eq!(plugin.transform(host.ctx(&[])).await.err().unwrap().code, "plugin.not-granted");
+    let granted = TaskContext { grants: vec!["files".into()], ..host.ctx(&[]) };
+    plugin.transform(granted).await.unwrap().configure().await.unwrap();
+
+    host.file("transform-files.grants", b"# what it may do\nfiles # reads\n");
+    host.plugin("transform", "files").await.check_grants(&[]).unwrap();
+}
+
+#[tokio::test]
+async fn limits_are_checked() {
+    let host = Host::new();
+    let plugin = host.plugin("transform", "").await;
+    let check = async |key: &str, value: &str| {
+        let wrong = plugin.transform(host.ctx(&[(key, value)])).await.err().unwrap();
+        assert_eq!((wrong.kind, wrong.field.as_deref()), (ErrorKind::Config, Some(key)));
+        assert!(wrong.message.contains(value), "{}", wrong.message);
+    };
+    check("plugin.memory.limit.bytes", "lots").await;
+    check("plugin.memory.limit.bytes", "5").await;
+    check("plugin.call.deadline.ms", "-1").await;
+    assert!(plugin.validate(&RawConfig::new()).await.unwrap().is_empty());
+    assert_eq!(plugin.source(host.ctx(&[])).await.err().unwrap().kind, ErrorKind::Config);
+}
+
+#[tokio::test]
+async fn compiled_code_is_kept_and_mistrusted() {
+    let host = Host::new();
+    host.plugin("transform", "").await;
+    let compiled = || {
+        let entries = std::fs::read_dir(host.dir.path().join("cache")).unwrap().flatten();
+        let mut found: Vec<_> = entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "cwasm")).collect();
+        assert_eq!(found.len(), 1);
+        found.remove(0)
+    };
+    let code = std::fs::read(compiled()).unwrap();
+    let begun = Instant::now();
+    host.plugin("transform", "").await;
+    eprintln!("loaded from the cache in {:?}", begun.elapsed());
+    for damage in [&code[..code.len() / 2], b"", &[&code[..code.len() - 1], &[!code[code.len() - 1]]].concat()] {
+        std::fs::write(compiled(), damage).unwrap();
+        let mut transform = host.plugin("transform", "").await.transform(host.ctx(&[])).await.unwrap();
+        transform.configure().await.unwrap();
+        assert_eq!(transform.apply(&host.batch()).await.unwrap().records.len(), 3);
+        assert!(std::fs::read(compiled()).unwrap() == code, "the entry is written anew");
+    }
+}
+
+#[tokio::test]
+async fn rows_cross_and_come_back() {
+    let host = Host::new();
+    let mut echo = host.plugin("transform", "echo").await.transform(host.ctx(&[])).await.unwrap();
+    echo.configure().await.unwrap();
+    let batch = host.batch();
+    let outcome = echo.apply(&batch).await.unwrap();
+    assert_eq!(outcome.records.bytes(), batch.bytes());
+    assert_eq!(outcome.origin, Some(vec![0, 1, 2]));
+}

@@ -1,0 +1,2 @@
+;; transform: breaks when asked what it is.
+(func $describe (result i32) unreachable)
