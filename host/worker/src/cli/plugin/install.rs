@@ -1,0 +1,93 @@
+//! Modules into components, tried the way a worker loads them, and put where workers look.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use millrace_record::{PluginKind, Schemas};
+use millrace_sandbox::{Sandbox, SandboxConfig, componentize};
+
+use super::cargo::Artifact;
+
+pub struct Installer {
+    out: PathBuf,
+    /// For what a component is tried with; gone at the end.
+    scratch: Scratch,
+    runtime: tokio::runtime::Runtime,
+    sandbox: Option<Sandbox>,
+    schemas: Arc<Schemas>,
+}
+
+impl Installer {
+    pub fn new(out: PathBuf) -> anyhow::Result<Self> {
+        let scratch = Scratch::new(&out)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Installer { out, scratch, runtime, sandbox: None, schemas: Schemas::new() })
+    }
+
+    /// Puts a plugin and its grants into the output directory, unless they are there already.
+    pub fn install(&mut self, artifact: &Artifact) -> anyhow::Result<()> {
+        let module = std::fs::read(&artifact.module).with_context(|| format!("cannot read {}", artifact.module.display()))?;
+        let component = componentize::component(&module).with_context(|| format!("plugin \"{}\"", artifact.name))?;
+        self.install_grants(artifact)?;
+        let file = self.out.join(format!("{}.wasm", artifact.name));
+        if std::fs::read(&file).is_ok_and(|there| there == component) {
+            println!("unchanged {}", file.display());
+            return Ok(());
+        }
+        let tried = self.scratch.0.join(format!("{}.wasm", artifact.name));
+        std::fs::write(&tried, &component).with_context(|| format!("cannot write {}", tried.display()))?;
+        let what = self
+            .try_out(&tried)
+            .with_context(|| format!("plugin \"{}\" was built but a worker would refuse it", artifact.name))?;
+        // A worker that scans now sees the old file or the new one, never half of one.
+        std::fs::rename(&tried, &file).with_context(|| format!("cannot write {}", file.display()))?;
+        println!("built     {} ({what}, {} KiB)", file.display(), component.len().div_ceil(1024));
+        Ok(())
+    }
+
+    fn install_grants(&self, artifact: &Artifact) -> anyhow::Result<()> {
+        if artifact.grants.is_empty() {
+            return Ok(());
+        }
+        let file = self.out.join(format!("{}.grants", artifact.name));
+        let text = artifact.grants.iter().map(|g| format!("{g}\n")).collect::<String>();
+        if std::fs::read_to_string(&file).is_ok_and(|there| there == text) {
+            return Ok(());
+        }
+        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// Loads a component and asks what it is.
+    fn try_out(&mut self, file: &Path) -> anyhow::Result<String> {
+        let sandbox = match &self.sandbox {
+            Some(sandbox) => sandbox.clone(),
+            None => self.sandbox.insert(Sandbox::new(SandboxConfig::new(&self.scratch.0))?).clone(),
+        };
+        let plugin = self.runtime.block_on(sandbox.load(file, &self.schemas))?;
+        let info = plugin.info();
+        let kind = match info.kind {
+            PluginKind::Source => "source",
+            PluginKind::Sink => "sink",
+            PluginKind::Transform => "transform",
+        };
+        Ok(format!("{kind} {} {}", info.name, info.version))
+    }
+}
+
+/// A directory in the output, on the same file system, so that a finished file can be moved into place.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(out: &Path) -> anyhow::Result<Self> {
+        let dir = out.join(format!(".build-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}; name a directory with --out", dir.display()))?;
+        Ok(Scratch(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
