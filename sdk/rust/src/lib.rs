@@ -13,6 +13,7 @@ pub mod bindings;
 mod batch;
 pub mod clock;
 mod config;
+pub mod edit;
 mod error;
 mod export;
 pub mod files;

@@ -126,3 +126,49 @@ fn parts_may_be_written_by_a_function_that_fails() {
         assert_eq!((r.value().unwrap().i64(0), r.value_schema(), r.key().is_none()), (9, Some(4), true));
     }
 }
+
+/// A record whose value is `{before: null, after: {id: 7, email: "ada@example.com"}}`.
+fn envelope() -> Vec<u8> {
+    let mut w = BatchWriter::new();
+    let topic = w.topic("t");
+    w.begin(RecordMeta { topic, partition: None, offset: None, timestamp: None, key_schema: None, value_schema: None });
+    let root = w.rows().begin(2);
+    let after = w.rows().begin(2);
+    w.rows().i64(after, 0, 7);
+    w.rows().text(after, 1, "ada@example.com");
+    w.rows().end_nested(root, 1, after);
+    w.end_value(root);
+    w.end();
+    w.finish()
+}
+
+#[test]
+fn a_copied_record_is_changed_in_place_or_grows() {
+    let bytes = envelope();
+    let batch = Batch::parse(&bytes).unwrap();
+    let record = batch.record(0);
+
+    let mut w = BatchWriter::new();
+    let topic = w.topic("t");
+    w.copy(&record, topic);
+    let root = w.last_value().unwrap();
+    assert_eq!(w.rows().nested(root, 0), None, "null");
+    let after = w.rows().nested(root, 1).unwrap();
+    assert!(!w.rows().overwrite(after, 1, b"longer than it was"));
+    assert!(w.rows().overwrite(after, 1, b"***"));
+
+    w.begin(RecordMeta { topic, partition: None, offset: None, timestamp: None, key_schema: None, value_schema: None });
+    let root = w.rows().copy(record.value().unwrap());
+    let after = w.rows().lift(root, 1).unwrap();
+    w.rows().text(after, 1, "longer than it was");
+    w.rows().end_nested(root, 1, after);
+    w.end_value(root);
+    w.end();
+
+    let out = w.finish();
+    let out = Batch::parse(&out).unwrap();
+    for (i, email) in ["***", "longer than it was"].into_iter().enumerate() {
+        let after = out.record(i).value().unwrap().row(1).unwrap();
+        assert_eq!((after.i64(0), after.text(1)), (7, email));
+    }
+}

@@ -106,6 +106,52 @@ impl RowBuf {
         let (offset, len) = ((at - row.start) as u64, (self.out.len() - at) as u64);
         self.slot(row, i, offset | len << 32);
     }
+    /// Appends a copy of a finished row; its slots may then be set anew, what they pointed to stays behind unused.
+    pub fn copy(&mut self, row: crate::Row<'_>) -> RowMark {
+        let start = self.out.len();
+        self.out.extend_from_slice(row.bytes());
+        mark(&self.out, start)
+    }
+    /// The row that slot `i` of a row in this buffer points to. None: the slot is null, or points to no row.
+    #[inline]
+    pub fn nested(&self, row: RowMark, i: usize) -> Option<RowMark> {
+        let (at, len) = self.target(row, i)?;
+        crate::Row::new(self.out.get(at..at + len)?).map(|_| mark(&self.out, at))
+    }
+    /// Appends a copy of the row that slot `i` points to, so that it can grow; close it with [`RowBuf::end_nested`].
+    pub fn lift(&mut self, row: RowMark, i: usize) -> Option<RowMark> {
+        let (at, len) = self.target(row, i)?;
+        crate::Row::new(self.out.get(at..at + len)?)?;
+        let start = self.out.len();
+        self.out.extend_from_within(at..at + len);
+        Some(mark(&self.out, start))
+    }
+    /// Puts text or bytes where those of slot `i` are, when they are no longer than these.
+    #[inline]
+    pub fn overwrite(&mut self, row: RowMark, i: usize, v: &[u8]) -> bool {
+        match self.target(row, i) {
+            Some((at, len)) if v.len() <= len && at + len <= self.out.len() => {
+                self.out[at..at + v.len()].copy_from_slice(v);
+                self.slot(row, i, (at - row.start) as u64 | (v.len() as u64) << 32);
+                true
+            }
+            _ => false,
+        }
+    }
+    /// Whether slot `i` of a row in this buffer is null; a slot past the end is.
+    #[inline]
+    pub fn is_null(&self, row: RowMark, i: usize) -> bool {
+        i >= row.len as usize || self.out[row.start + 4 + i / 8] >> (i % 8) & 1 == 1
+    }
+    #[inline]
+    fn target(&self, row: RowMark, i: usize) -> Option<(usize, usize)> {
+        if self.is_null(row, i) {
+            return None;
+        }
+        let at = row.slots + 8 * i;
+        let slot = u64::from_le_bytes(self.out[at..at + 8].try_into().expect("eight bytes"));
+        Some((row.start + slot as u32 as usize, (slot >> 32) as usize))
+    }
     /// The bytes of a row from its start to the end of the buffer: a root that was just finished.
     pub fn since(&self, row: RowMark) -> &[u8] {
         &self.out[row.start..]
@@ -122,6 +168,13 @@ impl RowBuf {
     pub fn undo(&mut self, row: RowMark) {
         self.out.truncate(row.start);
     }
+}
+
+/// The mark of a row that starts at `start` and is known to fit.
+#[inline]
+fn mark(out: &[u8], start: usize) -> RowMark {
+    let len = u32::from_le_bytes(out[start..start + 4].try_into().expect("four bytes"));
+    RowMark { start, slots: start + 4 + 8 * (len as usize).div_ceil(64), len }
 }
 
 /// What a record says of itself beside its key, value and headers.
@@ -309,6 +362,16 @@ impl BatchWriter {
         self.rows.out.extend_from_slice(record.bytes());
         let at = self.record;
         self.rows.out[at..at + 4].copy_from_slice(&topic.to_le_bytes());
+    }
+
+    /// The value's row of the record that was written or copied last, to be changed in place. None: a tombstone.
+    #[inline]
+    pub fn last_value(&self) -> Option<RowMark> {
+        let len = self.rows.out.get(self.record + 36..self.record + 40)?;
+        if self.record_at.is_empty() || len == NONE.to_le_bytes() {
+            return None;
+        }
+        Some(mark(&self.rows.out, self.record + RECORD_HEAD))
     }
 
     /// The finished buffer.

@@ -2,8 +2,7 @@
 
 use millrace_plugin::log::{Level, enabled};
 use millrace_plugin::{
-    Batch, Config, ConfigIssue, ConfigKey, Error, Flushed, PluginInfo, RecordFailure, Sink, TaskContext, TopicOffset, log,
-    metrics,
+    Batch, Config, ConfigKey, Error, Flushed, PluginInfo, RecordFailure, Sink, TaskContext, TopicOffset, log, metrics,
 };
 
 const LEVEL: &str = "log.level";
@@ -37,11 +36,6 @@ impl Sink for LoggingSink {
                     .low()
                     .doc("Puts each record's key and value into the log, as JSON, where everyone who reads the log sees them."),
             )
-    }
-
-    fn validate(config: &Config) -> Vec<ConfigIssue> {
-        let problems = [level(config).err(), config.bool(RECORDS).err(), config.bool(PAYLOADS).err()];
-        problems.into_iter().flatten().map(ConfigIssue::from).collect()
     }
 
     fn start(ctx: TaskContext) -> Result<Self, Error> {
@@ -131,9 +125,9 @@ mod tests {
     }
 
     #[test]
-    fn wrong_settings_are_named() {
-        let issues = LoggingSink::validate(&config(&[("log.level", "loud"), ("log.payloads", "maybe")]));
-        assert_eq!(issues.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["log.level", "log.payloads"]);
-        assert!(issues[0].message.contains("loud"));
+    fn a_wrong_setting_is_named() {
+        let error = LoggingSink::start(TaskContext::for_test(config(&[("log.level", "loud")]))).unwrap_err();
+        assert_eq!(error.field.as_deref(), Some("log.level"));
+        assert!(error.message.contains("loud"), "{}", error.message);
     }
 }

@@ -56,11 +56,10 @@ impl Source for FileStreamSource {
     }
 
     fn validate(config: &Config) -> Vec<ConfigIssue> {
-        [file(config).err(), topic(config).err(), batch_size(config).err(), line_bytes_max(config).err()]
-            .into_iter()
-            .flatten()
-            .map(ConfigIssue::from)
-            .collect()
+        // That a value is missing or no number is said by its key already.
+        let batch_size = batch_size(config).err().filter(|_| config.int(BATCH_SIZE).is_ok());
+        let line_bytes_max = line_bytes_max(config).err().filter(|_| config.int(LINE_BYTES_MAX).is_ok());
+        [file(config).err(), batch_size, line_bytes_max].into_iter().flatten().map(ConfigIssue::from).collect()
     }
 
     fn start(ctx: TaskContext, committed: Vec<SourceOffset>) -> Result<Self, Error> {

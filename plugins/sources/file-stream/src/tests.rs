@@ -118,8 +118,8 @@ fn a_file_that_shrank_is_an_error_that_says_what_to_do() {
 }
 
 #[test]
-fn every_wrong_setting_is_named_at_once() {
-    let config = Config::new([("batch.size", "0"), ("line.bytes.max", "many")]).with_defaults(&FileStreamSource::info().keys);
+fn what_the_keys_do_not_say_is_named_at_once() {
+    let config = Config::new([("batch.size", "0"), ("line.bytes.max", "1")]).with_defaults(&FileStreamSource::info().keys);
     let names: Vec<_> = FileStreamSource::validate(&config).into_iter().map(|i| i.name).collect();
-    assert_eq!(names, ["file", "topic", "batch.size", "line.bytes.max"]);
+    assert_eq!(names, ["file", "batch.size", "line.bytes.max"]);
 }
