@@ -3,3 +3,4 @@
 pub mod errors;
 pub mod kafka;
 pub mod task;
+mod transforms;

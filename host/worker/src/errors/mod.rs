@@ -4,6 +4,7 @@
 //! the next try. A record fails at a [`Stage`]: Connect's `errors.*` settings decide.
 
 pub mod backoff;
+pub mod dead_letters;
 pub mod tolerance;
 
 /// Where a record failed, by Connect's names.

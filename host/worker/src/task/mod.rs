@@ -3,6 +3,7 @@
 //! The herder owns desired state; a task owns one running loop. They meet only here: [`start`] takes a [`TaskSpec`] and
 //! answers a [`TaskHandle`]; the task reports through [`TaskEvents`] and keeps source offsets in an [`OffsetStore`].
 
+mod converters;
 mod counters;
 mod handle;
 mod settings;

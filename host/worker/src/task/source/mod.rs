@@ -1,25 +1,211 @@
-//! One session of a source task.
+//! One session of a source task, in three loops: [`run`] polls the plugin, [`send`] transforms, converts and produces, and
+//! [`commit`] stores offsets once the log has acknowledged their records. Bounded channels lie between them, so that a slow
+//! log slows the polls, and the next poll overlaps what becomes of the last.
+//!
+//! Invariants upheld here: durable-before-commit (in `commit`) and durable-before-release (in `run`: the plugin's commit is
+//! called with stored offsets only).
+
+mod commit;
+mod send;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use millrace_record::{TaskContext, Wake};
+use millrace_record::{Mark, Polled, SourceOffset, SourceTask, TaskContext, TaskError, Wake};
+use tokio::sync::mpsc;
 
+use self::commit::Sent;
+use super::converters::Converters;
 use super::supervise::{Failure, Task};
+use super::{Target, TaskState};
+use crate::kafka::producer::{LogProducer, PRODUCER_DEFAULTS};
+use crate::transforms::{Chain, list};
+
+/// Polled batches that wait to be sent.
+const POLLED_MAX: usize = 2;
+/// Sent batches that wait for the log.
+const SENT_MAX: usize = 64;
+
+/// What a poll gave, on its way.
+pub(super) struct Taken {
+    pub polled: Polled,
+}
 
 pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
+    let name = format!("source plugin \"{}\"", task.spec.plugin.info().name);
+    let failed = |call: &'static str| {
+        let name = name.clone();
+        move |e: TaskError| Failure::new(name, call, e)
+    };
+    let config = &task.spec.connector_config;
+    let wake = Wake::default();
     let context = TaskContext {
         connector: task.spec.id.connector.clone(),
         task: task.spec.id.task,
         config: task.spec.task_config.clone(),
         alias: None,
         schemas: task.runtime.schemas.clone(),
-        wake: Wake::default(),
-        grants: Vec::new(),
+        wake: wake.clone(),
+        grants: list(config.get("plugin.grants")),
     };
-    let subject = || format!("source plugin \"{}\"", task.spec.plugin.info().name);
-    let mut plugin = task.spec.plugin.source(context).await.map_err(|e| Failure::new(subject(), "start", e))?;
+    let converters = Converters::new(&task.spec, &task.runtime).map_err(|e| Failure::new("converter", "configure", e))?;
+    let chain = Chain::new(&task.spec, &task.runtime).await.map_err(|e| Failure::new("transforms", "configure", e))?;
+    let client = format!("connector-producer-{}", task.spec.id);
+    let producer = LogProducer::new(&task.runtime.clients.producer(&client, config, PRODUCER_DEFAULTS))
+        .map_err(|e| Failure::new("producer", "create", e))?;
+
+    let committed = task.runtime.offsets.read(&task.spec.id.connector).await;
+    let committed = committed.map_err(|e| {
+        Failure::new("offsets", "read", TaskError::new(millrace_record::ErrorKind::Restart, "offsets.read", format!("{e:#}")))
+    })?;
+    let mut plugin = task.spec.plugin.source(context).await.map_err(failed("start"))?;
+    plugin.start(&committed).await.map_err(failed("start"))?;
     task.started();
-    task.stopped().await;
-    plugin.stop().await;
-    Ok(())
+
+    let (taken, to_send) = mpsc::channel::<Taken>(POLLED_MAX);
+    let (sent, to_commit) = mpsc::channel::<Sent>(SENT_MAX);
+    let (stored, releasable) = mpsc::unbounded_channel::<Vec<SourceOffset>>();
+    let sending = tokio::spawn(send::run(task.clone(), converters, chain, producer, to_send, sent, wake.clone()));
+    let committing = tokio::spawn(commit::run(task.clone(), to_commit, stored, wake.clone()));
+    let mut poller = Poller { task, plugin, wake, releasable, taken: Some(taken) };
+    let polled = poller.run(failed("poll"), failed("commit")).await;
+
+    // The channel's end tells `send` and then `commit` to finish what they have.
+    poller.taken = None;
+    let ended = async { (joined(sending.await, "send"), joined(committing.await, "commit")) };
+    // With a failure in the loops there is nothing to wait for; else the log gets its time to acknowledge.
+    let (sending, committing) = match tokio::time::timeout(task.settings.flush_timeout, ended).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            tracing::warn!("the log did not acknowledge the last records in time; they come again");
+            (Ok(()), Ok(()))
+        }
+    };
+    let released = poller.release(failed("commit")).await;
+    poller.plugin.stop().await;
+    // The loops' failure is the cause; that the poller then could not go on is its consequence.
+    sending.and(committing).and(polled).and(released)
+}
+
+fn joined(ended: Result<Result<(), Failure>, tokio::task::JoinError>, what: &'static str) -> Result<(), Failure> {
+    ended.unwrap_or_else(|e| {
+        let error =
+            TaskError::new(millrace_record::ErrorKind::Restart, "worker.panic", format!("the task's {what} loop ended: {e}"));
+        Err(Failure::new("worker", what, error))
+    })
+}
+
+/// The loop that owns the plugin.
+struct Poller<'a> {
+    task: &'a Arc<Task>,
+    plugin: Box<dyn SourceTask>,
+    wake: Wake,
+    /// Offsets that are stored, for the plugin to release.
+    releasable: mpsc::UnboundedReceiver<Vec<SourceOffset>>,
+    taken: Option<mpsc::Sender<Taken>>,
+}
+
+impl Poller<'_> {
+    async fn run(
+        &mut self,
+        poll_failed: impl FnOnce(TaskError) -> Failure + Clone,
+        commit_failed: impl FnOnce(TaskError) -> Failure + Clone,
+    ) -> Result<(), Failure> {
+        let task = self.task;
+        // A change of the target ends the plugin's wait, whatever it waits for.
+        let waker = {
+            let (wake, mut target) = (self.wake.clone(), task.target.clone());
+            tokio::spawn(async move {
+                while target.changed().await.is_ok() {
+                    wake.raise();
+                }
+            })
+        };
+        let result = async {
+            while !task.stopping() {
+                self.wake.clear();
+                // Cleared first: what is raised from here on ends the next wait.
+                self.release(commit_failed.clone()).await?;
+                if task.target() == Target::Paused {
+                    task.report(TaskState::Paused);
+                    // Offsets that become durable meanwhile are released after the pause.
+                    task.unpaused().await;
+                    if !task.stopping() {
+                        task.report(TaskState::Running);
+                    }
+                    continue;
+                }
+                if !self.poll(poll_failed.clone()).await? {
+                    break;
+                }
+            }
+            Ok(())
+        }
+        .await;
+        waker.abort();
+        result
+    }
+
+    /// One poll, handed on. False: the loops behind have ended, and they say why.
+    async fn poll(&mut self, failed: impl FnOnce(TaskError) -> Failure) -> Result<bool, Failure> {
+        let task = self.task;
+        let started = Instant::now();
+        let polled = match self.plugin.poll(task.settings.batch_records, task.settings.batch_bytes).await {
+            Ok(polled) => polled,
+            Err(error) => {
+                task.counters.errors.add(1);
+                return match task.wait_to_retry(failed(error)).await {
+                    Some(failure) => Err(failure),
+                    None => Ok(true),
+                };
+            }
+        };
+        task.healthy();
+        let idle = polled.idle;
+        let n = polled.records.len() as u64;
+        if n > 0 || !polled.marks.is_empty() {
+            task.counters.polled.add(n);
+            task.counters.in_flight.fetch_add(n as i64, std::sync::atomic::Ordering::Relaxed);
+            task.counters.batches.add(1);
+            task.counters.batch_us.add(started.elapsed().as_micros() as u64);
+            let Some(taken) = &self.taken else { return Ok(false) };
+            if taken.send(Taken { polled }).await.is_err() {
+                return Ok(false);
+            }
+        }
+        if let Some(idle) = idle {
+            tokio::select! {
+                _ = self.wake.raised() => {}
+                _ = tokio::time::sleep(idle) => {}
+            }
+        }
+        Ok(!self.taken.as_ref().is_none_or(|t| t.is_closed()))
+    }
+
+    /// Tells the plugin what is durable. Invariant durable-before-release: these offsets have been stored.
+    async fn release(&mut self, failed: impl FnOnce(TaskError) -> Failure) -> Result<(), Failure> {
+        let mut latest: Vec<SourceOffset> = Vec::new();
+        while let Ok(offsets) = self.releasable.try_recv() {
+            for o in offsets {
+                latest.retain(|l| l.partition != o.partition);
+                latest.push(o);
+            }
+        }
+        if latest.is_empty() {
+            return Ok(());
+        }
+        self.plugin.commit(&latest).await.map_err(failed)
+    }
+}
+
+/// The last mark of each partition, in order.
+pub(super) fn latest(marks: Vec<Mark>) -> Vec<SourceOffset> {
+    let mut offsets: Vec<SourceOffset> = Vec::new();
+    for m in marks.into_iter().rev() {
+        if !offsets.iter().any(|o| o.partition == m.offset.partition) {
+            offsets.push(m.offset);
+        }
+    }
+    offsets.reverse();
+    offsets
 }

@@ -1,0 +1,214 @@
+//! One batch of a sink: from consumed bytes to the plugin's `put`, and every record out by one counted exit.
+
+use std::time::Instant;
+
+use millrace_record::row::{BatchWriter, Header, RecordMeta, Row, RowBuf};
+use millrace_record::{Batch, RecordFailure, TaskError, TopicPartition};
+use rdkafka::Message;
+use rdkafka::message::{BorrowedMessage, Headers};
+
+use super::Session;
+use crate::errors::Stage;
+use crate::errors::dead_letters::Cause;
+use crate::errors::tolerance::Tolerance;
+use crate::kafka::producer::InFlight;
+use crate::task::supervise::Failure;
+use crate::transforms::Transformed;
+
+/// A consumed record that failed: its place in the batch of messages, and why.
+struct Errant {
+    message: usize,
+    stage: Stage,
+    class: String,
+    code: String,
+    text: String,
+}
+
+const DATA: &str = "org.apache.kafka.connect.errors.DataException";
+const CONNECT: &str = "org.apache.kafka.connect.errors.ConnectException";
+
+impl Session<'_> {
+    /// Puts a batch; when it returns every record of it has left by an exit. A stop while it waits for a retry leaves the
+    /// batch where it was: nothing of it is committed.
+    pub(super) async fn put(&mut self, messages: &[BorrowedMessage<'_>]) -> Result<(), Failure> {
+        let mut errant = Vec::new();
+        let (records, rows) = self.decode(messages, &mut errant);
+        let Some(done) = self.transform(&records, &rows, &mut errant).await? else { return Ok(()) };
+        let filtered = done.filtered(records.len());
+        let Some(failures) = self.put_records(&done.records).await? else { return Ok(()) };
+        let put = done.records.len() - failures.len();
+        for f in failures {
+            let message = rows[done.origin_of(f.row as usize) as usize];
+            let class = self.task.spec.plugin.info().name.clone();
+            errant.push(Errant { message, stage: Stage::TaskPut, class, code: f.code, text: f.message });
+        }
+        self.report(messages, errant).await?;
+        let counters = &self.task.counters;
+        counters.put.add(put as u64);
+        counters.filtered.add(filtered);
+        for m in messages {
+            let tp = TopicPartition { topic: m.topic().to_owned(), partition: m.partition() };
+            self.upto.insert(tp, m.offset() + 1);
+        }
+        Ok(())
+    }
+
+    /// Decodes straight into one batch. `rows[i]` is the message of row `i`.
+    fn decode(&mut self, messages: &[BorrowedMessage<'_>], errant: &mut Vec<Errant>) -> (Batch, Vec<usize>) {
+        let bytes = messages.iter().map(|m| m.payload_len() + m.key_len() + 256).sum();
+        let mut writer = BatchWriter::with_capacity(bytes);
+        let mut rows = Vec::with_capacity(messages.len());
+        let mut header = RowBuf::new();
+        for (i, m) in messages.iter().enumerate() {
+            let topic = m.topic();
+            if !self.known_topics.contains(topic) {
+                self.known_topics.insert(topic.to_owned());
+                self.task.runtime.events.active_topic(&self.task.spec.id, topic);
+            }
+            let meta = RecordMeta {
+                topic: writer.topic(topic),
+                partition: Some(m.partition()),
+                offset: Some(m.offset()),
+                timestamp: m.timestamp().to_millis(),
+                key_schema: None,
+                value_schema: None,
+            };
+            writer.begin(meta);
+            let c = &mut self.converters;
+            let value =
+                writer.value_with(|rows| c.value.decode(topic, m.payload(), rows)).map_err(|e| (Stage::ValueConverter, e));
+            let decoded = value
+                .and_then(|()| writer.key_with(|rows| c.key.decode(topic, m.key(), rows)).map_err(|e| (Stage::KeyConverter, e)));
+            let decoded = decoded.and_then(|()| {
+                for h in m.headers().into_iter().flat_map(|h| h.iter()) {
+                    header.clear();
+                    let schema = c.header.decode(topic, h.value, &mut header).map_err(|e| (Stage::HeaderConverter, e))?;
+                    let value = schema.and_then(|_| Row::new(header.as_bytes()));
+                    writer.header(Header { name: h.key, schema: schema.flatten(), value });
+                }
+                Ok(())
+            });
+            match decoded {
+                Ok(()) => {
+                    writer.end();
+                    rows.push(i);
+                }
+                Err((stage, e)) => {
+                    writer.undo();
+                    errant.push(Errant { message: i, stage, class: e.class.to_owned(), code: "convert".into(), text: e.message });
+                }
+            }
+        }
+        (Batch::trusted(writer), rows)
+    }
+
+    /// None: the task stops.
+    async fn transform(
+        &mut self,
+        records: &Batch,
+        rows: &[usize],
+        errant: &mut Vec<Errant>,
+    ) -> Result<Option<Transformed>, Failure> {
+        loop {
+            match self.chain.apply(records.clone()).await {
+                Ok(done) => {
+                    for f in &done.failed {
+                        let (message, text) = (rows[f.row as usize], f.message.clone());
+                        errant.push(Errant {
+                            message,
+                            stage: Stage::Transformation,
+                            class: DATA.into(),
+                            code: f.code.clone(),
+                            text,
+                        });
+                    }
+                    return Ok(Some(done));
+                }
+                Err(error) => {
+                    self.task.counters.errors.add(1);
+                    if let Some(failure) = self.task.wait_to_retry(Failure::new("transforms", "apply", error)).await {
+                        return Err(failure);
+                    }
+                    if self.task.stopping() {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Redelivers the same batch for as long as that may help. None: the task stops.
+    async fn put_records(&mut self, records: &Batch) -> Result<Option<Vec<RecordFailure>>, Failure> {
+        if records.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        loop {
+            let started = Instant::now();
+            match self.plugin.put(records).await {
+                Ok(failures) => {
+                    self.task.counters.batches.add(1);
+                    self.task.counters.batch_us.add(started.elapsed().as_micros() as u64);
+                    self.task.healthy();
+                    return Ok(Some(failures));
+                }
+                Err(error) => {
+                    self.task.counters.errors.add(1);
+                    if let Some(failure) = self.task.wait_to_retry(Failure::new(&self.subject, "put", error)).await {
+                        return Err(failure);
+                    }
+                    if self.task.stopping() {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends failed records to the dead letter queue, or skips them, or fails the task, as `errors.*` says. Returns once the
+    /// queue has acknowledged them.
+    async fn report(&mut self, messages: &[BorrowedMessage<'_>], errant: Vec<Errant>) -> Result<(), Failure> {
+        if errant.is_empty() {
+            return Ok(());
+        }
+        let (counters, errors) = (&self.task.counters, &self.task.settings.errors);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        counters.last_error_ms.set(now.as_millis() as u64);
+        let batch = InFlight::new();
+        for e in &errant {
+            let m = &messages[e.message];
+            counters.errors.add(1);
+            counters.failures.add(1);
+            if errors.log {
+                counters.errors_logged.add(1);
+                let place =
+                    if errors.log_messages { format!(" {}-{}@{}", m.topic(), m.partition(), m.offset()) } else { String::new() };
+                tracing::error!(stage = %e.stage, code = e.code, error = e.text, "record{place} failed");
+            }
+            if errors.tolerance == Tolerance::None {
+                let text = format!("record {}-{}@{}: {}", m.topic(), m.partition(), m.offset(), e.text);
+                let mut error = TaskError::fatal(&e.code, text);
+                error.attributes.push(("stage".into(), e.stage.name().into()));
+                let remedy = "set errors.tolerance=all, with errors.deadletterqueue.topic.name, to let such records pass";
+                error.attributes.push(("remedy".into(), remedy.into()));
+                return Err(Failure::new(&self.subject, "put", error));
+            }
+            let Some(queue) = &self.dead_letters else {
+                counters.skipped.add(1);
+                continue;
+            };
+            counters.dead_letter_requests.add(1);
+            let exception = if e.stage == Stage::TaskPut { CONNECT } else { DATA };
+            let cause = Cause { stage: e.stage, class: &e.class, exception, message: &e.text };
+            queue.send(m, &cause, &batch).await.map_err(|e| Failure::new("dead letter queue", "send", e))?;
+        }
+        batch.seal();
+        if let Err(e) = batch.acknowledged().await {
+            self.task.counters.dead_letter_failures.add(1);
+            return Err(Failure::new("dead letter queue", "acknowledge", e));
+        }
+        if self.dead_letters.is_some() {
+            self.task.counters.dead_lettered.add(errant.len() as u64);
+        }
+        Ok(())
+    }
+}

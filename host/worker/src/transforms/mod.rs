@@ -1,0 +1,188 @@
+//! The chain of transforms of a connector (`transforms=a,b`), with predicates, over whole batches.
+
+mod batches;
+mod predicate;
+
+use millrace_record::{Batch, ErrorKind, PluginKind, RawConfig, TaskContext, TaskError, Transform, Wake};
+
+pub(crate) use batches::select;
+use predicate::Predicate;
+
+use crate::task::{TaskRuntime, TaskSpec};
+
+/// One transform of a chain.
+struct Step {
+    alias: String,
+    transform: Box<dyn Transform>,
+    /// Applies where the predicate's answer is this.
+    when: Option<(Predicate, bool)>,
+}
+
+/// Transforms in order. Each has an instance of its own.
+#[derive(Default)]
+pub(crate) struct Chain {
+    steps: Vec<Step>,
+}
+
+/// A record that a transform could not handle.
+#[derive(Debug, Clone)]
+pub(crate) struct Failed {
+    /// Row of the batch that entered the chain.
+    pub row: u32,
+    pub code: String,
+    /// Names the transform.
+    pub message: String,
+}
+
+/// What the chain made of a batch.
+pub(crate) struct Transformed {
+    pub records: Batch,
+    /// `origin[i]` is the row that record `i` descends from; none: one to one.
+    pub origin: Option<Vec<u32>>,
+    pub failed: Vec<Failed>,
+}
+
+impl Transformed {
+    pub fn origin_of(&self, i: usize) -> u32 {
+        self.origin.as_ref().map_or(i as u32, |o| o[i])
+    }
+    /// How many of `n` rows that entered left no record and did not fail.
+    pub fn filtered(&self, n: usize) -> u64 {
+        let Some(origin) = &self.origin else { return (n - self.records.len() - self.failed.len()) as u64 };
+        let mut gone = vec![true; n];
+        for row in origin.iter().copied().chain(self.failed.iter().map(|f| f.row)) {
+            gone[row as usize] = false;
+        }
+        gone.into_iter().filter(|g| *g).count() as u64
+    }
+}
+
+/// The names in a list setting.
+pub(crate) fn list(text: Option<&String>) -> Vec<String> {
+    text.into_iter().flat_map(|t| t.split(',')).map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect()
+}
+
+/// The settings below `prefix`, without it.
+pub(crate) fn below(config: &RawConfig, prefix: &str) -> RawConfig {
+    let from = config.range(prefix.to_owned()..);
+    from.take_while(|(k, _)| k.starts_with(prefix)).map(|(k, v)| (k[prefix.len()..].to_owned(), v.clone())).collect()
+}
+
+impl Chain {
+    /// Makes and configures an instance of each transform. The error's `field` is the key at fault.
+    pub async fn new(spec: &TaskSpec, runtime: &TaskRuntime) -> Result<Chain, TaskError> {
+        let config = &spec.connector_config;
+        let mut steps = Vec::new();
+        for alias in list(config.get("transforms")) {
+            let key = format!("transforms.{alias}.type");
+            let class = config.get(&key).ok_or_else(|| {
+                TaskError::config(&key, format!("transform \"{alias}\" has no type; set \"{key}\" to the name of a transform"))
+            })?;
+            let plugin = runtime.plugins.find(class, PluginKind::Transform)?;
+            let mut own = below(config, &format!("transforms.{alias}."));
+            for reserved in ["type", "predicate", "negate", "plugin.version"] {
+                own.remove(reserved);
+            }
+            let grants = list(own.remove("grants").as_ref());
+            plugin.check_grants(&grants)?;
+            let context = TaskContext {
+                connector: spec.id.connector.clone(),
+                task: spec.id.task,
+                config: own,
+                alias: Some(alias.clone()),
+                schemas: runtime.schemas.clone(),
+                wake: Wake::default(),
+                grants,
+            };
+            let mut transform = plugin.transform(context).await?;
+            transform.configure().await?;
+            steps.push(Step { when: Predicate::of_transform(config, &alias)?, alias, transform });
+        }
+        Ok(Chain { steps })
+    }
+
+    /// Sends a batch through. After an error nothing of it counts.
+    pub async fn apply(&mut self, records: Batch) -> Result<Transformed, TaskError> {
+        let mut out = Transformed { records, origin: None, failed: Vec::new() };
+        for step in &mut self.steps {
+            if out.records.is_empty() {
+                break;
+            }
+            step.apply(&mut out).await?;
+        }
+        Ok(out)
+    }
+
+    pub async fn close(&mut self) {
+        for step in &mut self.steps {
+            step.transform.close().await;
+        }
+    }
+}
+
+impl Step {
+    async fn apply(&mut self, out: &mut Transformed) -> Result<(), TaskError> {
+        let chosen = match &self.when {
+            None => None,
+            Some((predicate, wanted)) => {
+                let view = out.records.view();
+                let rows: Vec<u32> = (0..view.len()).filter(|i| predicate.test(&view, *i) == *wanted).map(|i| i as u32).collect();
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                (rows.len() < view.len()).then_some(rows)
+            }
+        };
+        let named = |mut e: TaskError, alias: &str| {
+            e.message = format!("transform \"{alias}\": {}", e.message);
+            e
+        };
+        let input = match &chosen {
+            Some(rows) => select(&out.records, rows),
+            None => out.records.clone(),
+        };
+        let outcome = self.transform.apply(&input).await.map_err(|e| named(e, &self.alias))?;
+        let lies = |what: &str| {
+            let message = format!("transform \"{}\" broke the contract: {what}", self.alias);
+            TaskError::new(ErrorKind::Trap, "transform.contract", message)
+        };
+        // Rows of `input` to rows of the batch that entered the chain.
+        let before = out.origin.take();
+        let entered = |row: u32| {
+            let row = chosen.as_ref().map_or(row, |c| c[row as usize]);
+            before.as_ref().map_or(row, |b| b[row as usize])
+        };
+        let all = outcome.failures.iter().map(|f| f.row).chain(outcome.origin.iter().flatten().copied());
+        if all.into_iter().any(|row| row as usize >= input.len()) {
+            return Err(lies("a row that was not in the batch"));
+        }
+        match &outcome.origin {
+            Some(origin) if origin.len() != outcome.records.len() => return Err(lies("origins and records differ in number")),
+            None if outcome.records.len() + outcome.failures.len() != input.len() || !outcome.failures.is_empty() => {
+                if outcome.records.len() != input.len() {
+                    return Err(lies("records were dropped without origins"));
+                }
+            }
+            _ => {}
+        }
+        for f in &outcome.failures {
+            let message = format!("transform \"{}\": {}", self.alias, f.message);
+            out.failed.push(Failed { row: entered(f.row), code: f.code.clone(), message });
+        }
+        match chosen.as_deref() {
+            None => {
+                out.origin = match &outcome.origin {
+                    Some(o) => Some(o.iter().map(|row| entered(*row)).collect()),
+                    None => before,
+                };
+                out.records = outcome.records;
+            }
+            Some(rows) => {
+                let (records, origin) = batches::merge(&out.records, rows, &outcome);
+                out.origin = Some(origin.into_iter().map(|row| before.as_ref().map_or(row, |b| b[row as usize])).collect());
+                out.records = records;
+            }
+        }
+        Ok(())
+    }
+}
