@@ -10,8 +10,10 @@ pub mod convert;
 mod decimal;
 mod error;
 mod json;
+pub mod patch;
 mod plugin;
 mod schema;
+pub mod view;
 
 pub use batch::{Batch, InvalidBatch};
 pub use error::{ErrorKind, RecordFailure, TaskError};

@@ -156,6 +156,10 @@ impl RowBuf {
     pub fn since(&self, row: RowMark) -> &[u8] {
         &self.out[row.start..]
     }
+    /// Appends a finished root row: it means the same wherever it is.
+    pub fn append(&mut self, row: crate::Row<'_>) {
+        self.out.extend_from_slice(row.bytes());
+    }
     /// How many bytes have been written.
     pub fn size(&self) -> usize {
         self.out.len()
