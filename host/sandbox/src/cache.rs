@@ -72,12 +72,20 @@ impl Cache {
         }
     }
 
-    /// Keeps a compiled component and what it says of itself.
-    pub fn put(&self, key: &Key, component: &Component, info: Option<&types::PluginInfo>) -> io::Result<()> {
+    /// Keeps a compiled component.
+    pub fn put(&self, key: &Key, component: &Component) -> io::Result<()> {
         let code = component.serialize().map_err(|e| io::Error::other(e.to_string()))?;
         self.write(&self.path(key, "cwasm"), &code)?;
-        let entry = Entry { code_sha256: hex(&Sha256::digest(&code)), info: info.cloned() };
+        let entry = Entry { code_sha256: hex(&Sha256::digest(&code)), info: None };
         self.write(&self.path(key, "json"), &serde_json::to_vec(&entry)?)
+    }
+
+    /// Notes what a kept component says of itself.
+    pub fn note(&self, key: &Key, info: &types::PluginInfo) -> io::Result<()> {
+        let path = self.path(key, "json");
+        let mut entry: Entry = serde_json::from_slice(&fs::read(&path)?)?;
+        entry.info = Some(info.clone());
+        self.write(&path, &serde_json::to_vec(&entry)?)
     }
 
     fn path(&self, key: &Key, extension: &str) -> PathBuf {

@@ -66,7 +66,12 @@ pub(crate) struct Inner {
 
 impl Sandbox {
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
-        let engine = Engine::new(&settings(config.instances_max)).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
+        let engine = Engine::new(&settings(Some(config.instances_max))).or_else(|error| {
+            // A limit on address space (`ulimit -v`) leaves no room for the pool: slower to start instances, otherwise the same.
+            tracing::warn!(error = %error, "no address space for a pool of instances; each is allocated by itself");
+            Engine::new(&settings(None))
+        });
+        let engine = engine.map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
         let mut hash = std::hash::DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hash);
         let cache = Cache::open(&config.cache_dir, hash.finish())
@@ -92,21 +97,23 @@ impl Inner {
     }
 }
 
-fn settings(instances: u32) -> Config {
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
-        .total_memories(instances)
-        .total_tables(instances.saturating_mul(2))
-        .total_stacks(instances)
-        .table_elements(TABLE_ELEMENTS_MAX)
-        .max_core_instance_size(4 << 20)
-        .max_component_instance_size(4 << 20)
-        .max_memory_size(ADDRESS_SPACE_BYTES);
+/// The engine's settings; `pool`: how many instances there is room for from the start.
+fn settings(pool: Option<u32>) -> Config {
     let mut config = Config::new();
+    if let Some(instances) = pool {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(instances)
+            .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+            .total_memories(instances)
+            .total_tables(instances.saturating_mul(2))
+            .total_stacks(instances)
+            .table_elements(TABLE_ELEMENTS_MAX)
+            .max_core_instance_size(4 << 20)
+            .max_component_instance_size(4 << 20)
+            .max_memory_size(ADDRESS_SPACE_BYTES);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).memory_reservation(ADDRESS_SPACE_BYTES as u64);
+    }
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .memory_reservation(ADDRESS_SPACE_BYTES as u64)
         .epoch_interruption(true)
         .concurrency_support(false)
         .max_wasm_stack(GUEST_STACK_BYTES)

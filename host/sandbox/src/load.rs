@@ -50,7 +50,6 @@ struct Opened {
     needs: Vec<grants::Need>,
     installed: Vec<String>,
     key: crate::cache::Key,
-    cached: bool,
     info: Option<types::PluginInfo>,
 }
 
@@ -63,17 +62,13 @@ impl Opened {
             Some(Layer::Component) => {}
         }
         let key = inner.cache.key(&wasm);
-        let (component, info, cached) = match inner.cache.get(&inner.engine, &key) {
-            Some(hit) => (hit.component, hit.info, true),
-            None => {
-                let component =
-                    Component::new(&inner.engine, &wasm).map_err(|e| LoadError::Compile(e.root_cause().to_string()))?;
-                (component, None, false)
-            }
+        let (component, info) = match inner.cache.get(&inner.engine, &key) {
+            Some(hit) => (hit.component, hit.info),
+            None => (compile(inner, file, &wasm, &key)?, None),
         };
         let kind = kind(inner, &component)?;
         let needs = grants::needs(&inner.engine, &component)?;
-        Ok(Opened { component, kind, needs, installed: grants::installed(file)?, key, cached, info })
+        Ok(Opened { component, kind, needs, installed: grants::installed(file)?, key, info })
     }
 
     async fn describe(self, inner: &Arc<Inner>, file: &Path, schemas: &Arc<Schemas>) -> Result<Arc<dyn Plugin>, LoadError> {
@@ -91,13 +86,9 @@ impl Opened {
                     bindings: Vec::new(),
                 };
                 let info = ask(Maker::new(inner, bare.clone(), owner, schemas.clone(), Wake::default())).await?;
-                let (inner, key, component, kept) = (inner.clone(), self.key, self.component.clone(), info.clone());
-                if !self.cached {
-                    let put = tokio::task::spawn_blocking(move || inner.cache.put(&key, &component, Some(&kept)));
-                    if let Ok(Err(error)) = put.await {
-                        tracing::warn!(file = %file.display(), error = %error, "cannot keep the compiled plugin; it is compiled again at the next start");
-                    }
-                }
+                let (inner, key, said) = (inner.clone(), self.key, info.clone());
+                // Where the code could not be kept, this cannot either, and that has been said.
+                let _ = tokio::task::spawn_blocking(move || inner.cache.note(&key, &said)).await;
                 info
             }
         };
@@ -114,6 +105,34 @@ impl Opened {
         }))
     }
 }
+
+/// Compiles a component and keeps the code. What comes back is mapped from the file, so that the compiler's memory can be
+/// given back to the system; it is the largest that the worker ever needs while it is idle.
+fn compile(inner: &Inner, file: &Path, wasm: &[u8], key: &crate::cache::Key) -> Result<Component, LoadError> {
+    let component = Component::new(&inner.engine, wasm).map_err(|e| LoadError::Compile(e.root_cause().to_string()))?;
+    let kept = inner.cache.put(key, &component);
+    if let Err(error) = &kept {
+        tracing::warn!(file = %file.display(), error = %error, "cannot keep the compiled plugin; it is compiled again at the next start");
+    }
+    let component = match inner.cache.get(&inner.engine, key).filter(|_| kept.is_ok()) {
+        Some(mapped) => mapped.component,
+        None => component,
+    };
+    give_back_memory();
+    Ok(component)
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn give_back_memory() {
+    unsafe extern "C" {
+        fn malloc_trim(pad: usize) -> i32;
+    }
+    // SAFETY: glibc's own function; it may be called at any time, from any thread.
+    unsafe { malloc_trim(0) };
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn give_back_memory() {}
 
 /// `describe`, on a throw-away instance.
 async fn ask(maker: Maker) -> Result<types::PluginInfo, LoadError> {

@@ -65,7 +65,7 @@ fn lift(outcome: guest::Outcome, input: &Batch, schemas: &Schemas) -> Result<Out
                 Encoded::Rows(rows) if rows.is_empty() => Batch::empty(),
                 Encoded::Rows(rows) => Batch::check(rows, schemas).map_err(|e| e.to_string())?,
                 Encoded::Documents(documents) => {
-                    wit::batch::from_documents(documents, Some((input, &replacement.origin)), schemas)?.0
+                    wit::batch::from_documents(documents, Some((input, &replacement.origin)), schemas)?
                 }
             };
             if replacement.origin.len() != records.len() {
