@@ -1,6 +1,12 @@
 //! The process: herder, task loops, storage, Kafka clients and the REST API. `main.rs` wires them together.
 
+pub mod config;
 pub mod errors;
+pub mod herder;
 pub mod kafka;
+pub mod plugins;
+pub mod rest;
+pub mod storage;
 pub mod task;
 mod transforms;
+pub mod worker;

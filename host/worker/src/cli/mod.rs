@@ -1,6 +1,8 @@
 //! What users type.
 
+mod health;
 mod plugin;
+mod run;
 
 use std::process::ExitCode;
 
@@ -16,6 +18,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a worker until SIGTERM or Ctrl-C; a second one ends it at once.
+    Run(run::Run),
+    /// Say whether a worker and everything in it is well: exit code 0, else 1.
+    Health(health::Health),
     /// Plugins: build them.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -24,7 +30,19 @@ enum Command {
 impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::Run(command) => command.run(),
+            Command::Health(command) => command.run(),
             Command::Plugin(command) => command.run(),
         }
     }
 }
+
+/// A runtime with few threads: guests and Kafka clients have their own.
+fn runtime(threads: usize) -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(threads).max_blocking_threads(BLOCKING_THREADS_MAX).enable_all();
+    Ok(builder.build()?)
+}
+
+/// For files, compiling, and clients that block.
+const BLOCKING_THREADS_MAX: usize = 64;

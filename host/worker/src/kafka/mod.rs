@@ -1,4 +1,7 @@
 //! Kafka clients: one code path for a user's cluster and for the embedded broker.
 
+pub mod admin;
+pub mod client;
 pub mod consumer;
+pub mod java;
 pub mod producer;

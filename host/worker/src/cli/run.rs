@@ -1,0 +1,75 @@
+//! `millrace run`: settings, logging, signals; [`millrace_worker::worker`] does the rest.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use millrace_worker::config::{self, WorkerConfig};
+use millrace_worker::worker::Worker;
+
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// The worker's settings, a Kafka Connect worker file; without one, defaults and the embedded broker.
+    properties: Option<PathBuf>,
+    /// A setting that overrides the file and the environment (CONNECT_GROUP_ID is group.id).
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+/// What ends a worker that was told twice, as a shell shows it for SIGINT.
+const IMPATIENT: i32 = 130;
+
+impl Run {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let raw = config::read(self.properties.as_deref(), std::env::vars(), &self.sets)?;
+        let program = std::env::current_exe()?;
+        let beside = program.parent().unwrap_or_else(|| std::path::Path::new("."));
+        let understood = WorkerConfig::understand(&raw, beside)?;
+        logging(&understood.config.log_level);
+        for warning in understood.warnings {
+            tracing::warn!("{warning}");
+        }
+        let threads = std::thread::available_parallelism().map_or(4, |n| n.get()).clamp(2, 16);
+        let runtime = super::runtime(threads)?;
+        let done = runtime.block_on(run(understood.config));
+        // Blocking calls into a Kafka that does not answer are not waited for.
+        runtime.shutdown_background();
+        done
+    }
+}
+
+async fn run(config: WorkerConfig) -> anyhow::Result<ExitCode> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        for told in 0.. {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if told > 0 {
+                tracing::warn!("told twice to stop: ending at once; nothing acknowledged is lost");
+                std::process::exit(IMPATIENT);
+            }
+            tracing::info!("stopping: tasks drain, flush and commit; a second signal ends at once");
+            stop.send_replace(true);
+        }
+    });
+    Worker::run(config, stopping).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Text on standard error; `RUST_LOG` goes before `log.level`.
+fn logging(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}

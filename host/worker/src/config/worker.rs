@@ -1,0 +1,436 @@
+//! What the worker understood of its settings.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use millrace_record::RawConfig;
+use millrace_record::config::ConfigType;
+
+use super::keys::{self, Support, WORKER_PREFIXES};
+use super::{WrongSetting, WrongSettings, secret};
+
+/// One of the three internal topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    pub topic: String,
+    pub partitions: i32,
+    /// -1: the broker's default.
+    pub replication: i32,
+    /// Further settings of the topic (`config.storage.min.insync.replicas`).
+    pub settings: Vec<(String, String)>,
+}
+
+/// A worker's settings, all of them right.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// As written, with the defaults of what connectors fall back to.
+    pub raw: RawConfig,
+    /// None: the embedded broker.
+    pub bootstrap: Option<String>,
+    pub embedded_listener: SocketAddr,
+    /// `never`, `interval`, `always`.
+    pub embedded_flush: String,
+    pub data_dir: PathBuf,
+    pub plugin_path: Vec<PathBuf>,
+    pub listener: SocketAddr,
+    pub advertised_host: Option<String>,
+    pub advertised_port: Option<u16>,
+    pub group_id: String,
+    pub client_id: String,
+    pub configs: Storage,
+    pub offsets: Storage,
+    pub statuses: Storage,
+    pub graceful: Duration,
+    pub topic_tracking: bool,
+    pub override_policy: OverridePolicy,
+    pub log_level: String,
+}
+
+/// Which `producer.override.*`, `consumer.override.*` and `admin.override.*` a connector may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OverridePolicy {
+    All,
+    None,
+    Principal,
+    Allowlist(Vec<String>),
+}
+
+impl OverridePolicy {
+    /// `key` without its `producer.override.`.
+    pub fn allows(&self, key: &str) -> bool {
+        match self {
+            OverridePolicy::All => true,
+            OverridePolicy::None => false,
+            OverridePolicy::Principal => matches!(key, "security.protocol" | "sasl.jaas.config" | "sasl.mechanism"),
+            OverridePolicy::Allowlist(keys) => keys.iter().any(|k| k == key),
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            OverridePolicy::All => "All",
+            OverridePolicy::None => "None",
+            OverridePolicy::Principal => "Principal",
+            OverridePolicy::Allowlist(_) => "Allowlist",
+        }
+    }
+}
+
+/// The settings, and what an operator should know of them.
+#[derive(Debug)]
+pub struct Understood {
+    pub config: WorkerConfig,
+    pub warnings: Vec<String>,
+}
+
+struct Reader<'a> {
+    raw: &'a RawConfig,
+    wrong: Vec<WrongSetting>,
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, key: &str, message: String) {
+        self.wrong.push(WrongSetting { key: key.to_owned(), message });
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        let written = self.raw.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        written.or_else(|| keys::find(key)?.default.map(str::to_owned))
+    }
+
+    /// Types are checked before, over all keys: what does not parse here was reported there.
+    fn number<T: std::str::FromStr + PartialOrd + Copy + std::fmt::Display>(&mut self, key: &str, least: T, fallback: T) -> T {
+        let Some(n) = self.text(key).and_then(|v| v.parse::<T>().ok()) else { return fallback };
+        if n < least {
+            self.wrong(key, format!("invalid value {n}: set at least {least}"));
+        }
+        n
+    }
+
+    fn boolean(&self, key: &str) -> bool {
+        self.text(key).is_some_and(|v| v.eq_ignore_ascii_case("true"))
+    }
+
+    fn list(&self, key: &str) -> Vec<String> {
+        let text = self.text(key).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+impl WorkerConfig {
+    /// Every wrong setting at once, or all of them understood. `beside` is the folder of the worker's binary.
+    pub fn understand(raw: &RawConfig, beside: &std::path::Path) -> Result<Understood, WrongSettings> {
+        let mut warnings = Vec::new();
+        let mut read = Reader { raw, wrong: Vec::new() };
+        check_known(&mut read, &mut warnings);
+
+        let bootstrap = read.text("bootstrap.servers");
+        let embedded = bootstrap.is_none();
+        let listener = listener(&mut read, &mut warnings);
+        let embedded_listener = embedded_listener(&mut read, embedded);
+        let storage = |read: &mut Reader, which: &str, name: &str| {
+            let topic = format!("{which}.storage.topic");
+            let topic = required(read, &topic, embedded, &format!("connect-{name}"));
+            let partitions = if which == "config" { 1 } else { read.number(&format!("{which}.storage.partitions"), 1, 1) };
+            let factor = format!("{which}.storage.replication.factor");
+            let replication = read.number(&factor, -1i32, 3);
+            if replication == 0 {
+                read.wrong(&factor, "invalid value 0: set the number of replicas, or -1 for the broker's default".into());
+            }
+            let prefix = format!("{which}.storage.");
+            let settings = read.raw.iter().filter_map(|(k, v)| {
+                let name = k.strip_prefix(&prefix)?;
+                (!matches!(name, "topic" | "partitions" | "replication.factor" | "file.filename"))
+                    .then(|| (name.to_owned(), v.clone()))
+            });
+            let settings = settings.collect();
+            Storage { topic, partitions, replication: if embedded { 1 } else { replication }, settings }
+        };
+        let configs = storage(&mut read, "config", "configs");
+        let offsets = storage(&mut read, "offset", "offsets");
+        let statuses = storage(&mut read, "status", "status");
+        for (a, b) in [(&configs, &offsets), (&configs, &statuses), (&offsets, &statuses)] {
+            if a.topic == b.topic && !a.topic.is_empty() {
+                let message = format!("\"{}\" is used for two of configs, offsets and statuses: name three topics", a.topic);
+                read.wrong("config.storage.topic, offset.storage.topic, status.storage.topic", message);
+            }
+        }
+        let group_id = required(&mut read, "group.id", embedded, "millrace");
+        let override_policy = override_policy(&mut read);
+        one_of(&mut read, "embedded.broker.flush", &["never", "interval", "always"]);
+        if read.text("exactly.once.source.support").is_some_and(|v| v != "disabled") {
+            let value = read.text("exactly.once.source.support").unwrap_or_default();
+            let message =
+                format!("invalid value {value}: sources deliver at least once; set \"disabled\" or leave the setting out");
+            read.wrong("exactly.once.source.support", message);
+        }
+        let log_level = read.text("log.level").unwrap_or_default();
+        if let Err(e) = log_level.parse::<tracing_subscriber::EnvFilter>() {
+            read.wrong("log.level", format!("invalid value {log_level}: {e}; set error, warn, info, debug or trace"));
+        }
+        let mut plugin_path: Vec<PathBuf> = read.list("plugin.path").into_iter().map(PathBuf::from).collect();
+        if plugin_path.is_empty() {
+            plugin_path.push(beside.join("plugins"));
+        }
+        let graceful = Duration::from_millis(read.number("task.shutdown.graceful.timeout.ms", 0u64, 5_000));
+
+        let mut with_defaults = raw.clone();
+        for key in ["key.converter", "value.converter", "header.converter"] {
+            with_defaults.entry(key.into()).or_insert_with(|| keys::find(key).and_then(|k| k.default).unwrap_or("").into());
+        }
+        let config = WorkerConfig {
+            bootstrap,
+            embedded_listener,
+            embedded_flush: read.text("embedded.broker.flush").unwrap_or_default(),
+            data_dir: PathBuf::from(read.text("data.dir").unwrap_or_default()),
+            plugin_path,
+            listener,
+            advertised_host: read.text("rest.advertised.host.name"),
+            advertised_port: read.text("rest.advertised.port").and_then(|p| p.parse().ok()),
+            group_id,
+            client_id: read.text("client.id").unwrap_or_default(),
+            configs,
+            offsets,
+            statuses,
+            graceful,
+            topic_tracking: read.boolean("topic.tracking.enable"),
+            override_policy,
+            log_level,
+            raw: with_defaults,
+        };
+        if read.wrong.is_empty() { Ok(Understood { config, warnings }) } else { Err(WrongSettings(read.wrong)) }
+    }
+
+    pub fn embedded(&self) -> bool {
+        self.bootstrap.is_none()
+    }
+}
+
+/// Types of all known settings; warnings for those without effect and those nobody knows.
+fn check_known(read: &mut Reader, warnings: &mut Vec<String>) {
+    for (key, value) in read.raw {
+        let Some(known) = keys::find(key) else {
+            if WORKER_PREFIXES.iter().any(|p| key.starts_with(p)) {
+                continue;
+            }
+            let hint = keys::nearest(key).map(|n| format!("; did you mean \"{n}\"?")).unwrap_or_default();
+            warnings.push(format!("unknown setting \"{key}\" is ignored{hint}"));
+            continue;
+        };
+        let value = value.trim();
+        if value.is_empty() {
+            continue;
+        }
+        let expected = match known.kind {
+            ConfigType::Boolean if !["true", "false"].iter().any(|b| value.eq_ignore_ascii_case(b)) => "set true or false",
+            ConfigType::Int if value.parse::<i32>().is_err() => "set a whole number (INT)",
+            ConfigType::Short if value.parse::<i16>().is_err() => "set a whole number (SHORT)",
+            ConfigType::Long if value.parse::<i64>().is_err() => "set a whole number (LONG)",
+            _ => "",
+        };
+        if !expected.is_empty() {
+            let shown = if secret(key) { "[hidden]" } else { value };
+            read.wrong.push(WrongSetting { key: key.clone(), message: format!("invalid value {shown}: {expected}") });
+        } else if let Support::NoEffect(why) = known.support {
+            warnings.push(format!("setting \"{key}\" has no effect: {why}"));
+        }
+    }
+}
+
+fn required(read: &mut Reader, key: &str, embedded: bool, default: &str) -> String {
+    match read.text(key) {
+        Some(value) => value,
+        None if embedded => default.to_owned(),
+        None => {
+            read.wrong(
+                key,
+                "missing: with \"bootstrap.servers\" it has no default; set it as in the Connect worker's file".into(),
+            );
+            String::new()
+        }
+    }
+}
+
+fn one_of(read: &mut Reader, key: &str, allowed: &[&str]) {
+    if let Some(value) = read.text(key).filter(|v| !allowed.contains(&v.as_str())) {
+        read.wrong(key, format!("invalid value {value}: set one of {}", allowed.join(", ")));
+    }
+}
+
+fn override_policy(read: &mut Reader) -> OverridePolicy {
+    let key = "connector.client.config.override.policy";
+    let value = read.text(key).unwrap_or_default();
+    let simple = value.rsplit('.').next().unwrap_or_default();
+    match simple.strip_suffix("ConnectorClientConfigOverridePolicy").unwrap_or(simple) {
+        "All" => OverridePolicy::All,
+        "None" => OverridePolicy::None,
+        "Principal" => OverridePolicy::Principal,
+        "Allowlist" => OverridePolicy::Allowlist(read.list("connector.client.config.override.allowlist")),
+        _ => {
+            read.wrong(key, format!("invalid value {value}: set one of All, None, Principal, Allowlist"));
+            OverridePolicy::None
+        }
+    }
+}
+
+/// The first `http` listener; only it is served.
+fn listener(read: &mut Reader, warnings: &mut Vec<String>) -> SocketAddr {
+    let fallback = SocketAddr::from(([127, 0, 0, 1], 8083));
+    let listeners = read.list("listeners");
+    let mut first = None;
+    for written in &listeners {
+        let Some((scheme, rest)) = written.split_once("://") else {
+            read.wrong("listeners", format!("invalid value {written}: write it as http://host:port"));
+            continue;
+        };
+        if !scheme.eq_ignore_ascii_case("http") {
+            read.wrong(
+                "listeners",
+                format!("invalid value {written}: this worker serves http only; put a proxy with TLS in front"),
+            );
+            continue;
+        }
+        match address(rest.trim_end_matches('/')) {
+            Ok(address) if first.is_none() => first = Some(address),
+            Ok(_) => warnings.push(format!("listener {written} is not served: the first of \"listeners\" is")),
+            Err(why) => read.wrong("listeners", format!("invalid value {written}: {why}")),
+        }
+    }
+    let address = first.unwrap_or(fallback);
+    if !address.ip().is_loopback() && !read.boolean("listeners.allow.unauthenticated") {
+        let value = listeners.join(",");
+        read.wrong(
+            "listeners",
+            format!(
+                "invalid value {value}: anyone who reaches it can change connectors and read their passwords; listen on 127.0.0.1, or set \"listeners.allow.unauthenticated=true\""
+            ),
+        );
+    }
+    address
+}
+
+fn embedded_listener(read: &mut Reader, embedded: bool) -> SocketAddr {
+    let key = "embedded.broker.listener";
+    let value = read.text(key).unwrap_or_default();
+    match address(value.rsplit("://").next().unwrap_or_default()) {
+        Ok(address) if address.ip().is_loopback() || !embedded => address,
+        Ok(address) => {
+            read.wrong(key, format!("invalid value {value}: the embedded broker serves this machine alone; set a loopback address such as 127.0.0.1:9092, or use a Kafka with \"bootstrap.servers\""));
+            address
+        }
+        Err(why) => {
+            read.wrong(key, format!("invalid value {value}: {why}"));
+            SocketAddr::from(([127, 0, 0, 1], 9092))
+        }
+    }
+}
+
+/// `host:port`; an empty host is every interface, as in Connect.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("write it with a port, as in 127.0.0.1:8083")?;
+    let port: u16 = port.parse().map_err(|_| format!("\"{port}\" is not a port; set 0 to 65535"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return Ok(SocketAddr::from(([0, 0, 0, 0], port)));
+    }
+    let mut found = (host, port).to_socket_addrs().map_err(|e| format!("host \"{host}\" is not known: {e}"))?;
+    found.next().ok_or_else(|| format!("host \"{host}\" has no address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn understand(settings: &[(&str, &str)]) -> Result<Understood, Vec<String>> {
+        let raw = settings.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        WorkerConfig::understand(&raw, std::path::Path::new("/opt/millrace"))
+            .map_err(|wrong| wrong.0.into_iter().map(|w| w.key).collect())
+    }
+
+    #[test]
+    fn nothing_set_is_the_embedded_broker() {
+        let c = understand(&[]).unwrap().config;
+        assert!(c.embedded());
+        assert_eq!(c.listener.to_string(), "127.0.0.1:8083");
+        assert_eq!(c.embedded_listener.to_string(), "127.0.0.1:9092");
+        assert_eq!((c.group_id.as_str(), c.configs.topic.as_str(), c.configs.partitions), ("millrace", "connect-configs", 1));
+        assert_eq!((c.offsets.partitions, c.offsets.replication, c.statuses.partitions), (25, 1, 5));
+        assert_eq!(c.plugin_path, [PathBuf::from("/opt/millrace/plugins")]);
+        assert_eq!(c.raw["value.converter"], "org.apache.kafka.connect.json.JsonConverter");
+    }
+
+    #[test]
+    fn a_connect_workers_file_works_as_it_is() {
+        let understood = understand(&[
+            ("bootstrap.servers", "localhost:9092"),
+            ("group.id", "connect-cluster"),
+            ("key.converter", "org.apache.kafka.connect.json.JsonConverter"),
+            ("key.converter.schemas.enable", "true"),
+            ("offset.storage.topic", "connect-offsets"),
+            ("offset.storage.replication.factor", "1"),
+            ("config.storage.topic", "connect-configs"),
+            ("config.storage.min.insync.replicas", "2"),
+            ("status.storage.topic", "connect-status"),
+            ("offset.flush.interval.ms", "10000"),
+            ("plugin.path", "/usr/local/share/java, /opt/connectors"),
+            ("plugin.discovery", "service_load"),
+            ("producer.compression.type", "lz4"),
+        ])
+        .unwrap();
+        let c = understood.config;
+        assert_eq!(c.configs.settings, [("min.insync.replicas".into(), "2".into())]);
+        assert_eq!((c.offsets.replication, c.statuses.replication), (1, 3));
+        assert_eq!(c.plugin_path.len(), 2);
+        assert_eq!(understood.warnings.len(), 1, "{:?}", understood.warnings);
+    }
+
+    #[test]
+    fn all_wrong_settings_at_once() {
+        let wrong = understand(&[
+            ("bootstrap.servers", "localhost:9092"),
+            ("offset.flush.timeout.ms", "soon"),
+            ("listeners", "https://127.0.0.1:8083"),
+            ("connector.client.config.override.policy", "Some"),
+            ("offset.storage.partitions", "0"),
+            ("topic.tracking.enable", "yes"),
+            ("exactly.once.source.support", "enabled"),
+        ]);
+        let mut wrong = wrong.unwrap_err();
+        wrong.sort();
+        wrong.dedup();
+        assert_eq!(
+            wrong,
+            [
+                "config.storage.topic",
+                "connector.client.config.override.policy",
+                "exactly.once.source.support",
+                "group.id",
+                "listeners",
+                "offset.flush.timeout.ms",
+                "offset.storage.partitions",
+                "offset.storage.topic",
+                "status.storage.topic",
+                "topic.tracking.enable"
+            ]
+        );
+    }
+
+    #[test]
+    fn only_loopback_without_a_word() {
+        assert_eq!(understand(&[("listeners", "http://0.0.0.0:8083")]).unwrap_err(), ["listeners"]);
+        assert_eq!(understand(&[("listeners", "HTTP://:8083")]).unwrap_err(), ["listeners"]);
+        assert!(understand(&[("listeners", "http://0.0.0.0:8083"), ("listeners.allow.unauthenticated", "true")]).is_ok());
+        assert_eq!(understand(&[("embedded.broker.listener", "0.0.0.0:9092")]).unwrap_err(), ["embedded.broker.listener"]);
+        assert!(understand(&[("embedded.broker.listener", "PLAINTEXT://127.0.0.1:0")]).is_ok());
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_named_with_the_likely_one() {
+        let warnings = understand(&[("ofset.flush.timeout.ms", "1")]).unwrap().warnings;
+        assert_eq!(
+            warnings,
+            ["unknown setting \"ofset.flush.timeout.ms\" is ignored; did you mean \"offset.flush.timeout.ms\"?"]
+        );
+    }
+}

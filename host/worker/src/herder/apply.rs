@@ -1,0 +1,189 @@
+//! Brings one connector's tasks to what is wanted of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_record::{Plugin, RawConfig};
+
+use super::Herder;
+use crate::storage::configs::{ConnectorState, TargetState};
+use crate::task::{self, TaskHandle, TaskId, TaskSpec, TaskState};
+
+/// What runs of one connector.
+#[derive(Default)]
+pub struct Connector {
+    tasks: BTreeMap<u32, TaskHandle>,
+    /// What the running tasks were started with.
+    applied: Option<Applied>,
+}
+
+#[derive(PartialEq)]
+struct Applied {
+    config: RawConfig,
+    tasks: Vec<RawConfig>,
+}
+
+impl Connector {
+    /// Stops all, at once; answers which there were.
+    pub async fn stop_tasks(&mut self, graceful: Duration) -> Vec<u32> {
+        let stops = self.tasks.values().map(|t| t.stop(graceful));
+        futures::future::join_all(stops).await;
+        std::mem::take(&mut self.tasks).into_keys().collect()
+    }
+
+    pub fn ran(&self) -> bool {
+        self.applied.is_some()
+    }
+}
+
+impl Herder {
+    /// In the background; in the order asked for.
+    pub(super) fn reconcile_soon(self: &Arc<Self>, name: &str) {
+        let (herder, name) = (self.clone(), name.to_owned());
+        tokio::spawn(async move { herder.reconcile(&name).await });
+    }
+
+    /// The running connector of a name; made when it is not there.
+    pub(super) fn connector(&self, name: &str) -> Arc<tokio::sync::Mutex<Connector>> {
+        self.running.lock().entry(name.to_owned()).or_default().clone()
+    }
+
+    /// Stops, starts, pauses and resumes tasks until they are what is wanted now. Failures become statuses.
+    pub async fn reconcile(self: &Arc<Self>, name: &str) {
+        let connector = self.connector(name);
+        let mut connector = connector.lock().await;
+        if self.accepting().is_err() {
+            return;
+        }
+        match self.configs.get(name) {
+            None => {
+                connector.stop_tasks(self.worker.graceful).await;
+                connector.applied = None;
+                // Made again meanwhile: its own reconciling follows this one. The entry of `running` stays: whoever waits
+                // for its lock must not find himself beside another of the same name.
+                if !self.configs.contains(name) {
+                    self.statuses.remove(name);
+                }
+            }
+            Some(state) if state.target == TargetState::Stopped => self.apply_stopped(name, &mut connector, state).await,
+            Some(state) => self.apply_started(name, &mut connector, state).await,
+        }
+    }
+
+    async fn apply_stopped(&self, name: &str, connector: &mut Connector, state: ConnectorState) {
+        connector.stop_tasks(self.worker.graceful).await;
+        connector.applied = None;
+        for (task, _) in self.statuses.tasks(name) {
+            self.statuses.remove_task(&TaskId { connector: name.to_owned(), task });
+        }
+        if !state.tasks.is_empty()
+            && let Err(error) = self.configs.put_tasks(name, &[]).await
+        {
+            tracing::warn!(connector = name, %error, "cannot note that the connector has no tasks; it has none all the same");
+        }
+        let version = self.plugin(&state.config).ok().map(|p| p.info().version.clone());
+        self.statuses.put_connector(name, "STOPPED", None, version.as_deref());
+    }
+
+    async fn apply_started(&self, name: &str, connector: &mut Connector, state: ConnectorState) {
+        let configured = match self.configure(name, &state).await {
+            Ok(configured) => configured,
+            Err(trace) => {
+                tracing::error!(connector = name, trace, "connector failed");
+                // What runs by an older configuration goes on: its tasks were not asked to stop.
+                self.statuses.put_connector(name, "FAILED", Some(trace), None);
+                return;
+            }
+        };
+        let (plugin, tasks) = configured;
+        let version = plugin.info().version.clone();
+        self.versions().set(name, &version);
+        let paused = state.target == TargetState::Paused;
+        let wanted = Applied { config: state.config, tasks };
+        if connector.applied.as_ref() == Some(&wanted) {
+            for handle in connector.tasks.values() {
+                if paused { handle.pause() } else { handle.resume() }
+            }
+        } else {
+            connector.stop_tasks(self.worker.graceful).await;
+            connector.applied = Some(wanted);
+            self.start_tasks(name, connector, &plugin, paused, None);
+        }
+        let count = connector.tasks.len() as u32;
+        for (task, _) in self.statuses.tasks(name).into_iter().filter(|(task, _)| *task >= count) {
+            self.statuses.remove_task(&TaskId { connector: name.to_owned(), task });
+        }
+        let state = if paused { "PAUSED" } else { "RUNNING" };
+        self.statuses.put_connector(name, state, None, Some(&version));
+    }
+
+    /// The plugin and the committed task configurations, or a trace.
+    async fn configure(&self, name: &str, state: &ConnectorState) -> Result<(Arc<dyn Plugin>, Vec<RawConfig>), String> {
+        let plugin = self.plugin(&state.config)?;
+        let max = state.config.get("tasks.max").map_or(Ok(1), |v| v.trim().parse::<u32>());
+        let max = max.ok().filter(|m| *m > 0).ok_or("\"tasks.max\" must be a whole number of at least 1")?;
+        let tasks = plugin.task_configs(&state.config, max).await;
+        let tasks = tasks.map_err(|e| {
+            let field = e.field.as_ref().map(|f| format!(" (\"{f}\")")).unwrap_or_default();
+            format!(
+                "connector {name}: plugin \"{}\" failed in task-configs{field}: {}\n\tcode: {}",
+                plugin.info().name,
+                e.message,
+                e.code
+            )
+        })?;
+        if tasks.len() as u32 > max {
+            let many = format!(
+                "The connector {name} has generated {} tasks, which is greater than {max}, the maximum number of tasks it is configured to create.",
+                tasks.len()
+            );
+            let enforce = state.config.get("tasks.max.enforce").is_none_or(|v| !v.trim().eq_ignore_ascii_case("false"));
+            if enforce {
+                return Err(format!("{many} Raise \"tasks.max\", or set \"tasks.max.enforce=false\"."));
+            }
+            tracing::warn!(connector = name, "{many}");
+        }
+        if tasks != state.tasks {
+            self.configs.put_tasks(name, &tasks).await.map_err(|e| format!("connector {name}: {e}"))?;
+        }
+        Ok((plugin, tasks))
+    }
+
+    /// Starts all tasks of what is applied, or only those named.
+    pub(super) fn start_tasks(
+        &self,
+        name: &str,
+        connector: &mut Connector,
+        plugin: &Arc<dyn Plugin>,
+        paused: bool,
+        only: Option<&[u32]>,
+    ) {
+        let Some(applied) = &connector.applied else { return };
+        for (task, config) in (0u32..).zip(&applied.tasks) {
+            if only.is_some_and(|only| !only.contains(&task)) {
+                continue;
+            }
+            let id = TaskId { connector: name.to_owned(), task };
+            self.statuses.put_task(&id, &TaskState::Unassigned, None);
+            let spec = TaskSpec {
+                id,
+                plugin: plugin.clone(),
+                connector_config: applied.config.clone(),
+                task_config: config.clone(),
+                paused,
+            };
+            connector.tasks.insert(task, task::start(spec, self.runtime.clone()));
+        }
+    }
+
+    /// Stops and starts tasks that run; those that are not there are left alone.
+    pub(super) async fn restart_tasks(&self, name: &str, connector: &mut Connector, which: &[u32]) {
+        let Some(state) = self.configs.get(name).filter(|_| self.accepting().is_ok()) else { return };
+        let Ok(plugin) = self.plugin(&state.config) else { return };
+        let stops = connector.tasks.iter().filter(|(id, _)| which.contains(id)).map(|(_, t)| t.stop(self.worker.graceful));
+        futures::future::join_all(stops).await;
+        connector.tasks.retain(|id, _| !which.contains(id));
+        self.start_tasks(name, connector, &plugin, state.target == TargetState::Paused, Some(which));
+    }
+}

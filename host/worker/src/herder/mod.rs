@@ -1,0 +1,280 @@
+//! The herder: what is wanted (configurations and target states, in the log) against what runs (tasks).
+//!
+//! A change is written to the log first, then [`Herder::reconcile`] brings the connector's tasks to it. Reconciling one
+//! connector is done by one at a time and may be asked for as often as one likes; connectors do not wait for each other.
+
+mod apply;
+mod committed;
+mod common;
+mod infos;
+mod reference;
+mod restart;
+mod validate;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_record::{Plugin, PluginKind, RawConfig};
+use parking_lot::Mutex;
+
+use crate::config::WorkerConfig;
+use crate::plugins::Plugins;
+use crate::storage::StorageError;
+use crate::storage::configs::{ConfigStore, ConnectorState, TargetState};
+use crate::storage::offsets::OffsetTopic;
+use crate::storage::status::StatusStore;
+use crate::task::{TaskEvents, TaskId, TaskRuntime, TaskState};
+
+pub use apply::Connector;
+pub use infos::{ConfigInfo, ConfigInfos, Definition};
+pub use restart::Restart;
+
+/// Why a request is not done. The texts are Connect's where Connect has one.
+#[derive(Debug, thiserror::Error)]
+pub enum HerderError {
+    #[error("{0}")]
+    NotFound(String),
+    #[error("Connector {0} already exists")]
+    AlreadyExists(String),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("the worker is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What `GET /connectors/C` shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectorInfo {
+    pub name: String,
+    pub config: RawConfig,
+    pub tasks: usize,
+    pub kind: Option<PluginKind>,
+}
+
+/// Desired state and running tasks of this worker.
+pub struct Herder {
+    pub worker: Arc<WorkerConfig>,
+    pub cluster_id: String,
+    pub plugins: Arc<Plugins>,
+    pub configs: Arc<ConfigStore>,
+    pub statuses: Arc<StatusStore>,
+    pub offsets: Arc<OffsetTopic>,
+    runtime: Arc<TaskRuntime>,
+    versions: Arc<Versions>,
+    running: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Connector>>>>,
+    /// One change of a connector's existence at a time: of two that make the same name one finds it there.
+    changes: tokio::sync::Mutex<()>,
+    stopping: std::sync::atomic::AtomicBool,
+}
+
+impl Herder {
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        worker: Arc<WorkerConfig>,
+        cluster_id: String,
+        plugins: Arc<Plugins>,
+        configs: Arc<ConfigStore>,
+        statuses: Arc<StatusStore>,
+        offsets: Arc<OffsetTopic>,
+        runtime: Arc<TaskRuntime>,
+        versions: Arc<Versions>,
+    ) -> Arc<Self> {
+        Arc::new(Herder {
+            worker,
+            cluster_id,
+            plugins,
+            configs,
+            statuses,
+            offsets,
+            runtime,
+            versions,
+            running: Mutex::default(),
+            changes: tokio::sync::Mutex::default(),
+            stopping: false.into(),
+        })
+    }
+
+    /// Starts what the log says should run, and forgets statuses of what is no more.
+    pub fn begin(self: &Arc<Self>) {
+        for name in self.statuses.names() {
+            if !self.configs.contains(&name) {
+                self.statuses.remove(&name);
+            }
+        }
+        for name in self.configs.names() {
+            self.reconcile_soon(&name);
+        }
+    }
+
+    pub fn info(&self, name: &str) -> Option<ConnectorInfo> {
+        let state = self.configs.get(name)?;
+        let kind = self.plugin(&state.config).ok().map(|p| p.info().kind);
+        Some(ConnectorInfo { name: name.to_owned(), tasks: state.tasks.len(), config: state.config, kind })
+    }
+
+    pub fn state(&self, name: &str) -> Result<ConnectorState, HerderError> {
+        self.configs.get(name).ok_or_else(|| HerderError::NotFound(format!("Connector {name} not found")))
+    }
+
+    /// The plugin that a connector's configuration names.
+    pub fn plugin(&self, config: &RawConfig) -> Result<Arc<dyn Plugin>, String> {
+        let class = config.get("connector.class").map(|c| c.trim()).unwrap_or_default();
+        let consumes = ["topics", "topics.regex"].iter().any(|k| config.get(*k).is_some_and(|v| !v.trim().is_empty()));
+        self.plugins.connector(class, consumes)
+    }
+
+    /// Makes a connector; its configuration is valid or nothing is done.
+    pub async fn create(
+        self: &Arc<Self>,
+        name: &str,
+        config: RawConfig,
+        initial: Option<TargetState>,
+    ) -> Result<ConnectorInfo, HerderError> {
+        self.check(&config).await?;
+        {
+            let _one = self.changes.lock().await;
+            self.accepting()?;
+            if self.configs.contains(name) {
+                return Err(HerderError::AlreadyExists(name.to_owned()));
+            }
+            // The target first: between the two records there is no connector that could start.
+            self.configs.put_target(name, initial.unwrap_or_default()).await?;
+            self.configs.put_connector(name, &config).await?;
+        }
+        self.reconcile_soon(name);
+        tracing::info!(connector = name, "connector created");
+        let kind = self.plugin(&config).ok().map(|p| p.info().kind);
+        Ok(ConnectorInfo { name: name.to_owned(), config, tasks: 0, kind })
+    }
+
+    /// Creates or updates; true: created.
+    pub async fn put(self: &Arc<Self>, name: &str, config: RawConfig) -> Result<(bool, ConnectorInfo), HerderError> {
+        self.check(&config).await?;
+        let created = {
+            let _one = self.changes.lock().await;
+            self.accepting()?;
+            let created = !self.configs.contains(name);
+            self.configs.put_connector(name, &config).await?;
+            created
+        };
+        self.reconcile_soon(name);
+        tracing::info!(connector = name, created, "connector configuration changed");
+        let info = self.info(name).ok_or_else(|| HerderError::NotFound(format!("Connector {name} not found")))?;
+        Ok((created, info))
+    }
+
+    /// Stops the connector's tasks and forgets it; its offsets stay, as in Connect.
+    pub async fn delete(self: &Arc<Self>, name: &str) -> Result<(), HerderError> {
+        {
+            let _one = self.changes.lock().await;
+            self.accepting()?;
+            self.state(name)?;
+            self.configs.remove(name).await?;
+        }
+        self.reconcile_soon(name);
+        tracing::info!(connector = name, "connector deleted");
+        Ok(())
+    }
+
+    pub async fn target(self: &Arc<Self>, name: &str, target: TargetState) -> Result<(), HerderError> {
+        {
+            let _one = self.changes.lock().await;
+            self.accepting()?;
+            let state = self.configs.get(name).ok_or_else(|| HerderError::NotFound(format!("Unknown connector {name}")))?;
+            if state.target == target {
+                return Ok(());
+            }
+            self.configs.put_target(name, target).await?;
+        }
+        self.reconcile_soon(name);
+        tracing::info!(connector = name, ?target, "target state changed");
+        Ok(())
+    }
+
+    fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    fn accepting(&self) -> Result<(), HerderError> {
+        if self.stopping.load(std::sync::atomic::Ordering::SeqCst) { Err(HerderError::Stopping) } else { Ok(()) }
+    }
+
+    /// Refuses a configuration with errors, all of them in one message.
+    async fn check(&self, config: &RawConfig) -> Result<(), HerderError> {
+        let infos = self.validate(config).await?;
+        let errors: Vec<_> = infos.configs.iter().flat_map(|c| c.errors.iter().map(String::as_str)).collect();
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(HerderError::BadRequest(format!(
+            "Connector configuration is invalid and contains the following {} error(s):\n{}\nYou can also find the above list of errors at the endpoint `/connector-plugins/{{connectorType}}/config/validate`",
+            errors.len(),
+            errors.join("\n")
+        )))
+    }
+
+    /// Stops all tasks: they drain, flush, commit and leave their groups, each within `graceful`.
+    pub async fn stop(self: &Arc<Self>, graceful: Duration) {
+        self.stopping.store(true, std::sync::atomic::Ordering::SeqCst);
+        let running: Vec<_> = self.running.lock().iter().map(|(n, c)| (n.clone(), c.clone())).collect();
+        let stops = running.into_iter().map(|(name, connector)| async move {
+            let mut connector = connector.lock().await;
+            let tasks = connector.stop_tasks(graceful).await;
+            for task in tasks {
+                self.statuses.put_task(&TaskId { connector: name.clone(), task }, &TaskState::Unassigned, None);
+            }
+            if connector.ran() {
+                self.statuses.put_connector(&name, "UNASSIGNED", None, None);
+            }
+        });
+        futures::future::join_all(stops).await;
+    }
+}
+
+/// Takes what tasks report to the status topic.
+pub struct Events {
+    pub statuses: Arc<StatusStore>,
+    /// `topic.tracking.enable`
+    pub topic_tracking: bool,
+    /// The version of a connector's plugin, as its status shows it.
+    pub versions: Arc<Versions>,
+}
+
+/// Plugin versions by connector.
+#[derive(Debug, Default)]
+pub struct Versions(Mutex<HashMap<String, String>>);
+
+impl Versions {
+    pub fn set(&self, connector: &str, version: &str) {
+        self.0.lock().insert(connector.to_owned(), version.to_owned());
+    }
+    pub fn get(&self, connector: &str) -> Option<String> {
+        self.0.lock().get(connector).cloned()
+    }
+}
+
+impl TaskEvents for Events {
+    fn state(&self, id: &TaskId, state: TaskState) {
+        self.statuses.put_task(id, &state, self.versions.get(&id.connector).as_deref());
+    }
+    fn active_topic(&self, id: &TaskId, topic: &str) {
+        if self.topic_tracking {
+            self.statuses.put_topic(id, topic);
+        }
+    }
+}
+
+impl Herder {
+    /// Keys of every connector of this kind, without those that the plugin defines itself.
+    pub fn common_definitions(&self, kind: PluginKind, own: &millrace_record::config::ConfigDef) -> Vec<Definition> {
+        if kind == PluginKind::Transform {
+            return Vec::new();
+        }
+        let mut definitions = common::definitions(kind);
+        definitions.retain(|d| own.get(&d.key.name).is_none());
+        definitions
+    }
+}

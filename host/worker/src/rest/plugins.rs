@@ -1,0 +1,59 @@
+//! `/connector-plugins` and below.
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use millrace_record::PluginKind;
+use serde_json::{Value, json};
+
+use super::body::{self, JsonObject};
+use super::{Answer, App, RestError, json as answer};
+use crate::herder::Definition;
+use crate::plugins::{CONVERTERS, HEADER_CONVERTERS, PREDICATES, VERSION, class, kind_name};
+
+pub async fn list(State(rest): App, Query(params): Query<Vec<(String, String)>>) -> Answer {
+    let herder = rest.herder().await?;
+    let all = params.iter().any(|(k, v)| k == "connectorsOnly" && v.eq_ignore_ascii_case("false"));
+    let entry = |class: &str, kind: &str, version: &str| json!({"class": class, "type": kind, "version": version});
+    let plugins = herder.plugins.list().iter().filter(|p| all || p.info().kind != PluginKind::Transform);
+    let mut listed: Vec<Value> = plugins.map(|p| entry(class(&**p), kind_name(p.info().kind), &p.info().version)).collect();
+    if all {
+        for (kind, classes) in [("converter", CONVERTERS), ("header_converter", HEADER_CONVERTERS), ("predicate", PREDICATES)] {
+            listed.extend(classes.iter().map(|c| entry(c, kind, VERSION)));
+        }
+    }
+    Ok(answer(StatusCode::OK, &Value::from(listed)))
+}
+
+pub async fn config(State(rest): App, Path(name): Path<String>) -> Answer {
+    let herder = rest.herder().await?;
+    let plugin = herder.plugins.any(&name).ok_or_else(|| RestError::not_found(format!("Unknown plugin {name}.")))?;
+    let own = plugin.info().config.keys.iter().map(Definition::of);
+    let definitions = own.chain(herder.common_definitions(plugin.info().kind, &plugin.info().config));
+    Ok(answer(StatusCode::OK, &definitions.map(|d| d.json()).collect()))
+}
+
+pub async fn validate(State(rest): App, Path(name): Path<String>, JsonObject(map): JsonObject) -> Answer {
+    let herder = rest.herder().await?;
+    let mut config = body::config(map)?;
+    let included = config.get("connector.class").map(|c| c.trim().to_owned()).filter(|c| !c.is_empty());
+    match &included {
+        // The path says which plugin: a body that names none means it.
+        None => {
+            config.insert("connector.class".into(), name.clone());
+        }
+        Some(included) if *included != name => {
+            let of = |class: &str| {
+                let mut config = config.clone();
+                config.insert("connector.class".into(), class.to_owned());
+                herder.plugin(&config).ok().map(|p| (p.info().kind == PluginKind::Source, p.info().name.clone()))
+            };
+            if of(included) != of(&name) {
+                let message = format!("Included connector type {included} does not match request type {name}");
+                return Err(RestError::new(StatusCode::BAD_REQUEST, message));
+            }
+        }
+        Some(_) => {}
+    }
+    let infos = herder.validate(&config).await?;
+    Ok(answer(StatusCode::OK, &infos.json()))
+}

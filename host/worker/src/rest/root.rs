@@ -1,0 +1,36 @@
+//! `GET /` and `GET /health`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::{Answer, App, Stage, json as answer};
+use crate::plugins::VERSION;
+
+/// The commit that the binary was built from, where the build knew it.
+const COMMIT: &str = match option_env!("MILLRACE_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
+pub async fn info(State(rest): App) -> Answer {
+    let herder = rest.herder().await?;
+    Ok(answer(StatusCode::OK, &json!({"version": VERSION, "commit": COMMIT, "kafka_cluster_id": herder.cluster_id})))
+}
+
+pub async fn health(State(rest): App) -> Answer {
+    let stage = rest.stage.borrow().clone();
+    Ok(match stage {
+        Stage::Ready(_) => answer(
+            StatusCode::OK,
+            &json!({"status": "healthy", "message": "Worker has completed startup and is ready to handle requests."}),
+        ),
+        Stage::Starting(what) => answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({"status": "starting", "message": format!("Worker is still starting up. The worker is currently {what}")}),
+        ),
+        Stage::Stopping => {
+            answer(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "unhealthy", "message": "Worker is stopping."}))
+        }
+    })
+}

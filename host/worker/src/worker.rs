@@ -1,0 +1,237 @@
+//! A worker from start to stop: wires the log, the plugins, the state, the herder and the REST API together.
+//!
+//! The REST listener is bound first, so that a client waits instead of being refused. A signal during the start is
+//! obeyed at once. The stop goes backwards: tasks, statuses, REST, and the embedded broker last.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use millrace_record::{RawConfig, Schemas};
+use millrace_sandbox::{Sandbox, SandboxConfig};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::WorkerConfig;
+use crate::herder::{Events, Herder, Versions};
+use crate::kafka::admin::{Admin, TopicError};
+use crate::kafka::client::{ClientKind, ClientSettings};
+use crate::plugins::Plugins;
+use crate::rest::{self, Rest, Stage};
+use crate::storage::configs::ConfigStore;
+use crate::storage::offsets::OffsetTopic;
+use crate::storage::status::StatusStore;
+use crate::storage::{DataDir, StateLog, StorageError};
+use crate::task::TaskRuntime;
+
+/// Waits between two tries to reach Kafka at start.
+const KAFKA_RETRY: Duration = Duration::from_secs(2);
+/// How long a stopping worker waits for its last statuses.
+const STATUS_FLUSH: Duration = Duration::from_secs(5);
+/// How long a stopping worker waits for open REST requests.
+const REST_DRAIN: Duration = Duration::from_secs(2);
+
+pub struct Worker;
+
+impl Worker {
+    /// Runs until `stopping` is true.
+    pub async fn run(config: WorkerConfig, mut stopping: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let data = DataDir::open(&config.data_dir)?;
+        let listener = TcpListener::bind(config.listener).await;
+        let listener = listener.with_context(|| {
+            format!("cannot listen on {}; set another port in \"listeners\", or stop what listens there", config.listener)
+        })?;
+        let bound = listener.local_addr()?;
+        let host = config.advertised_host.clone().unwrap_or_else(|| match bound.ip() {
+            ip if ip.is_unspecified() => "localhost".to_owned(),
+            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            ip => ip.to_string(),
+        });
+        let worker_id = format!("{host}:{}", config.advertised_port.unwrap_or(bound.port()));
+        let (stage, staged) = watch::channel(Stage::Starting("starting".into()));
+        let (close, mut closing) = watch::channel(false);
+        let router = rest::router(Rest { stage: staged, url: format!("http://{worker_id}").into() });
+        let served = tokio::spawn(
+            axum::serve(listener, router)
+                .with_graceful_shutdown(async move {
+                    let _ = closing.wait_for(|c| *c).await;
+                })
+                .into_future(),
+        );
+        tracing::info!(listener = %bound, "REST listens");
+
+        let started = tokio::select! {
+            started = start(Arc::new(config), &data, &worker_id, &stage) => Some(started?),
+            _ = told(&mut stopping) => None,
+        };
+        if let Some(running) = started {
+            stage.send_replace(Stage::Ready(running.herder.clone()));
+            tracing::info!(worker_id, "worker is ready");
+            told(&mut stopping).await;
+            stage.send_replace(Stage::Stopping);
+            running.stop().await;
+        }
+        close.send_replace(true);
+        let _ = tokio::time::timeout(REST_DRAIN, served).await;
+        tracing::info!("worker has stopped");
+        Ok(())
+    }
+}
+
+async fn told(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|s| *s).await;
+}
+
+struct Running {
+    herder: Arc<Herder>,
+    broker: Option<Broker>,
+    writer: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    async fn stop(self) {
+        self.herder.stop(self.herder.worker.graceful).await;
+        if !self.herder.statuses.flushed(STATUS_FLUSH).await {
+            tracing::warn!("the last statuses could not be written; they are stale until the worker starts again");
+        }
+        self.writer.abort();
+        if let Some(broker) = self.broker {
+            broker.stop().await;
+        }
+    }
+}
+
+async fn start(
+    config: Arc<WorkerConfig>,
+    data: &DataDir,
+    worker_id: &str,
+    stage: &watch::Sender<Stage>,
+) -> anyhow::Result<Running> {
+    let doing = |what: &str| {
+        stage.send_replace(Stage::Starting(what.to_owned()));
+        tracing::debug!("{what}");
+    };
+    doing("starting the log and loading plugins");
+    let schemas = Schemas::new();
+    // Compiling takes seconds the first time: it goes on beside everything else.
+    let plugins = tokio::spawn(load_plugins(data.plugin_cache(), config.plugin_path.clone(), schemas.clone()));
+    let broker = match config.embedded() {
+        true => Some(embedded(&config, data).await?),
+        false => None,
+    };
+    let bootstrap = match &broker {
+        Some(broker) => broker.address().to_string(),
+        None => config.bootstrap.clone().unwrap_or_default(),
+    };
+    let clients = ClientSettings::new(bootstrap, config.raw.clone());
+    for kind in ClientKind::ALL {
+        for (key, why) in clients.unmapped(kind, &RawConfig::new()) {
+            tracing::warn!("setting \"{key}\" has no effect on a {}: {why}", kind.name());
+        }
+    }
+    let client_id = if config.client_id.is_empty() { config.group_id.clone() } else { config.client_id.clone() };
+    let log = Arc::new(StateLog::new(clients.clone(), &format!("{client_id}-state"))?);
+    let configs = Arc::new(ConfigStore::new(log.clone(), &config.configs.topic));
+    let offsets = Arc::new(OffsetTopic::new(log.clone(), &config.offsets.topic));
+    let statuses = StatusStore::new(log.clone(), &config.statuses.topic, worker_id);
+
+    doing("waiting for Kafka and making sure of the internal topics");
+    until_kafka(|| ensure_topics(&config, &clients, &client_id)).await?;
+    doing("reading the internal topics");
+    until_kafka(|| {
+        let (log, config, client_id) = (log.clone(), config.clone(), client_id.clone());
+        let (configs, offsets, statuses) = (configs.clone(), offsets.clone(), statuses.clone());
+        async move {
+            let read = tokio::task::spawn_blocking(move || {
+                let topics = [config.configs.topic.clone(), config.offsets.topic.clone(), config.statuses.topic.clone()];
+                log.read(&format!("{client_id}-state"), &topics, |topic, key, value| {
+                    if topic == topics[0] {
+                        configs.take(key, value)
+                    } else if topic == topics[1] {
+                        offsets.take(key, value)
+                    } else {
+                        statuses.take(key, value)
+                    }
+                })
+            });
+            read.await?.map_err(anyhow::Error::from)
+        }
+    })
+    .await?;
+    statuses.begin();
+    let cluster_id = log.cluster_id(Duration::from_secs(10)).await.unwrap_or_default();
+
+    doing("loading plugins");
+    let plugins = Arc::new(plugins.await??);
+    let versions = Arc::<Versions>::default();
+    let events = Events { statuses: statuses.clone(), topic_tracking: config.topic_tracking, versions: versions.clone() };
+    let runtime = Arc::new(TaskRuntime {
+        worker: config.raw.clone(),
+        schemas,
+        offsets: offsets.clone(),
+        events: Arc::new(events),
+        clients: Arc::new(clients),
+        plugins: plugins.clone(),
+        converters: millrace_record::convert::converter,
+    });
+    let writer = tokio::spawn(statuses.clone().write_behind());
+    let herder = Herder::new(config, cluster_id, plugins, configs, statuses, offsets, runtime, versions);
+    herder.begin();
+    Ok(Running { herder, broker, writer })
+}
+
+struct Broker(std::net::SocketAddr);
+impl Broker {
+    fn address(&self) -> std::net::SocketAddr {
+        self.0
+    }
+    async fn stop(self) {}
+}
+async fn embedded(config: &WorkerConfig, _: &DataDir) -> anyhow::Result<Broker> {
+    let _ = Broker(config.embedded_listener);
+    anyhow::bail!("this build has no embedded broker yet; set \"bootstrap.servers\"")
+}
+
+async fn ensure_topics(config: &WorkerConfig, clients: &ClientSettings, client_id: &str) -> anyhow::Result<()> {
+    let defaults = [("reconnect.backoff.ms", "20")];
+    let admin = Admin::new(&clients.client(ClientKind::Admin, &format!("{client_id}-admin"), &RawConfig::new(), &defaults))?;
+    futures::try_join!(
+        admin.compacted(&config.configs, "config.storage.topic"),
+        admin.compacted(&config.offsets, "offset.storage.topic"),
+        admin.compacted(&config.statuses, "status.storage.topic"),
+    )?;
+    Ok(())
+}
+
+/// Tries again while it is Kafka that does not answer; any other error is one to act on.
+async fn until_kafka<F: Future<Output = anyhow::Result<()>>>(attempt: impl Fn() -> F) -> anyhow::Result<()> {
+    loop {
+        let Err(error) = attempt().await else { return Ok(()) };
+        let unreachable = matches!(error.downcast_ref::<TopicError>(), Some(TopicError::Request { what: "reach", .. }))
+            || matches!(error.downcast_ref::<StorageError>(), Some(StorageError::Read { .. }));
+        if !unreachable {
+            return Err(error);
+        }
+        tracing::warn!(%error, "the worker cannot start yet; trying again in {} s", KAFKA_RETRY.as_secs());
+        tokio::time::sleep(KAFKA_RETRY).await;
+    }
+}
+
+async fn load_plugins(cache: PathBuf, paths: Vec<PathBuf>, schemas: Arc<Schemas>) -> anyhow::Result<Plugins> {
+    let sandbox = Sandbox::new(SandboxConfig::new(cache))?;
+    let (plugins, refused) = sandbox.scan(&paths, &schemas).await;
+    for file in refused {
+        tracing::error!("{} is not a plugin: {}", file.file.display(), file.reason);
+    }
+    for plugin in &plugins {
+        let info = plugin.info();
+        tracing::info!(plugin = info.name, kind = crate::plugins::kind_name(info.kind), version = info.version, "plugin loaded");
+    }
+    if plugins.is_empty() {
+        let paths: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+        tracing::warn!("no plugins in {}; set \"plugin.path\" to the folder that holds their *.wasm", paths.join(", "));
+    }
+    Ok(Plugins::new(plugins))
+}
