@@ -10,6 +10,8 @@ cd "$ROOT"
 if have rustfmt; then "$CARGO" fmt --all --check; fi
 say "host: unit, property, integration, end-to-end and fault tests"
 "$CARGO" test --release --locked --workspace
-say "SDK and plugins: native tests"
-"$CARGO" test --release --locked --manifest-path plugins/Cargo.toml --target-dir "$ROOT/target"
+say "SDK, plugins and examples: native tests"
+for manifest in sdk/rust plugins examples/transforms/*; do
+  "$CARGO" test --release --locked --manifest-path "$manifest/Cargo.toml" --target-dir "$ROOT/target"
+done
 say "all suites passed"

@@ -31,6 +31,7 @@ pub fn sleep(time: Duration) -> bool {
     #[cfg(target_arch = "wasm32")]
     return crate::bindings::host::millrace::plugin::clock::sleep(time.as_millis().min(u32::MAX as u128) as u32);
     #[cfg(not(target_arch = "wasm32"))]
+    #[allow(clippy::disallowed_methods, reason = "a native test has no runtime whose thread it could block")]
     {
         std::thread::sleep(time);
         true

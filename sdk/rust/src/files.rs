@@ -44,6 +44,7 @@ mod native {
     #[derive(Debug)]
     pub struct Reader(File);
 
+    #[allow(clippy::len_without_is_empty, reason = "as the capability has it")]
     impl Reader {
         pub fn open(binding: &str) -> Result<Self, Error> {
             File::open(path(binding)?).map(Reader).map_err(|e| failed("cannot open the file", e))

@@ -3,17 +3,26 @@
 /// Appends the address with all but the first character of its local part as `*`: never longer than it was. The error
 /// says what is wrong with it, and nothing of what it holds.
 pub fn mask(address: &str, out: &mut Vec<u8>) -> Result<(), &'static str> {
-    let (local, domain) = address.rsplit_once('@').ok_or("there is no \"@\" in it")?;
-    if local.is_empty() || local.contains('@') {
-        return Err("what is before the \"@\" is no name");
+    // Bytes, not characters: `@` and blanks are one byte each in UTF-8, and never part of another character.
+    let bytes = address.as_bytes();
+    let at = bytes.iter().position(|b| *b == b'@').ok_or("there is no \"@\" in it")?;
+    let (local, domain) = (&bytes[..at], &bytes[at + 1..]);
+    if local.is_empty() {
+        return Err("there is no name before the \"@\"");
     }
-    if domain.is_empty() || domain.contains(char::is_whitespace) {
+    if domain.is_empty() || domain.iter().any(|b| *b == b'@' || b.is_ascii_whitespace()) {
         return Err("what is after the \"@\" is no domain");
     }
-    let (first, rest) = local.split_at(local.chars().next().map_or(0, char::len_utf8));
-    out.extend_from_slice(first.as_bytes());
-    out.resize(out.len() + rest.chars().count(), b'*');
-    out.push(b'@');
-    out.extend_from_slice(domain.as_bytes());
+    let mut kept = 0;
+    for &b in local {
+        let starts_character = b & 0xC0 != 0x80;
+        kept += usize::from(starts_character);
+        match (kept, starts_character) {
+            (1, _) => out.push(b),
+            (_, true) => out.push(b'*'),
+            (_, false) => {}
+        }
+    }
+    out.extend_from_slice(&bytes[at..]);
     Ok(())
 }
