@@ -124,11 +124,8 @@ fn compile(inner: &Inner, file: &Path, wasm: &[u8], key: &crate::cache::Key) -> 
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn give_back_memory() {
-    unsafe extern "C" {
-        fn malloc_trim(pad: usize) -> i32;
-    }
-    // SAFETY: glibc's own function; it may be called at any time, from any thread.
-    unsafe { malloc_trim(0) };
+    // SAFETY: it may be called at any time, from any thread.
+    unsafe { libc::malloc_trim(0) };
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]

@@ -1,6 +1,7 @@
 //! From a target to a connection that is ready for a query: address, TLS, start-up, authentication.
 
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,7 +35,7 @@ pub(super) async fn connect(target: Arc<Target>, replication: bool) -> Result<Wi
 /// Asks the server to give up what a connection is doing.
 pub(super) async fn cancel(target: &Arc<Target>, (process, key): (i32, i32)) -> Result<(), Error> {
     let asked = async {
-        let mut wire = Wire::new(socket(target).await?, target.clone());
+        let mut wire = Wire::new(socket(target).await?.0, target.clone());
         let mut request = Vec::with_capacity(16);
         for n in [16, CANCEL_REQUEST, process as u32, key as u32] {
             request.extend_from_slice(&n.to_be_bytes());
@@ -48,7 +49,8 @@ pub(super) async fn cancel(target: &Arc<Target>, (process, key): (i32, i32)) -> 
 }
 
 async fn start(target: Arc<Target>, replication: bool) -> Result<Wire, Error> {
-    let mut wire = Wire::new(socket(&target).await?, target.clone());
+    let (socket, tcp) = socket(&target).await?;
+    let mut wire = Wire::new(socket, target.clone()).over_tcp(tcp);
     wire.send(&startup(&target, replication)).await?;
     authenticate(&mut wire, &target).await?;
     loop {
@@ -85,22 +87,23 @@ fn startup(target: &Target, replication: bool) -> Vec<u8> {
     [&(body.len() as u32 + 4).to_be_bytes()[..], &body].concat()
 }
 
-/// A socket to the target, with TLS on it where its mode asks for that.
-async fn socket(target: &Arc<Target>) -> Result<Box<dyn Socket>, Error> {
+/// A socket to the target, with TLS on it where its mode asks for that; and the descriptor of the TCP socket under it.
+async fn socket(target: &Arc<Target>) -> Result<(Box<dyn Socket>, Option<RawFd>), Error> {
     let failed = |e: io::Error| failure::unreachable(target, &e);
     if target.host.starts_with('/') {
         let path = format!("{}/.s.PGSQL.{}", target.host, target.port);
-        return Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?));
+        return Ok((Box::new(UnixStream::connect(path).await.map_err(failed)?), None));
     }
     let plain = tcp(target).await.map_err(failed)?;
+    let tcp = Some(plain.as_raw_fd());
     if target.sslmode == SslMode::Disable {
-        return Ok(Box::new(plain));
+        return Ok((Box::new(plain), tcp));
     }
     let mut wire = Wire::new(Box::new(plain), target.clone());
     wire.send(&[8u32.to_be_bytes(), SSL_REQUEST.to_be_bytes()].concat()).await?;
     match wire.byte().await.map_err(failed)? {
         b'S' => {}
-        b'N' if target.sslmode == SslMode::Prefer => return Ok(wire.into_socket()),
+        b'N' if target.sslmode == SslMode::Prefer => return Ok((wire.into_socket(), tcp)),
         b'N' => {
             return Err(error::config(
                 "postgres.tls",
@@ -128,7 +131,7 @@ async fn socket(target: &Arc<Target>) -> Result<Box<dyn Socket>, Error> {
             failure::lost(target, &e)
         }
     })?;
-    Ok(Box::new(tls))
+    Ok((Box::new(tls), tcp))
 }
 
 async fn tcp(target: &Target) -> io::Result<TcpStream> {

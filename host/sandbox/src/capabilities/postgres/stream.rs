@@ -24,12 +24,14 @@ const CHUNK_BYTES: usize = 1 << 20;
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 /// A server that is silent for so long, though asked to answer, is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// A read that brings less than this while the stream is busy is followed by a pause, so that more comes at once: the
-/// server flushes every message, and a system call and a wake-up for each would cost more than decoding it.
-const GATHER_BYTES: usize = 32 << 10;
-const GATHER: Duration = Duration::from_millis(1);
-/// Reads that follow each other faster than this make a busy stream.
-const BUSY: Duration = Duration::from_millis(2);
+/// On a busy stream the server flushes every message, and a wake-up for each would cost many times its decoding. So once
+/// [`QUICK_READS`] reads in a row followed each other within [`QUICK`], the socket is asked to wake us only when
+/// [`GATHER_BYTES`] are there, or [`GATHER`] has passed; it is left at that until a read brings less than [`TRICKLE_BYTES`].
+const QUICK: Duration = Duration::from_micros(500);
+const QUICK_READS: u32 = 8;
+const GATHER: Duration = Duration::from_millis(2);
+const GATHER_BYTES: usize = 64 << 10;
+const TRICKLE_BYTES: usize = 2 << 10;
 /// How long the good-bye may take.
 const CLOSE: Duration = Duration::from_secs(1);
 /// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
@@ -62,7 +64,8 @@ struct Waiting {
 impl Stream {
     pub(super) fn start(wire: Wire) -> Stream {
         let shared = Arc::new(Shared::default());
-        let pump = Pump { wire, shared: shared.clone(), received: 0, heard: Instant::now(), reply_due: false };
+        let pump =
+            Pump { wire, shared: shared.clone(), received: 0, heard: Instant::now(), reply_due: false, pace: Pace::default() };
         tokio::spawn(pump.run());
         Stream { shared }
     }
@@ -160,6 +163,7 @@ struct Pump {
     heard: Instant,
     /// The server asked where we are.
     reply_due: bool,
+    pace: Pace,
 }
 
 impl Pump {
@@ -182,7 +186,6 @@ impl Pump {
     async fn stream(&mut self) -> Result<(), Error> {
         let mut timer = tokio::time::interval(STATUS_INTERVAL);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut gather_until: Option<tokio::time::Instant> = None;
         loop {
             let full = self.absorb()?;
             if self.shared.closed.load(Ordering::SeqCst) {
@@ -191,20 +194,13 @@ impl Pump {
             if self.shared.ack_due.swap(false, Ordering::SeqCst) || std::mem::take(&mut self.reply_due) {
                 self.status(false).await?;
             }
-            let pause = gather_until.take();
             tokio::select! {
                 biased;
-                () = self.shared.asked.notified() => gather_until = pause,
-                _ = timer.tick() => {
-                    gather_until = pause;
-                    self.tick(full).await?;
-                }
-                read = read_after(&mut self.wire, pause), if !full => {
-                    let (n, now) = (read?, Instant::now());
-                    if n < GATHER_BYTES && now - self.heard < BUSY {
-                        gather_until = Some(tokio::time::Instant::now() + GATHER);
-                    }
-                    self.heard = now;
+                () = self.shared.asked.notified() => {}
+                _ = timer.tick() => self.tick(full).await?,
+                read = self.pace.read(&mut self.wire), if !full => {
+                    read?;
+                    self.heard = Instant::now();
                 }
             }
         }
@@ -282,11 +278,42 @@ impl Pump {
     }
 }
 
-async fn read_after(wire: &mut Wire, pause: Option<tokio::time::Instant>) -> Result<usize, Error> {
-    if let Some(until) = pause {
-        tokio::time::sleep_until(until).await;
+/// When to read: at once on a quiet stream, in gathered portions on a busy one.
+#[derive(Default)]
+struct Pace {
+    last: Option<Instant>,
+    quick: u32,
+    /// Busy: until when the socket may gather. Kept while a read is cancelled and begun again.
+    gather_until: Option<tokio::time::Instant>,
+}
+
+impl Pace {
+    /// Reads; cancelling it loses nothing.
+    async fn read(&mut self, wire: &mut Wire) -> Result<(), Error> {
+        if self.quick < QUICK_READS {
+            wire.wake_at(1);
+            wire.fill().await?;
+            let now = Instant::now();
+            let quick = self.last.replace(now).is_some_and(|last| now - last < QUICK);
+            self.quick = if quick { self.quick + 1 } else { 0 };
+            return Ok(());
+        }
+        let until = *self.gather_until.get_or_insert_with(|| tokio::time::Instant::now() + GATHER);
+        wire.wake_at(GATHER_BYTES);
+        let read = match tokio::time::timeout_at(until, wire.fill()).await {
+            Ok(read) => read?,
+            Err(_) => {
+                // Time is up: what is there is told of now, or the next to come.
+                wire.wake_at(1);
+                wire.fill().await?
+            }
+        };
+        self.gather_until = None;
+        if read < TRICKLE_BYTES {
+            (self.quick, self.last) = (0, None);
+        }
+        Ok(())
     }
-    wire.fill().await
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {

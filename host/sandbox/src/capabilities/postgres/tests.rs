@@ -238,7 +238,7 @@ async fn copies(session: &mut Session) {
     assert_eq!(messages(&copying.next(session, 1 << 20).await.unwrap().unwrap()).len(), 4);
     assert_eq!(copying.next(session, 1 << 20).await.unwrap_err().code, "postgres.22012");
 
-    session.copy_out("copy (select * from generate_series(1, 100000000)) to stdout").await.unwrap();
+    session.copy_out("copy (select generate_series(1, 100000000)) to stdout").await.unwrap();
     let mut copying = Copying::default();
     copying.next(session, 1 << 10).await.unwrap().unwrap();
     copying.abandon(session).await;
@@ -315,3 +315,47 @@ async fn replication(server: &Server, session: &mut Session) {
 
 /// The limit, and the one message that may cross it.
 const WAITING_MAX_IN_TEST: usize = (8 << 20) + (1 << 10);
+
+/// How fast a stream is drained into nothing, and what it costs: run it with `--ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn drain_rate() {
+    const ROWS: usize = 1_000_000;
+    let server = Server::start();
+    let mut session = server.open(&[]).await.unwrap();
+    session.query("create table r (id int primary key, a text, b text, c int, d int, e float8, f bool, g timestamptz, h text, i text); create publication p for table r").await.unwrap();
+    let mut replication = Session::open(Arc::new(server.target(&[("sslmode", "disable")]).unwrap()), true).await.unwrap();
+    replication.query("CREATE_REPLICATION_SLOT s LOGICAL pgoutput").await.unwrap();
+    let insert = format!(
+        "insert into r select i, 'customer ' || i, 'c' || i || '@example.com', i, 7, 1.5, true, now(), repeat('x', 60), 'city' from generate_series(1, {ROWS}) i"
+    );
+    session.query(&insert).await.unwrap();
+    replication
+        .start_replication("START_REPLICATION SLOT s LOGICAL 0/0 (proto_version '1', publication_names 'p')")
+        .await
+        .unwrap();
+    let stream = Stream::start(replication.into_wire());
+    let (wake, cpu, begun) = (Wake::default(), cpu_ms(), Instant::now());
+    let (mut inserts, mut chunks, mut first) = (0, 0, None);
+    while inserts < ROWS {
+        let packed = stream.next(1 << 20, Duration::from_secs(60), &wake).await.unwrap();
+        inserts += messages(&packed).iter().filter(|m| m.get(25) == Some(&b'I')).count();
+        chunks += 1;
+        if inserts > 0 {
+            first.get_or_insert_with(Instant::now);
+        }
+    }
+    let took = first.unwrap_or(begun).elapsed();
+    println!(
+        "{ROWS} rows in {took:?}: {:.0} rows/s, {chunks} chunks, {} ms of CPU here, first after {:?}",
+        ROWS as f64 / took.as_secs_f64(),
+        cpu_ms() - cpu,
+        first.unwrap_or(begun) - begun
+    );
+}
+
+fn cpu_ms() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    10 * (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap())
+}

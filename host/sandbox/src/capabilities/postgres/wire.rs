@@ -1,6 +1,7 @@
 //! A socket with the protocol's frames on it: one byte of tag, four of length, the body.
 
 use std::io;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -27,11 +28,32 @@ pub(super) struct Wire {
     pub target: Arc<Target>,
     /// Process and key with which a statement can be cancelled.
     pub cancel: Option<(i32, i32)>,
+    /// The TCP socket under it all, as long as `socket` lives, and how many bytes wake its reader.
+    tcp: Option<RawFd>,
+    wake_at: usize,
 }
 
 impl Wire {
     pub fn new(socket: Box<dyn Socket>, target: Arc<Target>) -> Self {
-        Wire { socket, input: BytesMut::new(), target, cancel: None }
+        Wire { socket, input: BytesMut::new(), target, cancel: None, tcp: None, wake_at: 1 }
+    }
+
+    /// Over TCP, perhaps with TLS between.
+    pub fn over_tcp(mut self, tcp: Option<RawFd>) -> Self {
+        self.tcp = tcp;
+        self
+    }
+
+    /// Lets the socket gather so many bytes before it wakes its reader. Where that cannot be set, every byte does.
+    pub fn wake_at(&mut self, bytes: usize) {
+        let Some(tcp) = self.tcp.filter(|_| self.wake_at != bytes) else { return };
+        self.wake_at = bytes;
+        let low_water = bytes as libc::c_int;
+        // SAFETY: the descriptor is that of the socket we own; the option's value is a `c_int` that lives through the call.
+        unsafe {
+            let (value, len) = ((&raw const low_water).cast(), size_of::<libc::c_int>() as libc::socklen_t);
+            libc::setsockopt(tcp, libc::SOL_SOCKET, libc::SO_RCVLOWAT, value, len);
+        }
     }
 
     /// Sends whole messages.
