@@ -40,13 +40,6 @@ impl Encoder {
         self.bytes(value.as_bytes())
     }
 
-    pub fn option_str(&mut self, value: Option<&str>) -> &mut Self {
-        match value {
-            None => self.u8(0),
-            Some(value) => self.u8(1).str(value),
-        }
-    }
-
     pub fn raw(&mut self, value: &[u8]) -> &mut Self {
         self.0.extend_from_slice(value);
         self
@@ -86,13 +79,6 @@ impl<'a> Decoder<'a> {
 
     pub fn str(&mut self) -> Option<String> {
         String::from_utf8(self.bytes()?.to_vec()).ok()
-    }
-
-    pub fn option_str(&mut self) -> Option<Option<String>> {
-        match self.u8()? {
-            0 => Some(None),
-            _ => self.str().map(Some),
-        }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -5,6 +5,7 @@
 
 use super::batch::{self, BatchHeader, HEADER_BYTES};
 use super::checkpoint::{self, Checkpoint};
+use super::compaction::Compacted;
 use super::file::LogFile;
 use super::index;
 use super::producers::Producers;
@@ -85,7 +86,7 @@ pub struct Partition {
     pub waiters: Waiters,
     sync_turn: tokio::sync::Mutex<()>,
     /// Retention and compaction take turns.
-    pub(super) maintenance: Mutex<()>,
+    pub(super) maintenance: Mutex<Compacted>,
 }
 
 impl Partition {
@@ -98,7 +99,7 @@ impl Partition {
             log: Mutex::new(log),
             waiters: Waiters::default(),
             sync_turn: tokio::sync::Mutex::new(()),
-            maintenance: Mutex::new(()),
+            maintenance: Mutex::default(),
         }
     }
 
@@ -329,12 +330,6 @@ impl Partition {
         log.producers.forget(start, now_ms() - producer_expiry_ms);
         log.active.file.close_if_idle(FILE_IDLE);
         log.sealed.iter().for_each(|segment| segment.file.close_if_idle(FILE_IDLE));
-    }
-
-    /// Bytes of all segments.
-    pub fn bytes(&self) -> u64 {
-        let log = self.log.lock();
-        log.active.bytes + log.sealed.iter().map(|segment| segment.bytes).sum::<u64>()
     }
 }
 

@@ -53,15 +53,20 @@ impl Partition {
             let sealed = log.sealed.clone();
             drop(log);
             let first = sealed.partition_point(|segment| segment.next_offset <= offset);
-            let mut found = None;
+            let mut found = Ok(None);
             for segment in &sealed[first..] {
-                found = slice_of(segment, offset, limit, bytes_max, one_at_least, known.clone())?;
-                if found.is_some() {
+                found = slice_of(segment, offset, limit, bytes_max, one_at_least, known.clone());
+                if !matches!(found, Ok(None)) {
                     break;
                 }
             }
             log = self.log.lock();
-            match found {
+            if !Arc::ptr_eq(&sealed, &log.sealed) {
+                // Compaction or retention replaced files meanwhile, so that what was found may be of neither: again.
+                drop(log);
+                return self.plan_read(offset, bytes_max, one_at_least, committed);
+            }
+            match found? {
                 Some(found) => Some(found),
                 // The batches between were compacted away: the reader goes on in the active segment.
                 None => slice_of(&log.active, offset, limit, bytes_max, one_at_least, None)?,
@@ -85,12 +90,23 @@ impl Partition {
             let log = self.log.lock();
             (log.sealed.clone(), log.start)
         };
-        for segment in sealed.iter() {
-            if let Some(found) = segment.first_at(timestamp, start, unfolded_max)? {
-                return Ok(Some(found));
+        let find = || {
+            for segment in sealed.iter() {
+                if let Some(found) = segment.first_at(timestamp, start, unfolded_max)? {
+                    return Ok(Some(found));
+                }
             }
-        }
+            Ok(None)
+        };
+        let found: io::Result<_> = find();
         let log = self.log.lock();
+        if !Arc::ptr_eq(&sealed, &log.sealed) {
+            drop(log);
+            return self.offset_at(timestamp, unfolded_max);
+        }
+        if let Some(found) = found? {
+            return Ok(Some(found));
+        }
         log.active.first_at(timestamp, start, unfolded_max)
     }
 
