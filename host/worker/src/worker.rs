@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use millrace_broker::Broker;
 use millrace_record::{RawConfig, Schemas};
 use millrace_sandbox::{Sandbox, SandboxConfig};
 use tokio::net::TcpListener;
@@ -28,6 +29,8 @@ use crate::task::TaskRuntime;
 
 /// Waits between two tries to reach Kafka at start.
 const KAFKA_RETRY: Duration = Duration::from_secs(2);
+/// How long Kafka may take to answer before the log says that the worker waits for it.
+const KAFKA_WAIT: Duration = Duration::from_secs(10);
 /// How long a stopping worker waits for its last statuses.
 const STATUS_FLUSH: Duration = Duration::from_secs(5);
 /// How long a stopping worker waits for open REST requests.
@@ -50,7 +53,7 @@ impl Worker {
             ip => ip.to_string(),
         });
         let worker_id = format!("{host}:{}", config.advertised_port.unwrap_or(bound.port()));
-        let (stage, staged) = watch::channel(Stage::Starting("starting".into()));
+        let (stage, staged) = watch::channel(Stage::starting("starting"));
         let (close, mut closing) = watch::channel(false);
         let router = rest::router(Rest { stage: staged, url: format!("http://{worker_id}").into() });
         let served = tokio::spawn(
@@ -109,11 +112,11 @@ async fn start(
     worker_id: &str,
     stage: &watch::Sender<Stage>,
 ) -> anyhow::Result<Running> {
-    let doing = |what: &str| {
-        stage.send_replace(Stage::Starting(what.to_owned()));
+    let doing = |what: &str, cluster_id: Option<&str>| {
+        stage.send_replace(Stage::Starting { what: what.to_owned(), cluster_id: cluster_id.map(str::to_owned) });
         tracing::debug!("{what}");
     };
-    doing("starting the log and loading plugins");
+    doing("starting the log and loading plugins", None);
     let schemas = Schemas::new();
     // Compiling takes seconds the first time: it goes on beside everything else.
     let plugins = tokio::spawn(load_plugins(data.plugin_cache(), config.plugin_path.clone(), schemas.clone()));
@@ -137,9 +140,11 @@ async fn start(
     let offsets = Arc::new(OffsetTopic::new(log.clone(), &config.offsets.topic));
     let statuses = StatusStore::new(log.clone(), &config.statuses.topic, worker_id);
 
-    doing("waiting for Kafka and making sure of the internal topics");
+    doing("waiting for Kafka", None);
+    let cluster_id = cluster_id(&log).await;
+    doing("making sure of the internal topics", Some(&cluster_id));
     until_kafka(|| ensure_topics(&config, &clients, &client_id)).await?;
-    doing("reading the internal topics");
+    doing("reading the internal topics", Some(&cluster_id));
     until_kafka(|| {
         let (log, config, client_id) = (log.clone(), config.clone(), client_id.clone());
         let (configs, offsets, statuses) = (configs.clone(), offsets.clone(), statuses.clone());
@@ -161,9 +166,8 @@ async fn start(
     })
     .await?;
     statuses.begin();
-    let cluster_id = log.cluster_id(Duration::from_secs(10)).await.unwrap_or_default();
 
-    doing("loading plugins");
+    doing("loading plugins", Some(&cluster_id));
     let plugins = Arc::new(plugins.await??);
     let versions = Arc::<Versions>::default();
     let events = Events { statuses: statuses.clone(), topic_tracking: config.topic_tracking, versions: versions.clone() };
@@ -182,16 +186,28 @@ async fn start(
     Ok(Running { herder, broker, writer })
 }
 
-struct Broker(std::net::SocketAddr);
-impl Broker {
-    fn address(&self) -> std::net::SocketAddr {
-        self.0
-    }
-    async fn stop(self) {}
+async fn embedded(config: &WorkerConfig, data: &DataDir) -> anyhow::Result<Broker> {
+    use millrace_broker::{BrokerConfig, Flush};
+    let mut broker = BrokerConfig::new(data.broker());
+    broker.listener = config.embedded_listener;
+    broker.flush = match config.embedded_flush.as_str() {
+        "never" => Flush::Never,
+        "always" => Flush::Always,
+        _ => broker.flush,
+    };
+    let broker = Broker::start(broker).await?;
+    tracing::info!(listener = %broker.address(), "embedded broker runs; it serves this machine alone");
+    Ok(broker)
 }
-async fn embedded(config: &WorkerConfig, _: &DataDir) -> anyhow::Result<Broker> {
-    let _ = Broker(config.embedded_listener);
-    anyhow::bail!("this build has no embedded broker yet; set \"bootstrap.servers\"")
+
+/// Waits for Kafka, for as long as it takes.
+async fn cluster_id(log: &StateLog) -> String {
+    loop {
+        if let Some(id) = log.cluster_id(KAFKA_WAIT).await {
+            return id;
+        }
+        tracing::warn!("Kafka does not answer; still trying. Check \"bootstrap.servers\" and the client's security settings");
+    }
 }
 
 async fn ensure_topics(config: &WorkerConfig, clients: &ClientSettings, client_id: &str) -> anyhow::Result<()> {

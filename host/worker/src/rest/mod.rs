@@ -34,10 +34,20 @@ const BODY_BYTES_MAX: usize = 8 << 20;
 /// How far the worker is.
 #[derive(Clone)]
 pub enum Stage {
-    /// What it is doing, for whoever waits.
-    Starting(String),
+    Starting {
+        /// What it is doing, for whoever waits.
+        what: String,
+        /// Of the log, once it has answered.
+        cluster_id: Option<String>,
+    },
     Ready(Arc<Herder>),
     Stopping,
+}
+
+impl Stage {
+    pub fn starting(what: &str) -> Self {
+        Stage::Starting { what: what.to_owned(), cluster_id: None }
+    }
 }
 
 #[derive(Clone)]
@@ -50,20 +60,35 @@ pub struct Rest {
 impl Rest {
     /// The herder, once the worker is ready.
     async fn herder(&self) -> Result<Arc<Herder>, RestError> {
-        let mut stage = self.stage.clone();
-        let ready = stage.wait_for(|s| !matches!(s, Stage::Starting(_)));
-        let stage = match tokio::time::timeout(REQUEST_TIMEOUT, ready).await {
-            Ok(Ok(stage)) => stage.clone(),
-            Ok(Err(_)) => Stage::Stopping,
-            Err(_) => self.stage.borrow().clone(),
-        };
-        match stage {
+        match self.past(|s| !matches!(s, Stage::Starting { .. })).await {
             Stage::Ready(herder) => Ok(herder),
             Stage::Stopping => Err(RestError::new(StatusCode::SERVICE_UNAVAILABLE, "The worker is stopping")),
-            Stage::Starting(what) => {
+            Stage::Starting { what, .. } => {
                 let message = format!("Request timed out. The worker is currently {what}");
                 Err(RestError::new(StatusCode::INTERNAL_SERVER_ERROR, message))
             }
+        }
+    }
+}
+
+impl Rest {
+    /// The stage that the worker is at once `reached` holds, or the time is up.
+    async fn past(&self, reached: impl FnMut(&Stage) -> bool) -> Stage {
+        let mut stage = self.stage.clone();
+        let waited = tokio::time::timeout(REQUEST_TIMEOUT, stage.wait_for(reached)).await;
+        match waited {
+            Ok(Ok(stage)) => stage.clone(),
+            Ok(Err(_)) => Stage::Stopping,
+            Err(_) => self.stage.borrow().clone(),
+        }
+    }
+
+    /// The id of the log's cluster, which is known before the worker is ready.
+    async fn cluster_id(&self) -> Result<String, RestError> {
+        let known = |s: &Stage| !matches!(s, Stage::Starting { cluster_id: None, .. });
+        match self.past(known).await {
+            Stage::Starting { cluster_id: Some(id), .. } => Ok(id),
+            _ => Ok(self.herder().await?.cluster_id.clone()),
         }
     }
 }

@@ -14,8 +14,8 @@ const COMMIT: &str = match option_env!("MILLRACE_COMMIT") {
 };
 
 pub async fn info(State(rest): App) -> Answer {
-    let herder = rest.herder().await?;
-    Ok(answer(StatusCode::OK, &json!({"version": VERSION, "commit": COMMIT, "kafka_cluster_id": herder.cluster_id})))
+    let cluster_id = rest.cluster_id().await?;
+    Ok(answer(StatusCode::OK, &json!({"version": VERSION, "commit": COMMIT, "kafka_cluster_id": cluster_id})))
 }
 
 pub async fn health(State(rest): App) -> Answer {
@@ -25,7 +25,7 @@ pub async fn health(State(rest): App) -> Answer {
             StatusCode::OK,
             &json!({"status": "healthy", "message": "Worker has completed startup and is ready to handle requests."}),
         ),
-        Stage::Starting(what) => answer(
+        Stage::Starting { what, .. } => answer(
             StatusCode::SERVICE_UNAVAILABLE,
             &json!({"status": "starting", "message": format!("Worker is still starting up. The worker is currently {what}")}),
         ),
