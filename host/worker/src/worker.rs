@@ -100,6 +100,9 @@ impl Running {
             tracing::warn!("the last statuses could not be written; they are stale until the worker starts again");
         }
         self.writer.abort();
+        let _ = self.writer.await;
+        // The last of the worker's own clients goes before the broker does, or it would complain.
+        drop(self.herder);
         if let Some(broker) = self.broker {
             broker.stop().await;
         }
