@@ -34,14 +34,13 @@ impl Run {
         }
         let threads = std::thread::available_parallelism().map_or(4, |n| n.get()).clamp(2, 16);
         let runtime = super::runtime(threads)?;
-        let done = runtime.block_on(run(understood.config));
-        // Blocking calls into a Kafka that does not answer are not waited for.
-        runtime.shutdown_background();
-        done
+        runtime.block_on(run(understood.config))?;
+        // All is flushed and closed. Taking the rest apart, thread by thread and mapping by mapping, would only take time.
+        std::process::exit(0)
     }
 }
 
-async fn run(config: WorkerConfig) -> anyhow::Result<ExitCode> {
+async fn run(config: WorkerConfig) -> anyhow::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopping) = tokio::sync::watch::channel(false);
@@ -59,8 +58,7 @@ async fn run(config: WorkerConfig) -> anyhow::Result<ExitCode> {
             stop.send_replace(true);
         }
     });
-    Worker::run(config, stopping).await?;
-    Ok(ExitCode::SUCCESS)
+    Worker::run(config, stopping).await
 }
 
 /// Text on standard error; `RUST_LOG` goes before `log.level`.
