@@ -71,6 +71,7 @@ fn tick(ticker: Weak<Ticker>, engine: wasmtime::EngineWeak) {
                 std::thread::park();
             }
             Some(_) => {
+                #[expect(clippy::disallowed_methods, reason = "the thread is this one alone")]
                 std::thread::sleep(TICK);
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();

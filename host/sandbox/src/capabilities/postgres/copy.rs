@@ -6,6 +6,7 @@ use futures::FutureExt;
 
 use super::connect::cancel;
 use super::failure;
+use super::pace::Pace;
 use super::session::Session;
 use crate::bindings::types::{Error, ErrorKind};
 use crate::wit::error;
@@ -22,6 +23,7 @@ pub struct Copying {
     done: bool,
     /// An error that is still to be said.
     failed: Option<Error>,
+    pace: Pace,
 }
 
 impl Copying {
@@ -44,10 +46,10 @@ impl Copying {
             }
             // What is at hand is taken along; once there is something, nothing is waited for.
             let filled = if packed.is_empty() {
-                session.wire.fill().await
+                self.pace.read(&mut session.wire).await
             } else {
                 match session.wire.fill().now_or_never() {
-                    Some(filled) => filled,
+                    Some(filled) => filled.map(drop),
                     None => break,
                 }
             };
@@ -64,6 +66,7 @@ impl Copying {
 
     fn end(&mut self, session: &mut Session, error: Option<Error>) {
         session.copying = false;
+        session.wire.wake_at(1);
         self.done = true;
         self.failed = self.failed.take().or(error);
     }

@@ -16,6 +16,7 @@ use crate::wit::error;
 mod connect;
 mod copy;
 mod failure;
+mod pace;
 mod session;
 mod stream;
 mod target;

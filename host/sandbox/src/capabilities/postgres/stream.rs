@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use super::failure;
+use super::pace::Pace;
 use super::wire::{Wire, message};
 use crate::bindings::types::Error;
 
@@ -22,16 +23,10 @@ const WAITING_BYTES_MAX: usize = 8 << 20;
 const CHUNK_BYTES: usize = 1 << 20;
 /// How often the server is told where we are.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
+/// How often while the socket is left alone: what the server asks is then not read, and its time-out may be short.
+const FULL_STATUS_INTERVAL: Duration = Duration::from_millis(500);
 /// A server that is silent for so long, though asked to answer, is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// On a busy stream the server flushes every message, and a wake-up for each would cost many times its decoding. So once
-/// [`QUICK_READS`] reads in a row followed each other within [`QUICK`], the socket is asked to wake us only when
-/// [`GATHER_BYTES`] are there, or [`GATHER`] has passed; it is left at that until a read brings less than [`TRICKLE_BYTES`].
-const QUICK: Duration = Duration::from_micros(500);
-const QUICK_READS: u32 = 8;
-const GATHER: Duration = Duration::from_millis(2);
-const GATHER_BYTES: usize = 64 << 10;
-const TRICKLE_BYTES: usize = 2 << 10;
 /// How long the good-bye may take.
 const CLOSE: Duration = Duration::from_secs(1);
 /// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
@@ -63,9 +58,9 @@ struct Waiting {
 
 impl Stream {
     pub(super) fn start(wire: Wire) -> Stream {
-        let shared = Arc::new(Shared::default());
+        let (shared, now) = (Arc::new(Shared::default()), Instant::now());
         let pump =
-            Pump { wire, shared: shared.clone(), received: 0, heard: Instant::now(), reply_due: false, pace: Pace::default() };
+            Pump { wire, shared: shared.clone(), received: 0, heard: now, told: now, reply_due: false, pace: Pace::default() };
         tokio::spawn(pump.run());
         Stream { shared }
     }
@@ -161,6 +156,7 @@ struct Pump {
     /// The end of what the server said it sent.
     received: u64,
     heard: Instant,
+    told: Instant,
     /// The server asked where we are.
     reply_due: bool,
     pace: Pace,
@@ -184,7 +180,7 @@ impl Pump {
 
     /// Until the stream breaks (an error) or is closed.
     async fn stream(&mut self) -> Result<(), Error> {
-        let mut timer = tokio::time::interval(STATUS_INTERVAL);
+        let mut timer = tokio::time::interval(FULL_STATUS_INTERVAL);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let full = self.absorb()?;
@@ -206,7 +202,7 @@ impl Pump {
         }
     }
 
-    /// Tells the server where we are, and asks whether it is there when it has been silent.
+    /// Tells the server where we are when it is time, and asks whether it is there when it has been silent.
     async fn tick(&mut self, full: bool) -> Result<(), Error> {
         let silence = self.heard.elapsed();
         if full {
@@ -215,6 +211,8 @@ impl Pump {
         } else if silence > SILENCE_MAX {
             let gone = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("nothing came for {} s", silence.as_secs()));
             return Err(failure::lost(&self.wire.target, &gone));
+        } else if self.told.elapsed() < STATUS_INTERVAL {
+            return Ok(());
         }
         self.status(silence > STATUS_INTERVAL / 2).await
     }
@@ -240,7 +238,7 @@ impl Pump {
                         _ => {}
                     }
                     if waiting.chunks.back().is_none_or(|c| c.len() >= CHUNK_BYTES) {
-                        waiting.chunks.push_back(Vec::with_capacity(GATHER_BYTES));
+                        waiting.chunks.push_back(Vec::with_capacity(64 << 10));
                     }
                     let chunk = waiting.chunks.back_mut().expect("just made");
                     chunk.extend_from_slice(&(len as u32).to_le_bytes());
@@ -264,6 +262,7 @@ impl Pump {
     }
 
     async fn status(&mut self, reply: bool) -> Result<(), Error> {
+        self.told = Instant::now();
         let acked = self.shared.acked.load(Ordering::SeqCst);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64 - POSTGRES_EPOCH_US;
         let update = message(b'd', |m| {
@@ -275,44 +274,6 @@ impl Pump {
             m.push(reply.into());
         });
         self.wire.send(&update).await
-    }
-}
-
-/// When to read: at once on a quiet stream, in gathered portions on a busy one.
-#[derive(Default)]
-struct Pace {
-    last: Option<Instant>,
-    quick: u32,
-    /// Busy: until when the socket may gather. Kept while a read is cancelled and begun again.
-    gather_until: Option<tokio::time::Instant>,
-}
-
-impl Pace {
-    /// Reads; cancelling it loses nothing.
-    async fn read(&mut self, wire: &mut Wire) -> Result<(), Error> {
-        if self.quick < QUICK_READS {
-            wire.wake_at(1);
-            wire.fill().await?;
-            let now = Instant::now();
-            let quick = self.last.replace(now).is_some_and(|last| now - last < QUICK);
-            self.quick = if quick { self.quick + 1 } else { 0 };
-            return Ok(());
-        }
-        let until = *self.gather_until.get_or_insert_with(|| tokio::time::Instant::now() + GATHER);
-        wire.wake_at(GATHER_BYTES);
-        let read = match tokio::time::timeout_at(until, wire.fill()).await {
-            Ok(read) => read?,
-            Err(_) => {
-                // Time is up: what is there is told of now, or the next to come.
-                wire.wake_at(1);
-                wire.fill().await?
-            }
-        };
-        self.gather_until = None;
-        if read < TRICKLE_BYTES {
-            (self.quick, self.last) = (0, None);
-        }
-        Ok(())
     }
 }
 

@@ -263,7 +263,7 @@ async fn replication(server: &Server, session: &mut Session) {
     tokio::time::sleep(Duration::from_secs(2)).await;
     // More than may wait: the socket is left alone until the guest takes some.
     session.query("insert into r select i, repeat('x', 200) from generate_series(1, 100000) i").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(stream.waiting_bytes() <= WAITING_MAX_IN_TEST);
     let (mut inserts, mut last, until) = (0, 0, Instant::now() + Duration::from_secs(60));
     while last == 0 {
@@ -322,7 +322,7 @@ const WAITING_MAX_IN_TEST: usize = (8 << 20) + (1 << 10);
 async fn drain_rate() {
     const ROWS: usize = 1_000_000;
     let server = Server::start();
-    let mut session = server.open(&[]).await.unwrap();
+    let mut session = server.open(&[("sslmode", "disable")]).await.unwrap();
     session.query("create table r (id int primary key, a text, b text, c int, d int, e float8, f bool, g timestamptz, h text, i text); create publication p for table r").await.unwrap();
     let mut replication = Session::open(Arc::new(server.target(&[("sslmode", "disable")]).unwrap()), true).await.unwrap();
     replication.query("CREATE_REPLICATION_SLOT s LOGICAL pgoutput").await.unwrap();
@@ -351,6 +351,20 @@ async fn drain_rate() {
         ROWS as f64 / took.as_secs_f64(),
         cpu_ms() - cpu,
         first.unwrap_or(begun) - begun
+    );
+
+    let (cpu, begun) = (cpu_ms(), Instant::now());
+    session.copy_out("copy r to stdout (format binary)").await.unwrap();
+    let (mut copying, mut rows, mut chunks) = (Copying::default(), 0, 0);
+    while let Some(packed) = copying.next(&mut session, 1 << 20).await.unwrap() {
+        rows += messages(&packed).len();
+        chunks += 1;
+    }
+    let took = begun.elapsed();
+    println!(
+        "{rows} rows copied in {took:?}: {:.0} rows/s, {chunks} chunks, {} ms of CPU here",
+        rows as f64 / took.as_secs_f64(),
+        cpu_ms() - cpu
     );
 }
 
