@@ -13,6 +13,7 @@ mod json;
 pub mod patch;
 mod plugin;
 mod schema;
+mod select;
 pub mod view;
 
 pub use batch::{Batch, InvalidBatch};

@@ -353,6 +353,11 @@ fn set(
         (Kind::Text, Cell::Text(t)) => rows.text(row, slot, &t),
         (Kind::Text, Cell::Bytes(b)) => rows.text(row, slot, std::str::from_utf8(b).map_err(|_| wrong())?),
         (Kind::Bytes, Cell::Bytes(b)) => rows.bytes(row, slot, b),
+        // A decimal's text is its number; its bytes are the unscaled value.
+        (Kind::Bytes, Cell::Text(t)) if schema.scale().is_some() => {
+            let unscaled = schema.scale().and_then(|scale| crate::decimal::from_text(&t, scale)).ok_or_else(wrong)?;
+            rows.bytes(row, slot, &unscaled);
+        }
         (Kind::Bytes, Cell::Text(t)) => rows.bytes(row, slot, t.as_bytes()),
         (Kind::Any, cell) => rows.text(row, slot, &json(cell).ok_or_else(wrong)?.to_string()),
         _ => return Err(wrong()),
@@ -385,21 +390,20 @@ fn json_edits(node: &Node<'_>, path: Vec<String>) -> Vec<(Vec<String>, Option<us
 }
 
 fn edited(text: &str, edits: &[(Vec<String>, Option<usize>)], i: usize, patch: &Patch) -> Result<String, String> {
-    let mut value: serde_json::Value = serde_json::from_str(text).map_err(|e| format!("row {i} is not JSON: {e}"))?;
+    let mut now = text.to_owned();
     for (path, column) in edits {
-        let (last, names) = path.split_last().expect("a path has a name");
-        let parent = names.iter().try_fold(&mut value, |at, name| at.get_mut(name));
-        let Some(serde_json::Value::Object(parent)) = parent else { continue };
-        match column {
-            None => drop(parent.shift_remove(last)),
+        let value = match column {
+            None => None,
             Some(column) => {
                 let (path, column) = &patch.set[*column];
-                let set = json(column.cell(i)).ok_or_else(|| format!("\"{path}\" of row {i} is no JSON"))?;
-                parent.insert(last.clone(), set);
+                Some(json(column.cell(i)).ok_or_else(|| format!("\"{path}\" of row {i} is no JSON"))?.to_string())
             }
-        }
+        };
+        let mut next = Vec::with_capacity(now.len() + 64);
+        crate::json::edit(&now, path, value.as_deref(), &mut next).map_err(|e| format!("row {i} is not JSON: {e}"))?;
+        now = String::from_utf8(next).map_err(|_| format!("row {i} is not UTF-8"))?;
     }
-    Ok(value.to_string())
+    Ok(now)
 }
 
 fn headers(

@@ -91,8 +91,11 @@ impl Schema {
         s.element = Some(Arc::new(value));
         s
     }
-    /// The `scale` parameter of a decimal.
+    /// The scale of Connect's `Decimal`; none for any other type.
     pub fn scale(&self) -> Option<i32> {
+        if self.kind != Kind::Bytes || self.name.as_deref() != Some("org.apache.kafka.connect.data.Decimal") {
+            return None;
+        }
         self.parameters.iter().find(|(k, _)| &**k == "scale").and_then(|(_, v)| v.parse().ok())
     }
     /// The position of a struct's field.

@@ -246,13 +246,8 @@ impl<'p> Finder<'p> {
             self.found = true;
             return Cell::Text(Cow::Borrowed(text));
         }
-        let Ok(mut value) = serde_json::from_str::<serde_json::Value>(text) else { return Cell::Null };
-        for name in names {
-            match value.get_mut(*name) {
-                Some(inner) => value = inner.take(),
-                None => return Cell::Null,
-            }
-        }
+        let Ok(Some(found)) = crate::json::find(text, names) else { return Cell::Null };
+        let Ok(value) = serde_json::from_str::<serde_json::Value>(found) else { return Cell::Null };
         self.found = true;
         match value {
             serde_json::Value::Null => Cell::Null,
@@ -262,7 +257,8 @@ impl<'p> Finder<'p> {
                 None => n.as_f64().map_or(Cell::Null, Cell::Float),
             },
             serde_json::Value::String(s) => Cell::Text(Cow::Owned(s)),
-            other => Cell::Text(Cow::Owned(other.to_string())),
+            // As it stands: a number in it keeps its digits.
+            _ => Cell::Text(Cow::Borrowed(found)),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! JSON text, to the letter of Jackson: scanning without a tree and writing straight into bytes. Knows no schema.
 
+mod edit;
 mod number;
 mod scan;
 mod write;
 
+pub(crate) use edit::{edit, find};
 pub(crate) use number::{java_f32, java_f64};
 pub(crate) use scan::{Bad, NodeType, Scanner};
 pub(crate) use write::{base64_into, quoted};

@@ -127,3 +127,31 @@ fn patches_that_cannot_be_are_refused() {
     let packed = Column { nulls: vec![], data: ColumnData::Packed { offsets: vec![0, 9, 1, 1, 1, 1], data: vec![1] } };
     check(setting("value.op", packed), "do not rise");
 }
+
+/// Numbers that no double holds survive an edit beside them; a decimal is set by its number.
+#[test]
+fn what_is_not_touched_keeps_its_digits() {
+    let schemas = Schemas::new();
+    let mut price = Schema::new(Kind::Bytes).named("org.apache.kafka.connect.data.Decimal");
+    price.parameters.push(("scale".into(), "2".into()));
+    let typed = schemas.intern(Schema::record([("price", price)]));
+    let mut w = BatchWriter::new();
+    let topic = w.topic("t");
+    let meta = RecordMeta { topic, partition: None, offset: None, timestamp: None, key_schema: None, value_schema: None };
+    w.begin(meta);
+    let row = w.rows().begin(1);
+    w.rows().text(row, 0, r#"{"price":0,"n":1.10,"big":123456789012345678901234567890}"#);
+    w.end_value(row);
+    w.end();
+    w.begin(RecordMeta { value_schema: Some(typed), ..meta });
+    let row = w.rows().begin(1);
+    w.rows().bytes(row, 0, &[1]);
+    w.end_value(row);
+    w.end();
+    let patch = Patch { set: vec![("value.price".into(), texts(&["x", "1.50"], vec![0b01]))], ..Patch::default() };
+    let (out, _) = apply(&Batch::trusted(w), &schemas, &patch).unwrap();
+    let documents = documents(&out, &schemas, "value").unwrap();
+    let untouched = r#"{"price":null,"n":1.10,"big":123456789012345678901234567890}"#;
+    assert_eq!(documents[0].as_deref(), Some(untouched));
+    assert_eq!(documents[1].as_deref(), Some(r#"{"price":"AJY="}"#));
+}

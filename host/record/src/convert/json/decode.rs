@@ -15,8 +15,15 @@ pub(super) fn root(node: &Node, form: Form, json: &mut Scanner<'_>, rows: &mut R
         json.null()?;
         return if node.optional { Ok(false) } else { Err(required(node)) };
     }
-    if node.kind == Kind::Struct && json.peek() != b'n' {
-        fields(node, form, json, rows)?;
+    if node.kind == Kind::Struct {
+        match &node.default {
+            // The default's own row, not one slot that points to it.
+            Some(default) if json.peek() == b'n' => {
+                json.null()?;
+                fields(node, form, &mut Scanner::new(default), rows)?;
+            }
+            _ => drop(fields(node, form, json, rows)?),
+        }
     } else {
         let row = rows.begin(1);
         value(node, form, json, rows, row, 0)?;

@@ -139,3 +139,18 @@ proptest! {
         prop_assert!(row.f64(2) == f || (f.is_nan() && row.f64(2).is_nan()));
     }
 }
+
+/// A struct that is null but has a default is the default's own row, which a batch's check accepts.
+#[test]
+fn a_null_root_becomes_its_default() {
+    let schemas = Schemas::new();
+    let mut converter = crate::convert::converter("JsonConverter", false, &crate::RawConfig::new(), &schemas).unwrap();
+    let text = br#"{"schema":{"type":"struct","fields":[{"type":"int32","field":"a"},{"type":"string","optional":true,"field":"b"}],"default":{"a":5}},"payload":null}"#;
+    for _ in 0..2 {
+        let mut rows = RowBuf::new();
+        let id = converter.decode("t", Some(text), &mut rows).unwrap().flatten().unwrap();
+        assert_eq!(schemas.get(id).unwrap().fields.len(), 2);
+        let row = Row::new(rows.as_bytes()).unwrap();
+        assert_eq!((row.len(), row.i64(0), row.is_null(1)), (2, 5, true));
+    }
+}
