@@ -102,14 +102,16 @@ pub(super) fn value(node: &Node, form: Form, row: &Row<'_>, i: usize, out: &mut 
 
 fn map(node: &Node, form: Form, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let (keys, values) = row.row(0).zip(row.row(1)).ok_or_else(Fault::broken_row)?;
-    // An optional key may be null, which no object can say: Connect writes pairs then, and so do we.
-    let object = node.key().kind == Kind::Text && !node.key().optional;
+    let object = node.key().kind == Kind::Text;
     out.push(if object { b'{' } else { b'[' });
     for j in 0..keys.len() {
         if j > 0 {
             out.push(b',');
         }
         if object {
+            if keys.is_null(j) {
+                return Err(Fault::new("Conversion error: a null key in a map of string keys, which a JSON object cannot hold"));
+            }
             quoted(keys.get_bytes(j), out);
             out.push(b':');
             value(node.element(), form, &values, j, out)?;
