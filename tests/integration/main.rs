@@ -1,0 +1,3 @@
+//! One of our parts against a real client or server.
+
+mod broker;
