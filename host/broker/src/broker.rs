@@ -90,7 +90,7 @@ impl Broker {
     }
 }
 
-fn open(
+pub(crate) fn open(
     config: BrokerConfig,
     address: SocketAddr,
     stopping: watch::Receiver<bool>,

@@ -8,7 +8,7 @@ mod metadata;
 mod offsets;
 mod produce;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod transactions;
 
 use crate::broker::Shared;
