@@ -18,15 +18,21 @@ pub struct WrongSetting {
     pub message: String,
 }
 
-/// All wrong settings of a worker.
+/// All wrong settings of a worker, and what else an operator should know of them.
 #[derive(Debug, thiserror::Error)]
-pub struct WrongSettings(pub Vec<WrongSetting>);
+pub struct WrongSettings {
+    pub wrong: Vec<WrongSetting>,
+    pub warnings: Vec<String>,
+}
 
 impl std::fmt::Display for WrongSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} wrong setting(s):", self.0.len())?;
-        for wrong in &self.0 {
+        write!(f, "{} wrong setting(s):", self.wrong.len())?;
+        for wrong in &self.wrong {
             write!(f, "\n  {}: {}", wrong.key, wrong.message)?;
+        }
+        for warning in &self.warnings {
+            write!(f, "\n  {warning}")?;
         }
         Ok(())
     }

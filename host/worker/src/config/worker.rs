@@ -199,7 +199,11 @@ impl WorkerConfig {
             log_level,
             raw: with_defaults,
         };
-        if read.wrong.is_empty() { Ok(Understood { config, warnings }) } else { Err(WrongSettings(read.wrong)) }
+        if read.wrong.is_empty() {
+            Ok(Understood { config, warnings })
+        } else {
+            Err(WrongSettings { wrong: read.wrong, warnings })
+        }
     }
 
     pub fn embedded(&self) -> bool {
@@ -345,7 +349,7 @@ mod tests {
     fn understand(settings: &[(&str, &str)]) -> Result<Understood, Vec<String>> {
         let raw = settings.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         WorkerConfig::understand(&raw, std::path::Path::new("/opt/millrace"))
-            .map_err(|wrong| wrong.0.into_iter().map(|w| w.key).collect())
+            .map_err(|wrong| wrong.wrong.into_iter().map(|w| w.key).collect())
     }
 
     #[test]

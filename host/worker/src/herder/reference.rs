@@ -8,7 +8,7 @@ pub fn provider(value: &str) -> Option<&str> {
     let mut rest = value;
     while let Some(at) = rest.find("${") {
         rest = &rest[at + 2..];
-        let Some(end) = rest.find('}') else { return None };
+        let end = rest.find('}')?;
         if let Some((provider, _)) = rest[..end].split_once(':') {
             return Some(provider);
         }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::client::Quiet;
 use crate::config::Storage;
 
 /// How long one request may take.
@@ -30,13 +30,13 @@ pub enum TopicError {
 
 /// Makes and checks topics, with a client of its own that lives as long as this does.
 pub struct Admin {
-    client: AdminClient<DefaultClientContext>,
+    client: AdminClient<Quiet>,
     options: AdminOptions,
 }
 
 impl Admin {
     pub fn new(config: &ClientConfig) -> Result<Self, TopicError> {
-        let client = config.create().map_err(TopicError::Client)?;
+        let client = config.create_with_context(Quiet).map_err(TopicError::Client)?;
         let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT));
         Ok(Admin { client, options })
     }

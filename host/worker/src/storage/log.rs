@@ -4,15 +4,14 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::kafka::client::{ClientKind, ClientSettings};
+use crate::kafka::client::{ClientKind, ClientSettings, Quiet};
 use millrace_record::RawConfig;
 
 /// How long a topic may give nothing at all before reading it is given up.
@@ -42,7 +41,7 @@ pub struct Entry {
 /// The internal topics as a place to read and write.
 pub struct StateLog {
     clients: ClientSettings,
-    producer: FutureProducer,
+    producer: FutureProducer<Quiet>,
 }
 
 impl StateLog {
@@ -58,7 +57,7 @@ impl StateLog {
             ("reconnect.backoff.ms", "20"),
         ];
         let config = clients.client(ClientKind::Producer, client_id, &RawConfig::new(), &defaults);
-        Ok(StateLog { producer: config.create().map_err(StorageError::Client)?, clients })
+        Ok(StateLog { producer: config.create_with_context(Quiet).map_err(StorageError::Client)?, clients })
     }
 
     /// The cluster's id, once a broker answers.
@@ -109,10 +108,10 @@ impl StateLog {
             ("fetch.wait.max.ms", "10"),
             ("reconnect.backoff.ms", "20"),
         ];
-        let consumer: BaseConsumer<Reading> = self
+        let consumer: BaseConsumer<Quiet> = self
             .clients
             .client(ClientKind::Consumer, client_id, &RawConfig::new(), &defaults)
-            .create_with_context(Reading)
+            .create_with_context(Quiet)
             .map_err(StorageError::Client)?;
         // One topic after the other: librdkafka reports the end of a partition by its number alone.
         for topic in topics {
@@ -122,21 +121,8 @@ impl StateLog {
     }
 }
 
-/// The end of a partition is what reading waits for, not an error to log.
-struct Reading;
-
-impl ClientContext for Reading {
-    fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(%error, reason, "reading the internal topics");
-        }
-    }
-}
-
-impl ConsumerContext for Reading {}
-
 fn read_topic(
-    consumer: &BaseConsumer<Reading>,
+    consumer: &BaseConsumer<Quiet>,
     topic: &str,
     each: &mut impl FnMut(&str, &[u8], Option<&[u8]>),
 ) -> Result<(), StorageError> {
@@ -173,7 +159,7 @@ fn read_topic(
     Ok(())
 }
 
-fn partitions(consumer: &BaseConsumer<Reading>, topic: &str) -> Result<i32, StorageError> {
+fn partitions(consumer: &BaseConsumer<Quiet>, topic: &str) -> Result<i32, StorageError> {
     let failed = |why: String| StorageError::Read { topic: topic.to_owned(), why };
     let start = Instant::now();
     loop {
@@ -181,7 +167,8 @@ fn partitions(consumer: &BaseConsumer<Reading>, topic: &str) -> Result<i32, Stor
         match metadata.topics().first().map(|t| t.partitions().len()) {
             Some(n) if n > 0 => return Ok(n as i32),
             // A topic that was just made may not have reached every broker.
-            _ if start.elapsed() < READ_STALL_MAX => std::thread::sleep(Duration::from_millis(20)),
+            // Nothing is assigned yet: polling waits.
+            _ if start.elapsed() < READ_STALL_MAX => drop(consumer.poll(Timeout::After(Duration::from_millis(20)))),
             _ => return Err(failed("the topic has no partitions".into())),
         }
     }
