@@ -314,7 +314,7 @@ impl Group {
             self.protocol.clear();
             return;
         }
-        if !self.members.get(&self.leader).is_some_and(|leader| leader.joining.is_some()) {
+        if self.members.get(&self.leader).is_none_or(|leader| leader.joining.is_none()) {
             let joined = self.members.iter().find(|(_, member)| member.joining.is_some());
             self.leader = joined.or(self.members.iter().next()).map(|(id, _)| id.clone()).unwrap_or_default();
         }

@@ -19,11 +19,13 @@ impl Partition {
             config.retention_ms >= 0 && segment.bytes > 0 && segment.max_timestamp < now.saturating_sub(config.retention_ms)
         };
         let open = log.producers.first_open_offset().unwrap_or(i64::MAX);
-        if expired(&log.active) && log.active.next_offset <= open && log.sealed.iter().all(|segment| expired(segment)) {
-            if let Err(error) = self.roll(&mut log) {
-                tracing::warn!(%error, topic = %self.topic, partition = self.index, "cannot begin a segment; retention waits");
-                return;
-            }
+        if expired(&log.active)
+            && log.active.next_offset <= open
+            && log.sealed.iter().all(|segment| expired(segment))
+            && let Err(error) = self.roll(&mut log)
+        {
+            tracing::warn!(%error, topic = %self.topic, partition = self.index, "cannot begin a segment; retention waits");
+            return;
         }
         let mut excess = match config.retention_bytes {
             limit @ 0.. => {

@@ -22,11 +22,14 @@ use uuid::Uuid;
 const OPENERS: usize = 4;
 const NAME_BYTES_MAX: usize = 249;
 
+/// What was written, and what was understood.
+type Settings = (Arc<BTreeMap<String, String>>, Arc<TopicConfig>);
+
 pub struct Topic {
     pub name: Arc<str>,
     pub id: Uuid,
     partitions: RwLock<Vec<Arc<Partition>>>,
-    settings: RwLock<(Arc<BTreeMap<String, String>>, Arc<TopicConfig>)>,
+    settings: RwLock<Settings>,
 }
 
 impl Topic {
