@@ -7,6 +7,7 @@ mod durability;
 mod groups;
 mod hostile;
 mod produce;
+mod speed;
 mod transactions;
 
 use anyhow::{Context, bail, ensure};
