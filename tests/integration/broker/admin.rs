@@ -54,7 +54,8 @@ async fn a_topic_deleted_and_made_again_is_empty() -> anyhow::Result<()> {
     while let Err((_, code)) = &admin.create_topics([&new], &options()).await?[0] {
         ensure!(Instant::now() < deadline, "{code}");
     }
-    ensure!(cluster.consumer(&[])?.fetch_watermarks(&topic, 0, PATIENCE)? == (0, 0));
+    let consumer = cluster.consumer(&[])?;
+    wait_until("an empty topic", || Ok(matches!(consumer.fetch_watermarks(&topic, 0, PATIENCE), Ok((0, 0)))))?;
     send(&cluster.producer(&[])?, &topic, &numbers(0..2)).await?;
     ensure!(cluster.read(&topic, 0, Offset::Beginning, 2)?[0].offset() == 0);
     Ok(())
