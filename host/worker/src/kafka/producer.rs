@@ -19,6 +19,8 @@ pub const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     ("acks", "all"),
     ("linger.ms", "1"),
+    // The Java client's choice of partition, so that a key stays where Kafka Connect has put it.
+    ("partitioner", "murmur2_random"),
     ("batch.size", "524288"),
     ("batch.num.messages", "10000"),
     ("queue.buffering.max.messages", "100000"),

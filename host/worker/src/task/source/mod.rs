@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use millrace_record::{Mark, Polled, SourceOffset, SourceTask, TaskContext, TaskError, Wake};
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::commit::Sent;
 use super::converters::Converters;
@@ -65,8 +66,11 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let (taken, to_send) = mpsc::channel::<Taken>(POLLED_MAX);
     let (sent, to_commit) = mpsc::channel::<Sent>(SENT_MAX);
     let (stored, releasable) = mpsc::unbounded_channel::<Vec<SourceOffset>>();
-    let sending = tokio::spawn(send::run(task.clone(), converters, chain, producer, to_send, sent, wake.clone()));
-    let committing = tokio::spawn(commit::run(task.clone(), to_commit, stored, wake.clone()));
+    // The loops end with the session, however it ends: one that lived on while the log is away would write its old records
+    // behind those of the next session once the log is back.
+    let sending =
+        AbortOnDropHandle::new(tokio::spawn(send::run(task.clone(), converters, chain, producer, to_send, sent, wake.clone())));
+    let committing = AbortOnDropHandle::new(tokio::spawn(commit::run(task.clone(), to_commit, stored, wake.clone())));
     let mut poller = Poller { task, plugin, wake, releasable, taken: Some(taken) };
     let polled = poller.run(failed("poll"), failed("commit")).await;
 
