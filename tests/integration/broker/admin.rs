@@ -111,11 +111,14 @@ async fn compaction_keeps_the_last_of_each_key() -> anyhow::Result<()> {
     let settings = [("cleanup.policy", "compact"), ("segment.bytes", "5000"), ("min.cleanable.dirty.ratio", "0.1")];
     let topic = cluster.topic(1, &settings).await?;
     let producer = cluster.producer(&[("batch.num.messages", "20"), ("compression.type", "gzip")])?;
+    let mut deliveries = Vec::new();
     for n in 0..2_000 {
         let (key, value) = (format!("key-{}", n % 10), format!("{n:0100}"));
-        let _ = producer.send_result(FutureRecord::to(&topic).key(&key).payload(&value)).map_err(|(error, _)| error)?;
+        deliveries.push(producer.send_result(FutureRecord::to(&topic).key(&key).payload(&value)).map_err(|(error, _)| error)?);
     }
-    rdkafka::producer::Producer::flush(&producer, PATIENCE)?;
+    for delivery in deliveries {
+        delivery.await?.map_err(|(error, _)| error)?;
+    }
     let mut read = Vec::new();
     wait_until("compaction", || {
         read = cluster.read_all(&topic, 0, &[])?;

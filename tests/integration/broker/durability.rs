@@ -93,9 +93,10 @@ async fn start_is_quick_with_hundreds_of_megabytes() -> anyhow::Result<()> {
     let producer = cluster.producer(&[("linger.ms", "5"), ("queue.buffering.max.messages", "1000000")])?;
     let large = "x".repeat(100_000);
     for _ in 0..30 {
-        let sent: Result<Vec<_>, _> =
-            (0..100).map(|_| producer.send_result(FutureRecord::<str, str>::to(&topic).payload(&large))).collect();
-        for delivery in sent.map_err(|(error, _)| error)? {
+        let sent: Result<Vec<_>, _> = (0..100)
+            .map(|_| producer.send_result(FutureRecord::<str, str>::to(&topic).payload(&large)).map_err(|(error, _)| error))
+            .collect();
+        for delivery in sent? {
             delivery.await?.map_err(|(error, _)| error)?;
         }
     }

@@ -230,11 +230,12 @@ pub fn options() -> AdminOptions {
 
 /// Sends `values` in order to one partition and waits for the acknowledgements.
 pub async fn send(producer: &FutureProducer, topic: &str, values: &[String]) -> anyhow::Result<()> {
-    let sent = values
-        .iter()
-        .map(|value| producer.send_result(FutureRecord::<str, str>::to(topic).partition(0).key(value).payload(value)));
+    let sent = values.iter().map(|value| {
+        let record = FutureRecord::<str, str>::to(topic).partition(0).key(value).payload(value);
+        producer.send_result(record).map_err(|(error, _)| error)
+    });
     let sent: Result<Vec<_>, _> = sent.collect();
-    for delivery in sent.map_err(|(error, _)| error)? {
+    for delivery in sent? {
         delivery.await?.map_err(|(error, _)| error)?;
     }
     Ok(())
@@ -253,7 +254,7 @@ pub fn wait_until(what: &str, mut check: impl FnMut() -> anyhow::Result<bool>) -
     let deadline = Instant::now() + PATIENCE;
     while !check()? {
         ensure!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::park_timeout(Duration::from_millis(20));
     }
     Ok(())
 }

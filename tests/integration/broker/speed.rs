@@ -69,12 +69,13 @@ async fn speed_from_produce_to_consume() -> anyhow::Result<()> {
         }
         took.split_off(500)
     });
+    let mut deliveries = Vec::new();
     for n in 0..5_000u32 {
         let due = epoch + Duration::from_millis(500) + Duration::from_millis(1) * n;
         tokio::time::sleep_until(due.into()).await;
         let now = (epoch.elapsed().as_micros() as u64).to_be_bytes();
         let record = FutureRecord::<[u8], [u8]>::to(&topic).payload(&now);
-        let _ = producer.send_result(record).map_err(|(error, _)| error)?;
+        deliveries.push(producer.send_result(record).map_err(|(error, _)| error)?);
     }
     let mut took = reading.join().map_err(|_| anyhow::anyhow!("the reader ended"))?;
     took.sort_unstable();
