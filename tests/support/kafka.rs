@@ -12,18 +12,22 @@ pub struct Kafka {
     _dir: tempfile::TempDir,
 }
 
+/// Where `scripts/fetch-peers.sh` puts what it fetches.
+pub(crate) fn cache() -> PathBuf {
+    std::env::var_os("MILLRACE_CACHE")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/millrace"))
+}
+
 /// The folder of Kafka's jars.
 pub fn jars() -> anyhow::Result<PathBuf> {
-    let cache = std::env::var_os("MILLRACE_CACHE")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/millrace"));
-    let found = std::fs::read_dir(&cache)
+    let found = std::fs::read_dir(cache())
         .into_iter()
         .flatten()
         .filter_map(|d| Some(d.ok()?.path()))
         .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("kafka-")) && p.join(".complete").exists())
         .max();
-    found.ok_or_else(|| anyhow::anyhow!("no Kafka under {}: run scripts/fetch-peers.sh kafka", cache.display()))
+    found.ok_or_else(|| anyhow::anyhow!("no Kafka under {}: run scripts/fetch-peers.sh kafka", cache().display()))
 }
 
 /// A Java program of Kafka's, with a heap limit such as `512m`.

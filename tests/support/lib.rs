@@ -1,6 +1,7 @@
 //! Starts and stops what the suites need: the built worker, PostgreSQL, the real Kafka. Everything listens on loopback on
 //! ports of its own, lives in a folder of its own, and is gone when the value is dropped.
 
+mod connect;
 mod kafka;
 mod postgres;
 mod process;
@@ -10,6 +11,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use connect::{Connect, debezium};
 pub use kafka::Kafka;
 pub use postgres::Postgres;
 pub use process::Process;

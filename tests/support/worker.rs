@@ -131,13 +131,7 @@ impl Worker {
 
     /// One request: the status and the body (null when it is empty or not JSON).
     pub async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<(u16, Value)> {
-        let mut r = self.http.request(method.parse()?, format!("{}{path}", self.rest));
-        if let Some(b) = body {
-            r = r.json(b);
-        }
-        let answer = r.send().await.with_context(|| format!("{method} {path}"))?;
-        let (status, text) = (answer.status().as_u16(), answer.text().await?);
-        Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+        request(&self.http, &self.rest, method, path, body).await
     }
 
     pub async fn get(&self, path: &str) -> anyhow::Result<(u16, Value)> {
@@ -185,5 +179,30 @@ impl Worker {
             failed.map(|t| t["trace"].as_str().unwrap_or("").to_owned()).ok_or_else(|| anyhow::anyhow!("{s}"))
         })
         .await
+    }
+}
+
+/// One request to a REST API of Connect's: the status and the body (null when it is empty or not JSON). Asked again while
+/// the answer is a 409 because of a rebalance, as every client of Connect does.
+pub(crate) async fn request(
+    http: &reqwest::Client,
+    base: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> anyhow::Result<(u16, Value)> {
+    let started = Instant::now();
+    loop {
+        let mut r = http.request(method.parse()?, format!("{base}{path}"));
+        if let Some(b) = body {
+            r = r.json(b);
+        }
+        let answer = r.send().await.with_context(|| format!("{method} {path}"))?;
+        let (status, text) = (answer.status().as_u16(), answer.text().await?);
+        if status == 409 && text.contains("rebalance") && started.elapsed() < Duration::from_secs(30) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        }
+        return Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)));
     }
 }
