@@ -1,4 +1,4 @@
 //! The built worker with the real plugins, driven by REST and by Kafka clients only.
 
 mod file_stream;
-mod rest;
+mod worker;
