@@ -1,4 +1,5 @@
 //! The built worker with the real plugins, driven by REST and by Kafka clients only.
 
+mod connect_answers;
 mod file_stream;
 mod worker;
