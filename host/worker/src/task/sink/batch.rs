@@ -9,11 +9,12 @@ use rdkafka::message::{BorrowedMessage, Headers};
 
 use super::Session;
 use crate::errors::Stage;
+use crate::errors::backoff::Backoff;
 use crate::errors::dead_letters::Cause;
 use crate::errors::tolerance::Tolerance;
 use crate::kafka::producer::InFlight;
 use crate::task::supervise::Failure;
-use crate::transforms::Transformed;
+use crate::transforms::{Transformed, select};
 
 /// A consumed record that failed: its place in the batch of messages, and why.
 struct Errant {
@@ -149,7 +150,7 @@ impl Session<'_> {
                     self.task.counters.batches.add(1);
                     self.task.counters.batch_us.add(started.elapsed().as_micros() as u64);
                     self.task.healthy();
-                    return Ok(Some(failures));
+                    return self.put_again(records, failures).await;
                 }
                 Err(error) => {
                     self.task.counters.errors.add(1);
@@ -162,6 +163,37 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// Puts the records again whose failure may pass, alone, until it does or the attempts are used up. What it answers has
+    /// failed for good, by its row in `records`. None: the task stops.
+    async fn put_again(&mut self, records: &Batch, failures: Vec<RecordFailure>) -> Result<Option<Vec<RecordFailure>>, Failure> {
+        let (mut again, mut failed): (Vec<_>, Vec<_>) = failures.into_iter().partition(|f| f.retriable);
+        let mut backoff = Backoff::new(self.task.settings.retry);
+        while !again.is_empty() {
+            self.task.counters.retries.add(1);
+            let delay = backoff.failed(None);
+            if backoff.exhausted() {
+                break;
+            }
+            if !self.task.sleep(delay).await {
+                return Ok(None);
+            }
+            let rows: Vec<u32> = again.iter().map(|f| f.row).collect();
+            match self.plugin.put(&select(records, &rows)).await {
+                Ok(failures) => {
+                    let failures = failures.into_iter().map(|f| RecordFailure { row: rows[f.row as usize], ..f });
+                    let (still, now): (Vec<_>, Vec<_>) = failures.partition(|f| f.retriable);
+                    failed.extend(now);
+                    again = still;
+                }
+                // The call itself failed, which says nothing of the records: they come again with the next session.
+                Err(error) => return Err(Failure::new(&self.subject, "put", error)),
+            }
+        }
+        failed.append(&mut again);
+        failed.sort_by_key(|f| f.row);
+        Ok(Some(failed))
     }
 
     /// Sends failed records to the dead letter queue, or skips them, or fails the task, as `errors.*` says. Returns once the
