@@ -5,4 +5,6 @@
 //! committed, and a place to resume from is exact: nothing before it is given again, nothing after it is left out.
 
 pub mod catalog;
+pub mod position;
 pub mod types;
+pub mod wal;
