@@ -3,6 +3,12 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use millrace_plugin::Error;
+use millrace_plugin::postgres::Rowset;
+
+use crate::connection::{Connection, Wal};
+use crate::options::Options;
+
 /// A type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PgType {
@@ -62,8 +68,121 @@ pub struct Column {
     pub default: Option<String>,
     /// Generated always as stored: the log does not carry it.
     pub generated: bool,
-    /// Its place in the primary key, from 0.
+    /// Its place in the primary key, or in the first unique index where there is none; from 1.
     pub key: Option<u16>,
-    /// Its place in the replica identity's index, from 0.
-    pub identity: Option<u16>,
+}
+
+/// The forms in which values are read as text. They depend on settings of the session, which a role or a database may have
+/// set to something else.
+const SESSION: &str = "SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
+     SET bytea_output = 'hex'; SET extra_float_digits = 1; SET lc_monetary = 'C'; SET client_encoding = 'UTF8'; \
+     SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET search_path = ''";
+
+/// To be called on each new connection.
+pub fn prepare(connection: &mut dyn Connection) -> Result<(), Error> {
+    connection.query(SESSION).map(drop)
+}
+
+/// To be called on each new connection in replication mode.
+pub fn prepare_wal(wal: &mut dyn Wal) -> Result<(), Error> {
+    SESSION.split("; ").try_for_each(|statement| wal.query(statement).map(drop))
+}
+
+/// All types.
+pub fn types(connection: &mut dyn Connection) -> Result<Types, Error> {
+    let labels = connection.query("SELECT enumtypid, enumlabel FROM pg_catalog.pg_enum ORDER BY enumtypid, enumsortorder")?;
+    let mut enums: HashMap<u32, Vec<String>> = HashMap::new();
+    for row in &labels.rows {
+        enums.entry(number(row, 0)?).or_default().push(text(row, 1)?.to_owned());
+    }
+    let found = connection.query(
+        "SELECT t.oid, n.nspname, t.typname, t.typtype, t.typelem, t.typbasetype, t.typtypmod, e.typdelim \
+         FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+         LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typlen = -1 AND t.typcategory = 'A'",
+    )?;
+    let mut types = Types::default();
+    for row in &found.rows {
+        let oid = number(row, 0)?;
+        let delimiter = row.get(7).and_then(Option::as_deref).and_then(|d| d.bytes().next());
+        let kind = match (text(row, 3)?, delimiter) {
+            ("e", _) => PgKind::Enum(enums.remove(&oid).unwrap_or_default()),
+            ("d", _) => PgKind::Domain { base: number(row, 5)?, modifier: number(row, 6)? },
+            ("c", _) => PgKind::Composite,
+            ("r", _) => PgKind::Range,
+            ("m", _) => PgKind::Multirange,
+            (_, Some(delimiter)) => PgKind::Array { element: number(row, 4)?, delimiter },
+            _ => PgKind::Base,
+        };
+        let (schema, name) = (text(row, 1)?.to_owned(), text(row, 2)?.to_owned());
+        types.0.insert(oid, Rc::new(PgType { oid, schema, name, kind }));
+    }
+    Ok(types)
+}
+
+/// The tables that are captured, by name.
+pub fn tables(connection: &mut dyn Connection, options: &Options) -> Result<Vec<Table>, Error> {
+    // Partitions stand for themselves, unless their changes come as those of the table they are part of.
+    let which = if options.via_root { "NOT c.relispartition" } else { "c.relkind = 'r'" };
+    let mut tables = read_tables(connection, which)?;
+    tables.retain(|t| options.captures(t));
+    Ok(tables)
+}
+
+/// A table as it is now. None: it is gone.
+pub fn table(connection: &mut dyn Connection, oid: u32) -> Result<Option<Table>, Error> {
+    Ok(read_tables(connection, &format!("c.oid = {oid}"))?.into_iter().next())
+}
+
+fn read_tables(connection: &mut dyn Connection, which: &str) -> Result<Vec<Table>, Error> {
+    let found = connection.query(&format!(
+        "WITH keys AS (SELECT DISTINCT ON (i.indrelid) i.indrelid, i.indkey, i.indnkeyatts \
+           FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid \
+           WHERE i.indisvalid AND i.indisunique AND (i.indisprimary OR (i.indpred IS NULL AND i.indexprs IS NULL)) \
+           ORDER BY i.indrelid, i.indisprimary DESC, x.relname) \
+         SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind, \
+           a.attname, a.atttypid, a.atttypmod, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated, \
+           (SELECT u.place FROM pg_catalog.unnest(k.indkey) WITH ORDINALITY u(attnum, place) \
+             WHERE u.attnum = a.attnum AND u.place <= k.indnkeyatts) \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum \
+         LEFT JOIN keys k ON k.indrelid = c.oid \
+         WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND {which} ORDER BY 2, 3, a.attnum"
+    ))?;
+    let mut tables: Vec<Table> = Vec::new();
+    for row in &found.rows {
+        let oid = number(row, 0)?;
+        if tables.last().is_none_or(|t| t.oid != oid) {
+            let letter = |i| Ok::<char, Error>(text(row, i)?.chars().next().unwrap_or(' '));
+            let (schema, name) = (text(row, 1)?.to_owned(), text(row, 2)?.to_owned());
+            tables.push(Table { oid, schema, name, replica_identity: letter(3)?, kind: letter(4)?, columns: Vec::new() });
+        }
+        let (Some(table), Some(Some(name))) = (tables.last_mut(), row.get(5)) else { continue };
+        table.columns.push(Column {
+            name: name.clone(),
+            type_oid: number(row, 6)?,
+            modifier: number(row, 7)?,
+            not_null: text(row, 8)? == "t",
+            default: row.get(9).cloned().flatten(),
+            generated: text(row, 10)? == "s",
+            key: row.get(11).and_then(Option::as_deref).and_then(|k| k.parse().ok()),
+        });
+    }
+    Ok(tables)
+}
+
+/// A value of a catalog, which is not null.
+pub fn text(row: &[Option<String>], column: usize) -> Result<&str, Error> {
+    row.get(column).and_then(Option::as_deref).ok_or_else(|| Error::fatal("postgres.catalog", format!("column {column} of a catalog is null")))
+}
+
+/// A number out of a catalog.
+pub fn number<T: std::str::FromStr>(row: &[Option<String>], column: usize) -> Result<T, Error> {
+    let value = text(row, column)?;
+    value.parse().map_err(|_| Error::fatal("postgres.catalog", format!("a catalog has \"{value}\" where a number is expected")))
+}
+
+/// The first row of an answer that has one.
+pub fn first(rows: &Rowset) -> Result<&[Option<String>], Error> {
+    rows.rows.first().map(Vec::as_slice).ok_or_else(|| Error::fatal("postgres.catalog", "the server answered no row where one is expected"))
 }

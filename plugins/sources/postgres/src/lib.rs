@@ -5,6 +5,24 @@
 //! committed, and a place to resume from is exact: nothing before it is given again, nothing after it is left out.
 
 pub mod catalog;
+pub mod connection;
+pub mod copy;
+pub mod emit;
+pub mod envelope;
+pub mod filter;
+pub mod heartbeat;
+pub mod info;
+pub mod options;
+pub mod plan;
 pub mod position;
+pub mod setup;
+pub mod snapshot;
+pub mod stream;
+pub mod task;
+pub mod transactions;
 pub mod types;
 pub mod wal;
+
+mod component;
+
+millrace_plugin::export_source!(component::PostgresSource);

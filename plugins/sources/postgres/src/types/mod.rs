@@ -1,5 +1,66 @@
 //! Types of columns: what Connect schema a PostgreSQL type becomes, and how a value in text form is written into a row.
 
+mod array;
+mod decimal;
+mod defaults;
+mod encode;
+mod geometry;
+mod hstore;
+mod mapping;
+mod time;
+
+use std::fmt;
+
+use millrace_plugin::{RowBuf, RowMark, Schema};
+
+pub use defaults::default_text;
+pub use mapping::value;
+
+/// How one column's values are written.
+#[derive(Debug, Clone)]
+pub struct Value {
+    /// Of a value: required, and without a default.
+    pub schema: Schema,
+    encoder: encode::Encoder,
+}
+
+/// A value that is not as its type has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueError {
+    /// What was expected: `a date`.
+    pub expected: &'static str,
+    /// The start of what came.
+    pub found: String,
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" is not {}", self.found, self.expected)
+    }
+}
+
+impl ValueError {
+    fn new(expected: &'static str, text: &[u8]) -> Self {
+        ValueError { expected, found: String::from_utf8_lossy(&text[..text.len().min(20)]).into_owned() }
+    }
+}
+
+impl Value {
+    /// Writes a value, as PostgreSQL prints it, into a slot.
+    #[inline]
+    pub fn write(&self, rows: &mut RowBuf, row: RowMark, slot: usize, text: &[u8]) -> Result<(), ValueError> {
+        self.encoder.write(rows, row, slot, text)
+    }
+    /// Stands for a large value that the log does not have; null where the type has no stand-in.
+    pub fn write_unavailable(&self, rows: &mut RowBuf, row: RowMark, slot: usize, modes: &Modes) {
+        self.encoder.write_unavailable(rows, row, slot, modes);
+    }
+    /// A column's default, from the expression that the catalog has, as JSON. None: it is not a constant.
+    pub fn default_json(&self, expression: &str) -> Option<String> {
+        defaults::json(self, expression)
+    }
+}
+
 /// How types are mapped, by the options' names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Modes {

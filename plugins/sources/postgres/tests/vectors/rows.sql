@@ -23,7 +23,7 @@ insert into t_arr (id, a2, a4, a8, af, ad, an, av, at, avc, ac, ab, adt, ats, at
  '{7f0e8400-e29b-41d4-a716-446655440000}', '{"{\"a\": 1}"}', '{"{\"a\": 1}"}', '{10.0.0.1}', '{10.0.0.0/8}', '{08:00:2b:01:02:03}', '{sad,happy}', '{Ci}', '{"[1,5)"}', '{"[1,5)"}', '{"[1,5)"}', '{"[2020-01-01,2020-02-01)"}', '{"[2020-01-01 00:00,2020-01-02 00:00)"}', '{"[2020-01-01 00:00+02,)"}', '{1}');
 insert into t_arr (id) values (2);
 insert into t_arr (id, a4, at, an) values (3, '{}', '{}', '{}');
-insert into t_dom values (1, 12.345, 'lab', 'l2', 'ok', '2020-01-02 03:04:05.678', default);
+insert into t_dom values (1, 12.345, 'lab', 'l2', '2020-01-02 03:04:05.678', default);
 insert into t_def (nn, ug, tn, tt) values (1, '7f0e8400-e29b-41d4-a716-446655440001', '2021-01-02 03:04:05', '2021-01-02 03:04:05+00');
 insert into t_def (id, nn, i, n, r, ug, tn, tt) values (8, 2, null, null, null, null, '2021-01-02 03:04:05', '2021-01-02 03:04:05+00');
 insert into t_full values (1, 'x', 1), (2, 'y', 2);

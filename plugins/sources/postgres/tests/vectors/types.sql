@@ -8,7 +8,6 @@ create type pair as (a int, b text);
 create domain price as numeric(8,3);
 create domain label as varchar(20);
 create domain label2 as label;
-create domain feeling as mood;
 create domain short_ts as timestamp(3);
 
 create table t_num (id int primary key, si smallint, i int, bi bigint, r real, d double precision, n5_2 numeric(5,2),
@@ -25,7 +24,7 @@ create table t_arr (id int primary key, a2 int2[], a4 int4[], a8 int8[], af real
   au uuid[], aj json[], ajb jsonb[], aip inet[], acd cidr[], amac macaddr[], ae mood[], aba bytea[], aiv interval[], abt bit(3)[], avb varbit[],
   am money[], ao oid[], aci citext[], ahs hstore[], ar4 int4range[], ar8 int8range[], arn numrange[], ard daterange[], arts tsrange[], artz tstzrange[],
   ap point[], ax xml[], alt ltree[], ats3 timestamp(3)[], am8 macaddr8[]);
-create table t_dom (id int primary key, pr price, la label, l2 label2, fe feeling, st short_ts, prn price not null default 1.5);
+create table t_dom (id int primary key, pr price, la label, l2 label2, st short_ts, prn price not null default 1.5);
 create table t_def (id int primary key default 7, si smallint not null default 3, i int default 42, bi bigint not null default 9000000000,
   r real default 1.5, d double precision not null default 2.25, n5_2 numeric(5,2) not null default 12.3, n numeric default 1.2345, m money default 3.5, b boolean not null default true,
   t text not null default 'it''s', v varchar(10) default 'vv', c5 char(5) not null default 'abc', j jsonb not null default '{"a": 1}', u uuid default '7f0e8400-e29b-41d4-a716-446655440000', ug uuid default gen_random_uuid(),

@@ -1,0 +1,415 @@
+//! Values in PostgreSQL's text form into slots.
+
+use millrace_plugin::{RowBuf, RowMark};
+
+use super::time::{self, Moment};
+use super::{BinaryMode, Modes, Value, ValueError, array, decimal, geometry, hstore};
+
+/// What a time counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Millis,
+    Micros,
+    Nanos,
+}
+
+impl Unit {
+    fn of_micros(self, micros: i64) -> Option<i64> {
+        match self {
+            Unit::Millis => Some(micros.div_euclid(1000)),
+            Unit::Micros => Some(micros),
+            Unit::Nanos => micros.checked_mul(1000),
+        }
+    }
+}
+
+/// How many digits of a second's fraction are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fraction(pub usize);
+
+#[derive(Debug, Clone)]
+pub enum Encoder {
+    Bool,
+    Int,
+    Float,
+    Text,
+    Decimal(usize),
+    VariableDecimal,
+    Money(usize),
+    MoneyDouble,
+    MoneyText,
+    Bytea,
+    ByteaText(BinaryMode),
+    /// The text's own bytes, of a type without a mapping.
+    Opaque,
+    Bit,
+    Bits,
+    Date,
+    IsoDate,
+    Time(Unit),
+    IsoTime,
+    Timestamp(Unit),
+    IsoTimestamp,
+    ZonedTime(Fraction),
+    ZonedTimestamp(Fraction),
+    IntervalMicros,
+    IntervalText,
+    HstoreJson,
+    HstoreMap,
+    Array(Box<Value>, u8),
+    Geometry(geometry::Shape),
+}
+
+/// What Debezium puts for an infinite timestamp, in milliseconds and in microseconds.
+const INFINITY_MS: i64 = 9_223_372_036_825_200_000;
+const MINUS_INFINITY_MS: i64 = -9_223_372_036_832_400_000;
+/// And for an infinite date, in days.
+const INFINITY_DAYS: i64 = 2_147_483_647;
+const DAY_US: i64 = 86_400_000_000;
+
+impl Encoder {
+    #[inline]
+    pub fn write(&self, rows: &mut RowBuf, row: RowMark, slot: usize, text: &[u8]) -> Result<(), ValueError> {
+        let wrong = |expected| ValueError::new(expected, text);
+        match self {
+            Encoder::Text => rows.bytes(row, slot, text),
+            Encoder::Int => rows.i64(row, slot, integer(text).ok_or_else(|| wrong("a whole number"))?),
+            Encoder::Bool => rows.bool(row, slot, text == b"t"),
+            Encoder::Float => rows.f64(row, slot, float(text).ok_or_else(|| wrong("a number"))?),
+            Encoder::Decimal(scale) => {
+                let size = rows.size();
+                let mut fits = None;
+                rows.bytes_with(row, slot, |out| fits = decimal::unscaled(text, *scale, out));
+                if fits.is_none() {
+                    rows.truncate(size);
+                    rows.null(row, slot);
+                    return Err(wrong("a finite number; set decimal.handling.mode=string or double to have NaN and infinity"));
+                }
+            }
+            Encoder::Timestamp(unit) => {
+                let moment = time::timestamp(text).ok_or_else(|| wrong("a timestamp"))?;
+                rows.i64(row, slot, count(moment, *unit).ok_or_else(|| wrong("a timestamp that nanoseconds can count"))?);
+            }
+            Encoder::ZonedTimestamp(fraction) => {
+                let moment = time::timestamp(text).ok_or_else(|| wrong("a timestamp"))?;
+                rows.bytes_with(row, slot, |out| zoned(out, moment, Some(fraction.0)));
+            }
+            Encoder::Date => match time::date(text).ok_or_else(|| wrong("a date"))? {
+                Moment::At(micros) => rows.i64(row, slot, micros / DAY_US),
+                Moment::Infinity => rows.i64(row, slot, INFINITY_DAYS),
+                Moment::MinusInfinity => rows.i64(row, slot, -INFINITY_DAYS - 1),
+            },
+            other => return other.write_rare(rows, row, slot, text),
+        }
+        Ok(())
+    }
+
+    fn write_rare(&self, rows: &mut RowBuf, row: RowMark, slot: usize, text: &[u8]) -> Result<(), ValueError> {
+        let wrong = |expected| ValueError::new(expected, text);
+        match self {
+            Encoder::VariableDecimal => {
+                let nested = rows.begin(2);
+                let scale = decimal::scale_of(text);
+                let mut fits = None;
+                rows.i64(nested, 0, scale as i64);
+                rows.bytes_with(nested, 1, |out| fits = decimal::unscaled(text, scale, out));
+                if fits.is_none() {
+                    rows.undo(nested);
+                    return Err(wrong("a finite number; set decimal.handling.mode=string or double to have NaN and infinity"));
+                }
+                rows.end_nested(row, slot, nested);
+            }
+            Encoder::Money(scale) => {
+                let plain = money(text);
+                let mut fits = None;
+                let size = rows.size();
+                rows.bytes_with(row, slot, |out| fits = decimal::unscaled(&rounded(&plain, *scale), *scale, out));
+                if fits.is_none() {
+                    rows.truncate(size);
+                    rows.null(row, slot);
+                    return Err(wrong("an amount of money"));
+                }
+            }
+            Encoder::MoneyDouble => rows.f64(row, slot, float(&money(text)).ok_or_else(|| wrong("an amount of money"))?),
+            Encoder::MoneyText => rows.bytes(row, slot, &money(text)),
+            Encoder::Bytea => {
+                let hex = text.strip_prefix(b"\\x").filter(|h| is_hex(h)).ok_or_else(|| wrong("bytes in hexadecimal"))?;
+                rows.bytes_with(row, slot, |out| out.extend(hex.chunks_exact(2).map(|p| nibble(p[0]) << 4 | nibble(p[1]))));
+            }
+            Encoder::ByteaText(mode) => {
+                let plain: Vec<u8>;
+                let hex = match text.strip_prefix(b"\\x").filter(|h| is_hex(h)) {
+                    Some(hex) => hex,
+                    // A type without a mapping: its text's own bytes.
+                    None => {
+                        plain = text.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]).collect();
+                        &plain
+                    }
+                };
+                rows.bytes_with(row, slot, |out| match mode {
+                    BinaryMode::Base64 => base64(out, hex, BASE64),
+                    BinaryMode::Base64UrlSafe => base64(out, hex, BASE64_URL),
+                    BinaryMode::Hex | BinaryMode::Bytes => out.extend_from_slice(hex),
+                });
+            }
+            Encoder::Opaque => rows.bytes(row, slot, text),
+            Encoder::Bit => rows.bool(row, slot, text == b"1"),
+            Encoder::Bits => rows.bytes_with(row, slot, |out| {
+                // The last digit is the lowest bit of the first byte.
+                out.extend(text.rchunks(8).map(|byte| byte.iter().fold(0u8, |b, bit| b << 1 | (bit & 1))));
+            }),
+            Encoder::IsoDate => match time::date(text).ok_or_else(|| wrong("a date"))? {
+                Moment::At(micros) => rows.bytes_with(row, slot, |out| {
+                    time::write_date(out, micros / DAY_US);
+                    out.push(b'Z');
+                }),
+                _ => rows.bytes(row, slot, text),
+            },
+            Encoder::Time(unit) => {
+                let micros = time::time(text).ok_or_else(|| wrong("a time"))?;
+                rows.i64(row, slot, unit.of_micros(micros).ok_or_else(|| wrong("a time"))?);
+            }
+            Encoder::IsoTime => {
+                let micros = time::time(text).ok_or_else(|| wrong("a time"))?;
+                rows.bytes_with(row, slot, |out| {
+                    time::write_time(out, micros, None);
+                    out.push(b'Z');
+                });
+            }
+            Encoder::IsoTimestamp => {
+                let moment = time::timestamp(text).ok_or_else(|| wrong("a timestamp"))?;
+                rows.bytes_with(row, slot, |out| zoned(out, moment, None));
+            }
+            Encoder::ZonedTime(fraction) => {
+                let micros = time::timetz(text).ok_or_else(|| wrong("a time"))?.rem_euclid(DAY_US);
+                rows.bytes_with(row, slot, |out| {
+                    time::write_time(out, micros, Some(fraction.0));
+                    out.push(b'Z');
+                });
+            }
+            Encoder::IntervalMicros => {
+                let (months, days, micros) = time::interval(text).ok_or_else(|| wrong("an interval"))?;
+                rows.i64(row, slot, (months as f64 * MONTH_US) as i64 + days * DAY_US + micros);
+            }
+            Encoder::IntervalText => {
+                let parts = time::interval(text).ok_or_else(|| wrong("an interval"))?;
+                rows.text(row, slot, &interval_text(parts));
+            }
+            Encoder::HstoreJson => {
+                let pairs = hstore::pairs(text).ok_or_else(|| wrong("an hstore"))?;
+                rows.text(row, slot, &hstore::json(&pairs));
+            }
+            Encoder::HstoreMap => {
+                let pairs = hstore::pairs(text).ok_or_else(|| wrong("an hstore"))?;
+                hstore::write_map(rows, row, slot, &pairs);
+            }
+            Encoder::Array(element, delimiter) => return array::write(element, *delimiter, rows, row, slot, text),
+            Encoder::Geometry(shape) => return shape.write(rows, row, slot, text).ok_or_else(|| wrong("a geometry")),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub fn write_unavailable(&self, rows: &mut RowBuf, row: RowMark, slot: usize, modes: &Modes) {
+        let placeholder = modes.placeholder.as_bytes();
+        match self {
+            Encoder::Text | Encoder::Bytea | Encoder::Opaque | Encoder::MoneyText | Encoder::IntervalText => {
+                rows.bytes(row, slot, placeholder);
+            }
+            Encoder::ByteaText(mode) => {
+                let hex: Vec<u8> = placeholder.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]).collect();
+                rows.bytes_with(row, slot, |out| match mode {
+                    BinaryMode::Base64 => base64(out, &hex, BASE64),
+                    BinaryMode::Base64UrlSafe => base64(out, &hex, BASE64_URL),
+                    BinaryMode::Hex | BinaryMode::Bytes => out.extend_from_slice(&hex),
+                });
+            }
+            Encoder::HstoreJson => {
+                let pairs = [(modes.placeholder.clone(), Some(modes.placeholder.clone()))];
+                rows.text(row, slot, &hstore::json(&pairs));
+            }
+            Encoder::HstoreMap => {
+                hstore::write_map(rows, row, slot, &[(modes.placeholder.clone(), Some(modes.placeholder.clone()))]);
+            }
+            Encoder::Array(element, _) => {
+                let list = rows.begin(1);
+                element.encoder.write_unavailable(rows, list, 0, modes);
+                rows.end_nested(row, slot, list);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An average month of 365.25 / 12 days, in microseconds.
+const MONTH_US: f64 = 365.25 / 12.0 * 86_400_000_000.0;
+
+fn count(moment: Moment, unit: Unit) -> Option<i64> {
+    match moment {
+        Moment::At(micros) => unit.of_micros(micros),
+        Moment::Infinity => Some(INFINITY_MS),
+        Moment::MinusInfinity => Some(MINUS_INFINITY_MS),
+    }
+}
+
+fn zoned(out: &mut Vec<u8>, moment: Moment, digits: Option<usize>) {
+    match moment {
+        Moment::At(micros) => {
+            time::write_date(out, micros.div_euclid(DAY_US));
+            out.push(b'T');
+            time::write_time(out, micros.rem_euclid(DAY_US), digits);
+            out.push(b'Z');
+        }
+        Moment::Infinity => out.extend_from_slice(b"infinity"),
+        Moment::MinusInfinity => out.extend_from_slice(b"-infinity"),
+    }
+}
+
+#[inline]
+fn integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    if digits.is_empty() || digits.len() > 19 {
+        return None;
+    }
+    let mut n = 0u64;
+    for b in digits {
+        let d = b.wrapping_sub(b'0');
+        if d > 9 {
+            return None;
+        }
+        n = n * 10 + u64::from(d);
+    }
+    if negative { 0i64.checked_sub_unsigned(n) } else { i64::try_from(n).ok() }
+}
+
+fn float(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// `-$1,234.50` to `-1234.50`.
+fn money(text: &[u8]) -> Vec<u8> {
+    let negative = text.first() == Some(&b'(') || text.contains(&b'-');
+    let digits = text.iter().copied().filter(|b| b.is_ascii_digit() || *b == b'.');
+    negative.then_some(b'-').into_iter().chain(digits).collect()
+}
+
+/// A number with no more digits after the point than `scale`, rounded half away from zero.
+fn rounded(text: &[u8], scale: usize) -> Vec<u8> {
+    let Some(dot) = text.iter().position(|b| *b == b'.') else { return text.to_vec() };
+    let keep = dot + 1 + scale;
+    if text.len() <= keep {
+        return text.to_vec();
+    }
+    let up = text[keep] >= b'5';
+    let mut out = text[..keep].to_vec();
+    let mut at = out.len();
+    let mut carry = up;
+    while carry && at > 0 {
+        at -= 1;
+        match out[at] {
+            b'9' => out[at] = b'0',
+            b'0'..=b'8' => {
+                out[at] += 1;
+                carry = false;
+            }
+            b'-' => {
+                out.insert(at + 1, b'1');
+                carry = false;
+            }
+            _ => {}
+        }
+    }
+    if carry {
+        out.insert(0, b'1');
+    }
+    out
+}
+
+/// `P1Y2M3DT4H5M6.789S`, as Debezium writes it: every part.
+fn interval_text((months, days, micros): (i64, i64, i64)) -> String {
+    let (years, months) = (months / 12, months % 12);
+    let (hours, rest) = (micros / 3_600_000_000, micros % 3_600_000_000);
+    let (minutes, rest) = (rest / 60_000_000, rest % 60_000_000);
+    let (seconds, fraction) = (rest / 1_000_000, rest % 1_000_000);
+    let sign = if seconds == 0 && fraction < 0 { "-" } else { "" };
+    let fraction = format!("{:06}", fraction.abs());
+    let fraction = match fraction.trim_end_matches('0') {
+        "" => "0",
+        digits => digits,
+    };
+    format!("P{years}Y{months}M{days}DT{hours}H{minutes}M{sign}{seconds}.{fraction}S")
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+fn is_hex(text: &[u8]) -> bool {
+    text.len().is_multiple_of(2) && text.iter().all(u8::is_ascii_hexdigit)
+}
+
+fn nibble(b: u8) -> u8 {
+    match b {
+        b'0'..=b'9' => b - b'0',
+        _ => (b | 0x20) - b'a' + 10,
+    }
+}
+
+/// Base 64 of bytes.
+pub fn base64_of(bytes: &[u8]) -> String {
+    let hex: Vec<u8> = bytes.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]).collect();
+    let mut out = Vec::new();
+    base64(&mut out, &hex, BASE64);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Base 64 of bytes given in hexadecimal.
+fn base64(out: &mut Vec<u8>, hex: &[u8], alphabet: &[u8; 64]) {
+    let bytes: Vec<u8> = hex.chunks_exact(2).map(|p| nibble(p[0]) << 4 | nibble(p[1])).collect();
+    for chunk in bytes.chunks(3) {
+        let n = chunk.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+        for i in 0..=chunk.len() {
+            out.push(alphabet[(n >> (18 - 6 * i)) as usize & 63]);
+        }
+        out.extend(std::iter::repeat_n(b'=', 3 - chunk.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_read_to_their_limits() {
+        for n in [0, 7, -7, i64::MAX, i64::MIN] {
+            assert_eq!(integer(n.to_string().as_bytes()), Some(n));
+        }
+        for wrong in ["", "-", "1x", "9223372036854775808", "99999999999999999999"] {
+            assert_eq!(integer(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn money_is_read_and_rounded() {
+        assert_eq!(money(b"-$1,234.50"), b"-1234.50");
+        assert_eq!(rounded(b"-9.995", 2), b"-10.00");
+        assert_eq!(rounded(b"1.5", 2), b"1.5");
+        assert_eq!(rounded(b"99.96", 1), b"100.0");
+    }
+
+    #[test]
+    fn intervals_are_written() {
+        assert_eq!(interval_text((14, 3, 14_706_789_000)), "P1Y2M3DT4H5M6.789S");
+        assert_eq!(interval_text((0, 0, -500_000)), "P0Y0M0DT0H0M-0.5S");
+    }
+
+    #[test]
+    fn base64_is_padded() {
+        let mut out = Vec::new();
+        base64(&mut out, b"00ff10ab", BASE64);
+        assert_eq!(out, b"AP8Qqw==");
+    }
+}
