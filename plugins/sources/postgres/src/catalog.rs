@@ -25,9 +25,15 @@ pub enum PgKind {
     /// Its labels, in their order.
     Enum(Vec<String>),
     /// The type below, which may be a domain too, and the domain's own modifier (-1: none).
-    Domain { base: u32, modifier: i32 },
+    Domain {
+        base: u32,
+        modifier: i32,
+    },
     /// The elements' type, and what separates them (`,`; `;` for `box`).
-    Array { element: u32, delimiter: u8 },
+    Array {
+        element: u32,
+        delimiter: u8,
+    },
     Range,
     Multirange,
     Composite,
@@ -173,7 +179,9 @@ fn read_tables(connection: &mut dyn Connection, which: &str) -> Result<Vec<Table
 
 /// A value of a catalog, which is not null.
 pub fn text(row: &[Option<String>], column: usize) -> Result<&str, Error> {
-    row.get(column).and_then(Option::as_deref).ok_or_else(|| Error::fatal("postgres.catalog", format!("column {column} of a catalog is null")))
+    row.get(column)
+        .and_then(Option::as_deref)
+        .ok_or_else(|| Error::fatal("postgres.catalog", format!("column {column} of a catalog is null")))
 }
 
 /// A number out of a catalog.
@@ -184,5 +192,8 @@ pub fn number<T: std::str::FromStr>(row: &[Option<String>], column: usize) -> Re
 
 /// The first row of an answer that has one.
 pub fn first(rows: &Rowset) -> Result<&[Option<String>], Error> {
-    rows.rows.first().map(Vec::as_slice).ok_or_else(|| Error::fatal("postgres.catalog", "the server answered no row where one is expected"))
+    rows.rows
+        .first()
+        .map(Vec::as_slice)
+        .ok_or_else(|| Error::fatal("postgres.catalog", "the server answered no row where one is expected"))
 }

@@ -41,7 +41,12 @@ impl<'o> Emitter<'o> {
     }
 
     /// A row of a snapshot, as an iterator of its values that can be taken twice.
-    pub fn read<'a>(&mut self, plan: &Plan, values: impl Iterator<Item = Datum<'a>> + Clone, event: Event<'_>) -> Result<(), RowError> {
+    pub fn read<'a>(
+        &mut self,
+        plan: &Plan,
+        values: impl Iterator<Item = Datum<'a>> + Clone,
+        event: Event<'_>,
+    ) -> Result<(), RowError> {
         self.record(plan, "r", event, values.clone(), None, |writer, env, options| {
             plan.write_row(writer.rows(), env, slot::AFTER, values, NO_VALUES, options)
         })
@@ -49,7 +54,8 @@ impl<'o> Emitter<'o> {
 
     pub fn update(&mut self, plan: &Plan, old: Option<&Old<'_>>, new: Tuple<'_>, event: Event<'_>) -> Result<(), RowError> {
         let full = old.filter(|o| o.full).map(|o| o.tuple);
-        let Some((old, key)) = old.zip(plan.key.as_ref()).filter(|(o, _)| plan.key_changed(o.tuple.values(), new.values())) else {
+        let Some((old, key)) = old.zip(plan.key.as_ref()).filter(|(o, _)| plan.key_changed(o.tuple.values(), new.values()))
+        else {
             return self.event(plan, "u", old.map(|o| o.tuple), Some((new, full)), new, event, None);
         };
         // Another key is another record: the old one is deleted, and each says in a header what the other's key is.

@@ -27,7 +27,10 @@ impl Patterns {
 
 /// One expression that is to match a whole name.
 pub fn pattern(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(&format!("^(?:{text})$")).case_insensitive(true).build().map_err(|e| format!("\"{text}\" is not a regular expression: {e}"))
+    RegexBuilder::new(&format!("^(?:{text})$"))
+        .case_insensitive(true)
+        .build()
+        .map_err(|e| format!("\"{text}\" is not a regular expression: {e}"))
 }
 
 /// The entries of a list, without the space around them.

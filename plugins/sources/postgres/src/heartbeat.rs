@@ -24,7 +24,8 @@ impl Heartbeat {
         if options.heartbeat_interval.is_zero() {
             return Ok(None);
         }
-        let key = Schema::record().named("io.debezium.connector.common.ServerNameKey").version(1).field("serverName", Schema::text());
+        let key =
+            Schema::record().named("io.debezium.connector.common.ServerNameKey").version(1).field("serverName", Schema::text());
         let value = Schema::record().named("io.debezium.connector.common.Heartbeat").version(1).field("ts_ms", Schema::int64());
         let every_ns = options.heartbeat_interval.as_nanos() as u64;
         Ok(Some(Heartbeat {

@@ -42,7 +42,11 @@ const STREAM: &[Row] = &[
 const SNAPSHOT: &[Row] = &[
     ("snapshot.mode", "initial", "initial, always, initial_only, no_data or when_needed."),
     ("snapshot.include.collection.list", "-", "The tables to read, of those captured; default all."),
-    ("snapshot.select.statement.overrides", "-", "Tables that are read by a statement of their own, which the key snapshot.select.statement.overrides.SCHEMA.TABLE gives."),
+    (
+        "snapshot.select.statement.overrides",
+        "-",
+        "Tables that are read by a statement of their own, which the key snapshot.select.statement.overrides.SCHEMA.TABLE gives.",
+    ),
     ("snapshot.delay.ms", "0", "How long to wait before the snapshot."),
     ("streaming.delay.ms", "0", "How long to wait between the snapshot and the stream."),
 ];
@@ -59,11 +63,19 @@ const SHAPE: &[Row] = &[
     ("logical.decoding.message.prefix.exclude.list", "-", "The messages not to capture."),
     ("skipped.operations", "t", "Of c, u, d, t and m those that are left out; none: nothing is."),
     ("tombstones.on.delete", "true", "A delete is followed by a record without a value, so that compaction forgets the key."),
-    ("provide.transaction.metadata", "false", "Events say their place in their transaction, and a topic says where each begins and ends."),
+    (
+        "provide.transaction.metadata",
+        "false",
+        "Events say their place in their transaction, and a topic says where each begins and ends.",
+    ),
     ("topic.transaction", "transaction", "The last part of that topic's name."),
     ("topic.delimiter", ".", "What stands between the parts of a topic's name."),
     ("event.processing.failure.handling.mode", "fail", "fail, warn or skip: what to do about an event that cannot be converted."),
-    ("unavailable.value.placeholder", "__debezium_unavailable_value", "Stands for a large value that did not change and is not in the log."),
+    (
+        "unavailable.value.placeholder",
+        "__debezium_unavailable_value",
+        "Stands for a large value that did not change and is not in the log.",
+    ),
 ];
 
 const TYPES: &[Row] = &[
@@ -111,7 +123,11 @@ fn key(name: &str, default: &str) -> ConfigKey {
     let key = match default {
         "true" | "false" => ConfigKey::boolean(name),
         d if name != "topic.delimiter" && !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()) => {
-            if name.ends_with(".ms") { ConfigKey::long(name) } else { ConfigKey::int(name) }
+            if name.ends_with(".ms") {
+                ConfigKey::long(name)
+            } else {
+                ConfigKey::int(name)
+            }
         }
         _ => ConfigKey::text(name),
     };

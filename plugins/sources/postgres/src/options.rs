@@ -166,7 +166,13 @@ impl Options {
             flushes_lsn: r.choice("lsn.flush.mode", &[("connector", true), ("manual", false)]),
             trust_slot: r.choice(
                 "offset.mismatch.strategy",
-                &[("fail", false), ("no_validation", false), ("trust_offset", false), ("trust_slot", true), ("trust_greater_lsn", true)],
+                &[
+                    ("fail", false),
+                    ("no_validation", false),
+                    ("trust_offset", false),
+                    ("trust_slot", true),
+                    ("trust_greater_lsn", true),
+                ],
             ),
             status_update_interval: r.time("status.update.interval.ms"),
             heartbeat_interval: r.time("heartbeat.interval.ms"),
@@ -191,8 +197,7 @@ impl Options {
                 schemas: r.lists("schema.include.list", "schema.exclude.list"),
                 tables: r.lists("table.include.list", "table.exclude.list"),
                 columns: r.lists("column.include.list", "column.exclude.list"),
-                messages: r
-                    .lists("logical.decoding.message.prefix.include.list", "logical.decoding.message.prefix.exclude.list"),
+                messages: r.lists("logical.decoding.message.prefix.include.list", "logical.decoding.message.prefix.exclude.list"),
             },
             message_keys: r.message_keys(),
             masks: r.masks(),
@@ -201,7 +206,12 @@ impl Options {
             transaction_metadata: r.flag("provide.transaction.metadata").then(|| r.text("topic.transaction")),
             failure_mode: r.choice(
                 "event.processing.failure.handling.mode",
-                &[("fail", FailureMode::Fail), ("warn", FailureMode::Warn), ("skip", FailureMode::Skip), ("ignore", FailureMode::Skip)],
+                &[
+                    ("fail", FailureMode::Fail),
+                    ("warn", FailureMode::Warn),
+                    ("skip", FailureMode::Skip),
+                    ("ignore", FailureMode::Skip),
+                ],
             ),
             modes: r.modes(),
         };
@@ -263,7 +273,8 @@ impl Reader<'_> {
     fn topic_prefix(&mut self) -> String {
         let prefix = self.text("topic.prefix");
         if prefix.chars().any(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))) {
-            let message = format!("\"topic.prefix\" is \"{prefix}\"; give it letters, digits, dots, hyphens and underscores only");
+            let message =
+                format!("\"topic.prefix\" is \"{prefix}\"; give it letters, digits, dots, hyphens and underscores only");
             self.wrong("topic.prefix", message);
         }
         prefix
@@ -391,7 +402,9 @@ impl Reader<'_> {
         match self.config.get("plugin.name").map(str::trim) {
             None | Some("pgoutput") => {}
             Some(other) => {
-                let message = format!("\"plugin.name\" is \"{other}\"; only pgoutput is offered, which every server has: set it to pgoutput");
+                let message = format!(
+                    "\"plugin.name\" is \"{other}\"; only pgoutput is offered, which every server has: set it to pgoutput"
+                );
                 self.wrong("plugin.name", message);
             }
         }

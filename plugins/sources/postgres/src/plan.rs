@@ -173,7 +173,12 @@ impl Plan {
     }
 
     /// Writes the key as a root row; to be called when the plan has one.
-    pub fn write_key<'a>(&self, rows: &mut RowBuf, key: &KeyPlan, values: impl Iterator<Item = Datum<'a>>) -> Result<RowMark, RowError> {
+    pub fn write_key<'a>(
+        &self,
+        rows: &mut RowBuf,
+        key: &KeyPlan,
+        values: impl Iterator<Item = Datum<'a>>,
+    ) -> Result<RowMark, RowError> {
         let row = rows.begin(key.columns.len());
         for (i, datum) in values.enumerate() {
             let Some(column) = self.columns.get(i) else { break };
@@ -197,7 +202,10 @@ impl Plan {
     pub fn key_changed<'a>(&self, old: impl Iterator<Item = Datum<'a>>, new: impl Iterator<Item = Datum<'a>>) -> bool {
         let Some(key) = &self.key else { return false };
         old.zip(new).enumerate().any(|(i, (old, new))| {
-            self.columns.get(i).is_some_and(|c| c.key.is_some()) && key.columns.contains(&i) && new != Datum::Unchanged && old != new
+            self.columns.get(i).is_some_and(|c| c.key.is_some())
+                && key.columns.contains(&i)
+                && new != Datum::Unchanged
+                && old != new
         })
     }
 }

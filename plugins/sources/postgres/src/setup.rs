@@ -54,13 +54,18 @@ pub fn check_server(connection: &mut dyn Connection, options: &Options) -> Resul
     let row = first(&answer)?;
     let version = number(row, 0)?;
     if version < 120_000 {
-        return Err(Error::fatal("postgres.version", format!("the server has version {}; 12 or later is needed", version / 10_000)));
+        return Err(Error::fatal(
+            "postgres.version",
+            format!("the server has version {}; 12 or later is needed", version / 10_000),
+        ));
     }
     let level = text(row, 1)?;
     if level != "logical" {
         return Err(Error::fatal(
             "postgres.wal-level",
-            format!("the server has wal_level={level}, which cannot be captured; set wal_level=logical in postgresql.conf (ALTER SYSTEM SET wal_level = 'logical') and restart the server"),
+            format!(
+                "the server has wal_level={level}, which cannot be captured; set wal_level=logical in postgresql.conf (ALTER SYSTEM SET wal_level = 'logical') and restart the server"
+            ),
         ));
     }
     if text(row, 2)? != "t" && text(row, 3)? != "t" {
@@ -160,7 +165,10 @@ pub fn slot(connection: &mut dyn Connection, options: &Options) -> Result<Option
     ))?;
     let Some(row) = answer.rows.first() else { return Ok(None) };
     let refused = |what: String| {
-        Error::fatal("postgres.slot", format!("{what}; give the connector another slot.name, or drop it with SELECT pg_drop_replication_slot('{name}')"))
+        Error::fatal(
+            "postgres.slot",
+            format!("{what}; give the connector another slot.name, or drop it with SELECT pg_drop_replication_slot('{name}')"),
+        )
     };
     if text(row, 0)? != "logical" {
         return Err(refused(format!("slot \"{name}\" is a physical one")));
@@ -179,31 +187,46 @@ pub fn slot(connection: &mut dyn Connection, options: &Options) -> Result<Option
         return Err(Error::retriable("postgres.slot-active", format!("slot \"{name}\" is in use by the server's process {pid}; stop the other reader, or give the connector another slot.name")).retry_after(SLOT_BUSY));
     }
     let confirmed = match row.get(4) {
-        Some(Some(lsn)) => lsn.parse().map_err(|()| Error::fatal("postgres.slot", format!("slot \"{name}\" is at \"{lsn}\", which is no position")))?,
+        Some(Some(lsn)) => lsn
+            .parse()
+            .map_err(|()| Error::fatal("postgres.slot", format!("slot \"{name}\" is at \"{lsn}\", which is no position")))?,
         _ => return Err(Error::retriable("postgres.slot", format!("slot \"{name}\" is still being made")).retry_after(SLOT_BUSY)),
     };
     Ok(Some(Slot { confirmed }))
 }
 
 /// Makes the slot; one of that name whose log was lost is dropped first.
-pub fn create_slot(connection: &mut dyn Connection, wal: &mut dyn Wal, options: &Options, found: Found) -> Result<Created, Error> {
+pub fn create_slot(
+    connection: &mut dyn Connection,
+    wal: &mut dyn Wal,
+    options: &Options,
+    found: Found,
+) -> Result<Created, Error> {
     let name = &options.slot_name;
     drop_slot(connection, options)?;
     let how = match (options.slot_failover, found.version) {
         (true, 170_000..) => "(SNAPSHOT 'export', FAILOVER true)",
         (true, version) => {
-            let message = format!("\"slot.failover\" is true, which needs PostgreSQL 17; the server has version {}", version / 10_000);
+            let message =
+                format!("\"slot.failover\" is true, which needs PostgreSQL 17; the server has version {}", version / 10_000);
             return Err(Error::config("slot.failover", message));
         }
         (false, 150_000..) => "(SNAPSHOT 'export')",
         (false, _) => "EXPORT_SNAPSHOT",
     };
-    let answer = wal.query(&format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {how}", quote_ident(name))).map_err(|e| {
-        match e.sqlstate() {
-            Some("53400") => Error::retriable("postgres.slot", format!("slot \"{name}\" cannot be made: {}; raise max_replication_slots, or drop a slot that nobody reads", e.message)),
-            _ => e.context("making the slot"),
-        }
-    })?;
+    let answer =
+        wal.query(&format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {how}", quote_ident(name))).map_err(|e| {
+            match e.sqlstate() {
+                Some("53400") => Error::retriable(
+                    "postgres.slot",
+                    format!(
+                        "slot \"{name}\" cannot be made: {}; raise max_replication_slots, or drop a slot that nobody reads",
+                        e.message
+                    ),
+                ),
+                _ => e.context("making the slot"),
+            }
+        })?;
     let point = answer.first("consistent_point").and_then(|p| p.parse().ok());
     let Some(consistent_point) = point else {
         return Err(Error::fatal("postgres.slot", format!("the server does not say where slot \"{name}\" starts")));
@@ -244,7 +267,8 @@ pub fn explain_start(error: Error, options: &Options) -> Error {
                  snapshot.mode=when_needed to read the tables again, or delete the connector's offsets to begin anew"
             ),
         ),
-        Some("55006") => Error::retriable("postgres.slot-active", format!("slot \"{name}\" is in use: {}", error.message)).retry_after(SLOT_BUSY),
+        Some("55006") => Error::retriable("postgres.slot-active", format!("slot \"{name}\" is in use: {}", error.message))
+            .retry_after(SLOT_BUSY),
         _ => error,
     }
 }

@@ -125,7 +125,13 @@ impl Stream {
 
     /// Writes records until a limit is reached or all that came is taken. An error ends it early, and is told at once
     /// where nothing was written, else by the next call.
-    pub fn drain(&mut self, emitter: &mut Emitter<'_>, catalog: &mut dyn Catalog, limits: Limits, now_us: u64) -> Result<(), Error> {
+    pub fn drain(
+        &mut self,
+        emitter: &mut Emitter<'_>,
+        catalog: &mut dyn Catalog,
+        limits: Limits,
+        now_us: u64,
+    ) -> Result<(), Error> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }

@@ -209,7 +209,8 @@ impl Task {
 
     /// Invariant durable-before-release: the host names offsets that are stored.
     pub fn commit(&mut self, offsets: &[SourceOffset]) -> Result<(), Error> {
-        let Some(lsn) = offsets.iter().filter(|o| o.partition == self.partition).filter_map(|o| position::releasable(&o.offset)).max()
+        let Some(lsn) =
+            offsets.iter().filter(|o| o.partition == self.partition).filter_map(|o| position::releasable(&o.offset)).max()
         else {
             return Ok(());
         };
@@ -251,7 +252,12 @@ impl Decision {
         // Where the stored place lies before what the slot still has, changes between the two are gone.
         let gone = match (&stored, &slot) {
             (Some(Resume::From(Position { resume, .. }) | Resume::Debezium { resume, .. }), Some(slot)) => {
-                (slot.confirmed > *resume && !options.trust_slot).then(|| format!("slot \"{}\" was confirmed up to {}, past the stored position {resume}", options.slot_name, slot.confirmed))
+                (slot.confirmed > *resume && !options.trust_slot).then(|| {
+                    format!(
+                        "slot \"{}\" was confirmed up to {}, past the stored position {resume}",
+                        options.slot_name, slot.confirmed
+                    )
+                })
             }
             (Some(Resume::From(_) | Resume::Debezium { .. }), None) => {
                 Some(format!("slot \"{}\" does not exist any more", options.slot_name))
@@ -291,12 +297,12 @@ impl Decision {
 
 /// The offset stored for this connector's partition.
 fn stored(committed: &[SourceOffset], topic_prefix: &str) -> Result<Option<Resume>, Error> {
-    let mine = |o: &&SourceOffset| {
-        serde_json::from_str::<serde_json::Value>(&o.partition).is_ok_and(|p| p["server"] == topic_prefix)
-    };
+    let mine =
+        |o: &&SourceOffset| serde_json::from_str::<serde_json::Value>(&o.partition).is_ok_and(|p| p["server"] == topic_prefix);
     let Some(offset) = committed.iter().find(mine) else { return Ok(None) };
     position::resume(&offset.offset).map(Some).map_err(|e| {
-        let message = format!("the stored offset {} cannot be used: {e}; delete the connector's offsets to begin anew", offset.offset);
+        let message =
+            format!("the stored offset {} cannot be used: {e}; delete the connector's offsets to begin anew", offset.offset);
         Error::fatal("postgres.offset", message)
     })
 }
@@ -315,10 +321,8 @@ fn begin_snapshot(
     let mut sources = Vec::new();
     for table in tables.iter().filter(|t| options.in_snapshot(t)) {
         let columns: Vec<_> = table.columns.iter().filter(|c| !c.generated).collect();
-        let incoming: Vec<Incoming> = columns
-            .iter()
-            .map(|c| Incoming { name: c.name.clone(), type_oid: c.type_oid, modifier: c.modifier })
-            .collect();
+        let incoming: Vec<Incoming> =
+            columns.iter().map(|c| Incoming { name: c.name.clone(), type_oid: c.type_oid, modifier: c.modifier }).collect();
         let plan = Plan::new(options, types, (&table.schema, &table.name), &incoming, Some(table))?;
         sources.push(Source { plan: Rc::new(plan), sql: setup::snapshot_statement(options, table, &incoming) });
     }

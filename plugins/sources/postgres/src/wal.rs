@@ -248,7 +248,9 @@ pub fn message(bytes: &[u8]) -> Read<Message<'_>> {
             c.take(1)?;
             // Four bytes each: a count that the message cannot hold never reaches an allocation.
             let relations = c.take((n as usize).saturating_mul(4))?;
-            Message::Truncate { relations: relations.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]])).collect() }
+            Message::Truncate {
+                relations: relations.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            }
         }
         b'M' => {
             c.what = "message";

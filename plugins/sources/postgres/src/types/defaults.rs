@@ -40,7 +40,8 @@ pub fn default_text(expression: &str) -> Option<String> {
 
 /// `::character varying(10)`, `::"schema"."type"[]`, and no more.
 fn is_cast(text: &str) -> bool {
-    text.strip_prefix("::").is_some_and(|t| t.chars().all(|c| c.is_alphanumeric() || " _().,\"[]".contains(c)) && !t.contains("("))
+    text.strip_prefix("::")
+        .is_some_and(|t| t.chars().all(|c| c.is_alphanumeric() || " _().,\"[]".contains(c)) && !t.contains("("))
         || text.strip_prefix("::").is_some_and(|t| {
             t.split_once('(').is_some_and(|(name, rest)| {
                 name.chars().all(|c| c.is_alphanumeric() || " _.\"".contains(c))
@@ -92,7 +93,15 @@ mod tests {
 
     #[test]
     fn what_is_computed_has_no_constant() {
-        for e in ["nextval('s'::regclass)", "now()", "CURRENT_TIMESTAMP", "NULL::text", "(1 + 2)", "'a'::text || 'b'::text", "gen_random_uuid()"] {
+        for e in [
+            "nextval('s'::regclass)",
+            "now()",
+            "CURRENT_TIMESTAMP",
+            "NULL::text",
+            "(1 + 2)",
+            "'a'::text || 'b'::text",
+            "gen_random_uuid()",
+        ] {
             assert_eq!(default_text(e), None, "{e}");
         }
     }

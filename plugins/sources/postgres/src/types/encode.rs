@@ -217,7 +217,8 @@ impl Encoder {
                 rows.bytes(row, slot, placeholder);
             }
             Encoder::ByteaText(mode) => {
-                let hex: Vec<u8> = placeholder.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]).collect();
+                let hex: Vec<u8> =
+                    placeholder.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]).collect();
                 rows.bytes_with(row, slot, |out| match mode {
                     BinaryMode::Base64 => base64(out, &hex, BASE64),
                     BinaryMode::Base64UrlSafe => base64(out, &hex, BASE64_URL),

@@ -18,15 +18,15 @@ fn mapped(types: &Types, oid: u32, modifier: i32, modes: &Modes, depth: u32) -> 
     let t = types.get(oid)?;
     let depth = depth.checked_sub(1)?;
     match &t.kind {
-        PgKind::Domain { base, modifier: own } => mapped(types, *base, if modifier == -1 { *own } else { modifier }, modes, depth),
+        PgKind::Domain { base, modifier: own } => {
+            mapped(types, *base, if modifier == -1 { *own } else { modifier }, modes, depth)
+        }
         PgKind::Array { element, delimiter } => {
             let element = mapped(types, *element, modifier, modes, depth)?;
             let schema = Schema::list(element.schema.clone().optional());
             Some(Value { schema, encoder: Encoder::Array(Box::new(element), *delimiter) })
         }
-        PgKind::Enum(labels) => {
-            Some(text(named("io.debezium.data.Enum").parameter("allowed", labels.join(","))))
-        }
+        PgKind::Enum(labels) => Some(text(named("io.debezium.data.Enum").parameter("allowed", labels.join(",")))),
         PgKind::Range => Some(text(Schema::text())),
         PgKind::Multirange | PgKind::Composite => unknown(modes),
         PgKind::Base => base(t, modifier, modes),
@@ -88,9 +88,10 @@ fn base(t: &PgType, modifier: i32, modes: &Modes) -> Option<Value> {
         "timestamp" => Some(timestamp(modifier, modes)),
         "timestamptz" => plain(named("io.debezium.time.ZonedTimestamp"), Encoder::ZonedTimestamp(fraction(modifier))),
         "interval" => Some(match modes.interval {
-            IntervalMode::Numeric => {
-                Value { schema: Schema::int64().named("io.debezium.time.MicroDuration").version(1), encoder: Encoder::IntervalMicros }
-            }
+            IntervalMode::Numeric => Value {
+                schema: Schema::int64().named("io.debezium.time.MicroDuration").version(1),
+                encoder: Encoder::IntervalMicros,
+            },
             IntervalMode::String => Value { schema: named("io.debezium.time.Interval"), encoder: Encoder::IntervalText },
         }),
         "point" | "box" | "lseg" | "path" | "polygon" | "circle" | "line" => super::geometry::mapping(&t.name),
