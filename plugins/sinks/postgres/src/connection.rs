@@ -1,0 +1,33 @@
+//! The seam to a server: what the sink needs of a connection, so that the same logic runs in the host and in native tests.
+
+use millrace_plugin::Error;
+use millrace_plugin::postgres::Param;
+
+/// Rows in text form.
+pub type Rows = Vec<Vec<Option<String>>>;
+
+/// One session.
+pub trait Connection {
+    /// Simple protocol, one or more statements; the rows of the last that has any.
+    fn query(&mut self, sql: &str) -> Result<Rows, Error>;
+    /// One statement with parameters; how many rows it touched.
+    fn execute(&mut self, sql: &str, params: &[Param]) -> Result<u64, Error>;
+    /// `COPY ... FROM STDIN`.
+    fn copy_in(&mut self, sql: &str, data: &[u8]) -> Result<u64, Error>;
+}
+
+/// Makes sessions.
+pub trait Database {
+    fn connect(&mut self) -> Result<Box<dyn Connection>, Error>;
+}
+
+/// Whether the server blames the data of a statement: one of its records is poison. Everything else is the fault of the
+/// connection, the configuration or the moment.
+pub fn is_data_error(error: &Error) -> bool {
+    error.sqlstate().is_some_and(|s| matches!(&s[..2], "22" | "23" | "44" | "54") || s == "P0001")
+}
+
+/// Whether the server contradicts what the sink remembers of a table: somebody changed it meanwhile.
+pub fn is_stale(error: &Error) -> bool {
+    matches!(error.sqlstate(), Some("42P01" | "42703" | "42804" | "42846" | "42883" | "42704" | "0A000" | "26000"))
+}
