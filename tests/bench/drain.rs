@@ -1,17 +1,18 @@
-//! PostgreSQL to topic: a slot full of changes, drained by each side in turn, and by `pg_recvlogical` into nothing, which
+//! PostgreSQL to topic: the same write-ahead log, drained by each side in turn, and by `pg_recvlogical` into nothing, which
 //! is what PostgreSQL itself can do.
 
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::report::{Meter, Side, print};
-use crate::system::{Counter, System};
+use crate::report::{Side, Window, print, verdict};
+use crate::system::System;
+use crate::topic::Topics;
 use crate::{Bench, load};
 
+pub const LIMIT: &str = "pg_recvlogical into nothing";
 /// Debezium's fastest settings found: more in flight, larger requests.
-const TUNED: &[(&str, &str)] = &[
+pub const TUNED: &[(&str, &str)] = &[
     ("max.batch.size", "20480"),
     ("max.queue.size", "81920"),
     ("poll.interval.ms", "50"),
@@ -19,113 +20,154 @@ const TUNED: &[(&str, &str)] = &[
     ("producer.override.batch.size", "524288"),
     ("producer.override.compression.type", "lz4"),
 ];
+/// How long Connect's JVM may warm up before anything is counted.
+const WARM_UP: Duration = Duration::from_secs(8);
 
-/// A Debezium PostgreSQL source as its users write it.
-pub fn source(bench: &Bench, name: &str, table: &str, slot: &str) -> Value {
-    json!({
+/// A PostgreSQL source as Debezium's users write it; `prefix` names its topics.
+pub fn source(bench: &Bench, prefix: &str, table: &str, slot: &str, extra: &[(&str, &str)]) -> Value {
+    let mut config = json!({
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector", "tasks.max": "1",
         "database.hostname": "127.0.0.1", "database.port": bench.pg.port.to_string(), "database.user": "postgres",
-        "database.password": "x", "database.dbname": "src", "topic.prefix": name, "table.include.list": format!("public.{table}"),
+        "database.password": "x", "database.dbname": "src", "topic.prefix": prefix, "table.include.list": format!("public.{table}"),
         "plugin.name": "pgoutput", "slot.name": slot, "publication.name": format!("pub_{table}"),
         "publication.autocreate.mode": "disabled", "snapshot.mode": "no_data", "tombstones.on.delete": "false",
         "key.converter": "org.apache.kafka.connect.json.JsonConverter", "key.converter.schemas.enable": "false",
         "value.converter": "org.apache.kafka.connect.json.JsonConverter", "value.converter.schemas.enable": "false",
-    })
+    });
+    for (key, value) in extra {
+        config[*key] = json!(value);
+    }
+    config
 }
 
-/// A system, what is said of its settings, and those settings.
-type Contender<'a> = (System<'a>, &'static str, Vec<(&'static str, &'static str)>);
+/// A side: its name, who it is, and its settings beyond the common ones.
+struct Contender<'a> {
+    name: &'static str,
+    system: System<'a>,
+    extra: &'static [(&'static str, &'static str)],
+}
 
-/// With `transform`: Millrace alone, with and without a WASM transform in the path.
-pub async fn run(bench: &Bench, transform: bool) -> anyhow::Result<()> {
-    let kafka = bench.kafka.address();
-    let on_kafka = System::millrace("Millrace on Kafka", &bench.millrace);
-    let embedded = System::millrace("Millrace, embedded broker", &bench.embedded);
-    let peer = System::connect("Debezium", &bench.connect, &kafka);
-    let sides: Vec<Contender<'_>> = if transform {
-        let mask = vec![("transforms", "mask"), ("transforms.mask.type", "mask-email"), ("transforms.mask.field", "email")];
-        vec![(on_kafka, "without a transform", vec![]), (on_kafka, "with a WASM transform", mask)]
-    } else {
-        vec![
-            (peer, "default settings", vec![]),
-            (peer, "tuned", TUNED.to_vec()),
-            (on_kafka, "default settings", vec![]),
-            (embedded, "default settings", vec![]),
-        ]
-    };
-    load::drop_slots(&bench.pg).await?;
-    load::table(&bench.pg, "bench_drain").await?;
-    for run in 0..bench.runs {
-        load::create_slot(&bench.pg, &format!("limit_{run}")).await?;
-        for i in 0..sides.len() {
-            load::create_slot(&bench.pg, &format!("side_{i}_{run}")).await?;
-        }
+pub async fn run(bench: &Bench) -> anyhow::Result<()> {
+    let mut sides = Vec::new();
+    let mut add = |name, system, extra| sides.push(Contender { name, system, extra });
+    if bench.plan.wants("Debezium") {
+        add("Debezium, default settings", bench.connect().await?, &[][..]);
+        add("Debezium, tuned", bench.connect().await?, TUNED);
     }
-    load::load(&bench.pg, "bench_drain", bench.rows).await?;
-    let mut limit = Side::new("pg_recvlogical into nothing");
-    let mut figures: Vec<Side> = sides.iter().map(|(s, how, _)| Side::new(format!("{}, {how}", s.name))).collect();
-    for run in 0..bench.runs {
-        if !transform {
-            limit.rates.push(recvlogical(bench, &format!("limit_{run}")).await?);
-        }
-        for (i, (system, _, extra)) in sides.iter().enumerate() {
-            let (slot, name) = (format!("side_{i}_{run}"), format!("drain{i}{run}t{transform}"));
-            let mut config = source(bench, &name, "bench_drain", &slot);
-            for (k, v) in extra {
-                config[*k] = json!(v);
-            }
-            drain(bench, system, &name, config, &mut figures[i]).await?;
-            load::drop_slots_named(&bench.pg, &slot).await?;
-        }
+    add("Millrace on Kafka", bench.on_kafka().await?, &[]);
+    add("Millrace, embedded broker", bench.embedded(), &[]);
+    let figures = compare(bench, "drain", true, &sides).await?;
+    print("PostgreSQL to topic, streaming", LIMIT, "Debezium, tuned", &figures);
+    let side = |name: &str| figures.iter().find(|s| s.name == name);
+    let of = |name: &str, figure: fn(&Side) -> f64| side(name).map_or(f64::NAN, figure);
+    println!();
+    for ours in ["Millrace on Kafka", "Millrace, embedded broker"] {
+        verdict(&format!("{ours}: share of the limit"), of(ours, Side::rate) / of(LIMIT, Side::rate), 0.9, true);
+        let cpu = |s: &Side| crate::report::median(&s.cpu);
+        let memory = |s: &Side| crate::report::median(&s.memory);
+        verdict(
+            &format!("{ours}: share of tuned Debezium's CPU a record"),
+            of(ours, cpu) / of("Debezium, tuned", cpu),
+            0.1,
+            false,
+        );
+        verdict(
+            &format!("{ours}: share of tuned Debezium's memory"),
+            of(ours, memory) / of("Debezium, tuned", memory),
+            0.1,
+            false,
+        );
     }
-    if !transform {
-        limit.cpu.push(0.0);
-        figures.push(limit);
-    }
-    print(if transform { "A WASM transform in the path" } else { "PostgreSQL to topic, streaming" }, &figures);
     Ok(())
 }
 
-/// One run: the rate from the first record in the topic to the last.
-async fn drain(bench: &Bench, system: &System<'_>, name: &str, config: Value, side: &mut Side) -> anyhow::Result<()> {
-    let counter = Counter::new(system.bootstrap)?;
-    let topic = format!("{name}.public.bench_drain");
-    system.create(name, config).await?;
-    let deadline = Instant::now() + Duration::from_secs(600);
-    let mut first: Option<(i64, Meter<'_>)> = None;
-    loop {
-        let n = counter.count(&topic);
-        if first.is_none() && n > 0 {
-            first = Some((n, Meter::start(system.process)));
-        }
-        if n >= bench.rows {
-            break;
-        }
-        anyhow::ensure!(
-            Instant::now() < deadline,
-            "{}: stuck at {n} of {}: {:#}",
-            system.name,
-            bench.rows,
-            system.status(name).await?
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
+/// Millrace with and without a WASM transform in the path.
+pub async fn run_transform(bench: &Bench) -> anyhow::Result<()> {
+    const MASK: &[(&str, &str)] =
+        &[("transforms", "mask"), ("transforms.mask.type", "mask-email"), ("transforms.mask.field", "email")];
+    let sides = [
+        Contender { name: "Millrace without a transform", system: bench.on_kafka().await?, extra: &[] },
+        Contender { name: "Millrace with a WASM transform", system: bench.on_kafka().await?, extra: MASK },
+    ];
+    let figures = compare(bench, "transform", false, &sides).await?;
+    print("A WASM transform in the path", "Millrace without a transform", "Millrace without a transform", &figures);
+    if let [without, with] = &figures[..] {
+        println!();
+        verdict("throughput with a WASM transform, of that without", with.rate() / without.rate(), 0.85, true);
     }
-    let (n, meter) = first.expect("records came");
-    meter.stop(side, bench.rows - n);
-    system.delete(name).await
+    Ok(())
 }
 
-async fn recvlogical(bench: &Bench, slot: &str) -> anyhow::Result<f64> {
-    let end = bench.pg.query("src", "select pg_current_wal_lsn()").await?.remove(0);
-    let mut c = Command::new("pg_recvlogical");
-    c.args(["-h", "127.0.0.1", "-U", "postgres", "-d", "src", "-f", "/dev/null", "--start", "-S", slot, "-p"])
-        .arg(bench.pg.port.to_string());
-    c.args(["-o", "proto_version=1", "-o", "publication_names=pub_bench_drain", "-E", &end]);
-    c.stdin(Stdio::null()).stderr(Stdio::null());
-    let started = Instant::now();
-    let ok = tokio::task::spawn_blocking(move || c.status()).await??.success();
-    anyhow::ensure!(ok, "pg_recvlogical failed");
-    let rate = bench.rows as f64 / started.elapsed().as_secs_f64();
-    load::drop_slots_named(&bench.pg, slot).await?;
-    Ok(rate)
+async fn compare(bench: &Bench, what: &str, with_limit: bool, sides: &[Contender<'_>]) -> anyhow::Result<Vec<Side>> {
+    let loaded = bench.loaded().await?;
+    let sides: Vec<_> = sides.iter().filter(|s| bench.plan.wants(s.name)).collect();
+    let mut limit = Side::new(LIMIT);
+    let mut figures: Vec<Side> = sides.iter().map(|s| Side::new(s.name)).collect();
+    if let Some(warm) = sides.iter().find(|s| s.name.starts_with("Debezium")) {
+        drain(bench, warm, &format!("warm_{what}"), WARM_UP, &mut Side::new("(Connect warms up)")).await?;
+    }
+    for run in 0..bench.plan.runs {
+        if with_limit {
+            let l = load::limit(&bench.pg, loaded, &format!("limit_{run}")).await?;
+            limit.rates.push(l.rate);
+            limit.seconds.push(l.seconds);
+            limit.cpu.push(l.cpu);
+            limit.server.push(l.server);
+            limit.memory.push(l.memory as f64);
+            eprintln!(
+                "  {LIMIT:<44} {:>9.0} records/s over {:.1} s, load {:.1}",
+                l.rate,
+                l.seconds,
+                crate::usage::load_average()
+            );
+        }
+        for (i, (side, figures)) in sides.iter().zip(&mut figures).enumerate() {
+            drain(bench, side, &format!("{what}_{i}_{run}"), bench.plan.window(), figures).await?;
+        }
+    }
+    if with_limit {
+        figures.insert(0, limit);
+    }
+    Ok(figures)
+}
+
+/// One run: the rate from the first records in the topic until the time is over or all rows are there.
+async fn drain(bench: &Bench, side: &Contender<'_>, name: &str, time: Duration, figures: &mut Side) -> anyhow::Result<()> {
+    let (loaded, system) = (bench.loaded().await?, &side.system);
+    let topics = Topics::new(system.bootstrap)?;
+    let topic = format!("{name}.public.{}", load::TABLE);
+    topics.create(&topic).await?;
+    load::copy_slot(&bench.pg, name).await?;
+    system.create(name, source(bench, name, load::TABLE, name, side.extra)).await?;
+    let (started, mut asked) = (Instant::now(), Instant::now());
+    let mut window: Option<Window> = None;
+    loop {
+        let n = topics.count(&topic);
+        match &window {
+            None if n > 0 => window = Some(Window::open(system.pid, load::reader(&bench.pg, name).await?, n)),
+            Some(w) if n >= loaded.rows || w.seconds() >= time.as_secs_f64() => {
+                window.take().expect("just seen").close(figures, n);
+                anyhow::ensure!(n <= loaded.rows, "{}: {n} records of {} rows", side.name, loaded.rows);
+                break;
+            }
+            _ => {}
+        }
+        if asked.elapsed() > Duration::from_secs(2) {
+            asked = Instant::now();
+            system.healthy(name).await?;
+            let patience = time + Duration::from_secs(60);
+            anyhow::ensure!(
+                started.elapsed() < patience,
+                "{}: {n} of {}: {:#}",
+                side.name,
+                loaded.rows,
+                system.status(name).await?
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    system.delete(name).await?;
+    load::drop_slot(&bench.pg, name).await?;
+    figures.bytes = topics.sample(&topic, 1_000)?;
+    topics.delete(&topic).await
 }

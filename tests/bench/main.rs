@@ -1,67 +1,121 @@
-//! One command that measures Millrace beside the real Debezium, JDBC sink and PostgreSQL's own limit, in one run, on the
-//! same data, alternating, counting at the far end. Prints ratios, CPU-seconds a million records and memory.
-//!
-//! `scripts/bench.sh [drain] [latency] [sink] [transform]`; rows by `BENCH_ROWS`, repetitions by `BENCH_RUNS`.
+//! One command that measures Millrace beside the real Debezium, its JDBC sink and PostgreSQL's own limit, in one run, on
+//! the same data, the sides taking turns, counting at the far end. Prints ratios, CPU-seconds a million records and memory.
+//! `README.md` beside this file says how to read them.
 
 mod drain;
 mod latency;
 mod load;
+mod plan;
 mod report;
 mod sink;
 mod system;
+mod topic;
+mod usage;
 
 use millrace_tests::{Connect, Kafka, Log, Postgres, Worker};
+use tokio::sync::OnceCell;
 
-/// The servers that every side of a comparison shares, and the two workers under comparison.
+use self::plan::Plan;
+use self::system::System;
+
+/// Durable as PostgreSQL is by default; only what would come and go behind the measurements is put off.
+const POSTGRES: &str = "fsync = on\nsynchronous_commit = on\nfull_page_writes = on\nmax_wal_size = 16GB\nshared_buffers = 512MB\n\
+                        checkpoint_timeout = 1h\nmax_replication_slots = 40\nautovacuum = off";
+const PLAIN: &str = "key.converter.schemas.enable=false\nvalue.converter.schemas.enable=false";
+
+/// The servers that every side of a comparison shares, and the two workers under comparison. What only some sides need is
+/// started when the first of them asks.
 pub struct Bench {
+    pub plan: Plan,
     pub pg: Postgres,
-    pub kafka: Kafka,
-    pub connect: Connect,
-    /// On the same Kafka as the peer.
-    pub millrace: Worker,
-    /// On its embedded broker.
-    pub embedded: Worker,
-    /// Rows a run.
-    pub rows: i64,
-    pub runs: usize,
+    embedded: Worker,
+    loaded: OnceCell<load::Loaded>,
+    // Dropped in this order: who uses Kafka before Kafka.
+    connect: OnceCell<Connect>,
+    on_kafka: OnceCell<Worker>,
+    kafka: OnceCell<Kafka>,
+    kafka_address: OnceCell<String>,
 }
 
-fn number(name: &str, default: i64) -> i64 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+impl Bench {
+    pub async fn loaded(&self) -> anyhow::Result<&load::Loaded> {
+        self.loaded.get_or_try_init(|| load::load(&self.pg, self.plan.window())).await
+    }
+
+    pub async fn kafka(&self) -> anyhow::Result<&Kafka> {
+        self.kafka.get_or_try_init(Kafka::start).await
+    }
+
+    async fn kafka_address(&self) -> anyhow::Result<&str> {
+        let address =
+            self.kafka_address.get_or_try_init(|| async { Ok::<_, anyhow::Error>(self.kafka().await?.address()) }).await?;
+        Ok(address)
+    }
+
+    /// Kafka Connect with Debezium.
+    pub async fn connect(&self) -> anyhow::Result<System<'_>> {
+        let kafka = self.kafka_address().await?;
+        let connect = self.connect.get_or_try_init(|| Connect::start(kafka)).await?;
+        Ok(System::connect("Kafka Connect", connect, kafka))
+    }
+
+    /// Millrace on the same Kafka as the peer.
+    pub async fn on_kafka(&self) -> anyhow::Result<System<'_>> {
+        let kafka = self.kafka_address().await?;
+        let worker = self.on_kafka.get_or_try_init(|| Worker::start_with(Log::Kafka(kafka), PLAIN)).await?;
+        Ok(System::millrace("Millrace on Kafka", worker))
+    }
+
+    /// Millrace on its embedded broker.
+    pub fn embedded(&self) -> System<'_> {
+        System::millrace("Millrace, embedded broker", &self.embedded)
+    }
+
+    /// What the figures hold for, and how the worker starts.
+    async fn head(&self) -> anyhow::Result<()> {
+        let out = |program: &str, args: &[&str]| {
+            let out = std::process::Command::new(program).args(args).current_dir(millrace_tests::root()).output();
+            out.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default()
+        };
+        println!(
+            "commit {}, {} CPUs, {}",
+            out("git", &["describe", "--always", "--dirty"]),
+            out("nproc", &[]),
+            out("uname", &["-sr"])
+        );
+        let (plan, worker) = (&self.plan, &self.embedded);
+        println!("{} runs of {} s a side, load {:.1} at the start", plan.runs, plan.seconds, usage::load_average());
+        let idle = worker.process().rss() >> 20;
+        println!("Millrace with the embedded broker: first answer after {:.0?}, resident {idle} MB", worker.ready_in);
+        Ok(())
+    }
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let mut what: Vec<String> = std::env::args().skip(1).collect();
-    if what.is_empty() {
-        what = ["drain", "latency", "sink", "transform"].map(String::from).to_vec();
-    }
-    eprintln!("starting PostgreSQL, Kafka, Kafka Connect with Debezium, and two Millrace workers");
-    let pg = Postgres::start_with("max_wal_size = 16GB\nshared_buffers = 512MB\nsynchronous_commit = on").await?;
-    let kafka = Kafka::start().await?;
-    let connect = Connect::start(&kafka.address()).await?;
-    let plain = "key.converter.schemas.enable=false\nvalue.converter.schemas.enable=false";
-    let millrace = Worker::start_with(Log::Kafka(&kafka.address()), plain).await?;
-    let embedded = Worker::start_with(Log::Embedded, plain).await?;
-    report::start(&millrace, &embedded, &connect);
+    let plan = Plan::parse(std::env::args().skip(1))?;
     let bench = Bench {
-        pg,
-        kafka,
-        connect,
-        millrace,
-        embedded,
-        rows: number("BENCH_ROWS", 1_500_000),
-        runs: number("BENCH_RUNS", 3) as usize,
+        pg: Postgres::start_with(POSTGRES).await?,
+        embedded: Worker::start_with(Log::Embedded, PLAIN).await?,
+        loaded: OnceCell::new(),
+        connect: OnceCell::new(),
+        on_kafka: OnceCell::new(),
+        kafka: OnceCell::new(),
+        kafka_address: OnceCell::new(),
+        plan,
     };
-    load::prepare(&bench.pg).await?;
-    for w in &what {
-        match w.as_str() {
-            "drain" => drain::run(&bench, false).await?,
-            "transform" => drain::run(&bench, true).await?,
-            "latency" => latency::run(&bench).await?,
-            "sink" => sink::run(&bench).await?,
-            other => anyhow::bail!("unknown benchmark \"{other}\": drain, latency, sink or transform"),
-        }
+    bench.head().await?;
+    if bench.plan.has("drain") {
+        drain::run(&bench).await?;
+    }
+    if bench.plan.has("transform") {
+        drain::run_transform(&bench).await?;
+    }
+    if bench.plan.has("sink") {
+        sink::run(&bench).await?;
+    }
+    if bench.plan.has("latency") {
+        latency::run(&bench).await?;
     }
     Ok(())
 }

@@ -1,79 +1,138 @@
-//! Figures of a run, and the lines that compare them.
+//! Figures of a side over its runs, and the tables that compare sides.
 
-use millrace_tests::{Connect, Process, Worker};
+use std::time::Instant;
 
-/// One side's figures over its runs.
+use crate::usage;
+
+/// One side's figures, one of each a run.
 pub struct Side {
     pub name: String,
-    /// Records a second, one a run.
+    /// Records a second.
     pub rates: Vec<f64>,
-    /// CPU-seconds a million records, one a run.
+    /// Seconds measured.
+    pub seconds: Vec<f64>,
+    /// CPU-seconds a million records.
     pub cpu: Vec<f64>,
     /// Peak resident memory in bytes.
-    pub memory: u64,
+    pub memory: Vec<f64>,
+    /// Share of one processor that the database's process on the other end used.
+    pub server: Vec<f64>,
+    /// Bytes of a record's key and value.
+    pub bytes: f64,
 }
 
 impl Side {
     pub fn new(name: impl Into<String>) -> Side {
-        Side { name: name.into(), rates: Vec::new(), cpu: Vec::new(), memory: 0 }
+        Side {
+            name: name.into(),
+            rates: Vec::new(),
+            seconds: Vec::new(),
+            cpu: Vec::new(),
+            memory: Vec::new(),
+            server: Vec::new(),
+            bytes: f64::NAN,
+        }
     }
+
     pub fn rate(&self) -> f64 {
         median(&self.rates)
     }
 }
 
+/// NaN for none.
 pub fn median(values: &[f64]) -> f64 {
     let mut v = values.to_vec();
     v.sort_by(f64::total_cmp);
     v.get(v.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Measures what a process used between two moments.
-pub struct Meter<'a> {
-    process: &'a Process,
+/// A run's window: opened when the first records are seen, closed after the planned time or with the last record.
+pub struct Window {
+    pid: u32,
+    server: Option<u32>,
+    records: i64,
+    since: Instant,
     cpu: f64,
-    since: std::time::Instant,
+    server_cpu: f64,
+    machine: f64,
 }
 
-impl<'a> Meter<'a> {
-    pub fn start(process: &'a Process) -> Meter<'a> {
-        Meter { process, cpu: process.cpu_seconds(), since: std::time::Instant::now() }
+impl Window {
+    /// `server`: the process of the database that serves this side.
+    pub fn open(pid: u32, server: Option<u32>, records: i64) -> Window {
+        usage::reset_peak(pid);
+        Window {
+            pid,
+            server,
+            records,
+            since: Instant::now(),
+            cpu: usage::cpu_seconds(pid),
+            server_cpu: server.map_or(0.0, usage::own_cpu_seconds),
+            machine: usage::machine_cpu_seconds(),
+        }
     }
-    /// Adds a run of `records` to a side.
-    pub fn stop(&self, side: &mut Side, records: i64) {
-        let seconds = self.since.elapsed().as_secs_f64();
-        side.rates.push(records as f64 / seconds);
-        side.cpu.push((self.process.cpu_seconds() - self.cpu) * 1e6 / records as f64);
-        side.memory = side.memory.max(self.process.peak_rss());
-        eprintln!("  {}: {records} records in {seconds:.1} s", side.name);
-    }
-}
 
-/// Prints the sides, each beside the first.
-pub fn print(title: &str, sides: &[Side]) {
-    println!("\n{title}");
-    println!("{:<44}{:>12}{:>10}{:>16}{:>12}", "", "records/s", "ratio", "CPU s a million", "peak MB");
-    for s in sides {
-        println!(
-            "{:<44}{:>12.0}{:>9.2}x{:>16.1}{:>12}   runs {:?}",
-            s.name,
-            s.rate(),
-            s.rate() / sides[0].rate(),
-            median(&s.cpu),
-            s.memory >> 20,
-            s.rates.iter().map(|r| r.round()).collect::<Vec<_>>()
+    pub fn seconds(&self) -> f64 {
+        self.since.elapsed().as_secs_f64()
+    }
+
+    /// Adds the run to the side.
+    pub fn close(self, side: &mut Side, records: i64) {
+        let (seconds, records) = (self.seconds(), (records - self.records) as f64);
+        let own = usage::cpu_seconds(self.pid) - self.cpu;
+        side.rates.push(records / seconds);
+        side.seconds.push(seconds);
+        side.cpu.push(own * 1e6 / records);
+        side.memory.push(usage::peak_bytes(self.pid) as f64);
+        if let Some(server) = self.server {
+            side.server.push((usage::own_cpu_seconds(server) - self.server_cpu) / seconds);
+        }
+        eprintln!(
+            "  {:<44} {:>9.0} records/s over {seconds:.1} s, {:.1} CPU-seconds a million; the machine used {:.1} CPUs, load {:.1}",
+            side.name,
+            records / seconds,
+            own * 1e6 / records,
+            (usage::machine_cpu_seconds() - self.machine) / seconds,
+            usage::load_average(),
         );
     }
 }
 
-/// Start-up and idle memory.
-pub fn start(millrace: &Worker, embedded: &Worker, connect: &Connect) {
+/// A table in Markdown, medians over the runs. Ratios are to `base`; those of CPU and memory to `peer`.
+pub fn print(title: &str, base: &str, peer: &str, sides: &[Side]) {
+    let find = |name: &str| sides.iter().find(|s| s.name == name && !s.rates.is_empty());
+    println!("\n### {title}\n");
     println!(
-        "start to first answer: Millrace on Kafka {:?}, with the embedded broker {:?}; resident: {} MB, {} MB, Kafka Connect {} MB",
-        millrace.ready_in,
-        embedded.ready_in,
-        millrace.process().rss() >> 20,
-        embedded.process().rss() >> 20,
-        connect.process.rss() >> 20
+        "| | records/s | of {base} | CPU s/M | of {peer} | peak MB | of {peer} | server CPU | event bytes | seconds a run | runs |"
     );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    let ratio = |a: f64, b: Option<f64>| b.filter(|_| !a.is_nan()).map_or("".into(), |b| format!("{:.2}", a / b));
+    let shown = |v: f64, digits: usize| if v.is_nan() { String::new() } else { format!("{v:.digits$}") };
+    for s in sides.iter().filter(|s| !s.rates.is_empty()) {
+        let (cpu, memory) = (median(&s.cpu), median(&s.memory));
+        println!(
+            "| {} | {:.0} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            s.name,
+            s.rate(),
+            ratio(s.rate(), find(base).map(Side::rate)),
+            shown(cpu, 1),
+            ratio(cpu, find(peer).map(|p| median(&p.cpu))),
+            shown(memory / 1048576.0, 0),
+            ratio(memory, find(peer).map(|p| median(&p.memory))),
+            shown(median(&s.server), 2),
+            shown(s.bytes, 0),
+            shown(median(&s.seconds), 0),
+            s.rates.iter().map(|r| format!("{r:.0}")).collect::<Vec<_>>().join(" "),
+        );
+    }
+}
+
+/// One line: what was asked for, what was reached.
+pub fn verdict(what: &str, reached: f64, target: f64, at_least: bool) {
+    if reached.is_nan() {
+        return;
+    }
+    let met = if at_least { reached >= target } else { reached <= target };
+    let bound = if at_least { "at least" } else { "at most" };
+    println!("- {what}: {reached:.3} ({bound} {target} asked): {}", if met { "reached" } else { "MISSED" });
 }

@@ -1,10 +1,8 @@
-//! The systems under comparison, behind one face: register a connector, count a topic, read CPU and memory.
+//! The systems under comparison, behind one face: register a connector, delete it, tell its process and its log.
 
 use std::time::Duration;
 
-use millrace_tests::{Connect, Process, Worker, eventually};
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use millrace_tests::{Connect, Worker, eventually};
 use serde_json::{Value, json};
 
 /// Someone who runs connectors over a log.
@@ -12,7 +10,7 @@ use serde_json::{Value, json};
 pub struct System<'a> {
     pub name: &'static str,
     pub bootstrap: &'a str,
-    pub process: &'a Process,
+    pub pid: u32,
     api: Api<'a>,
 }
 
@@ -24,16 +22,14 @@ enum Api<'a> {
 
 impl<'a> System<'a> {
     pub fn millrace(name: &'static str, worker: &'a Worker) -> Self {
-        System { name, bootstrap: &worker.bootstrap, process: worker.process(), api: Api::Millrace(worker) }
-    }
-    pub fn connect(name: &'static str, connect: &'a Connect, bootstrap: &'a str) -> Self {
-        System { name, bootstrap, process: &connect.process, api: Api::Connect(connect) }
-    }
-    pub fn is_millrace(&self) -> bool {
-        matches!(self.api, Api::Millrace(_))
+        System { name, bootstrap: &worker.bootstrap, pid: worker.process().id(), api: Api::Millrace(worker) }
     }
 
-    pub async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<(u16, Value)> {
+    pub fn connect(name: &'static str, connect: &'a Connect, bootstrap: &'a str) -> Self {
+        System { name, bootstrap, pid: connect.process.id(), api: Api::Connect(connect) }
+    }
+
+    async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<(u16, Value)> {
         match self.api {
             Api::Millrace(w) => w.request(method, path, body).await,
             Api::Connect(c) => c.request(method, path, body).await,
@@ -50,7 +46,7 @@ impl<'a> System<'a> {
     pub async fn delete(&self, name: &str) -> anyhow::Result<()> {
         self.request("DELETE", &format!("/connectors/{name}"), None).await?;
         let path = format!("/connectors/{name}");
-        eventually("the connector is gone", Duration::from_secs(30), || async {
+        eventually("the connector is gone", Duration::from_secs(60), || async {
             let (status, _) = self.request("GET", &path, None).await?;
             anyhow::ensure!(status == 404, "{status}");
             Ok(())
@@ -58,19 +54,17 @@ impl<'a> System<'a> {
         .await
     }
 
+    /// Fails with the trace when a task of the connector has failed.
+    pub async fn healthy(&self, name: &str) -> anyhow::Result<()> {
+        let status = self.status(name).await?;
+        let tasks = status["tasks"].as_array().cloned().unwrap_or_default();
+        match tasks.iter().chain([&status["connector"]]).find(|t| t["state"] == "FAILED") {
+            Some(failed) => anyhow::bail!("{}: {name} FAILED: {}", self.name, failed["trace"].as_str().unwrap_or_default()),
+            None => Ok(()),
+        }
+    }
+
     pub async fn status(&self, name: &str) -> anyhow::Result<Value> {
         Ok(self.request("GET", &format!("/connectors/{name}/status"), None).await?.1)
-    }
-}
-
-/// Records in partition 0 of a topic, by its high watermark.
-pub struct Counter(BaseConsumer);
-
-impl Counter {
-    pub fn new(bootstrap: &str) -> anyhow::Result<Counter> {
-        Ok(Counter(ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", "bench-count").create()?))
-    }
-    pub fn count(&self, topic: &str) -> i64 {
-        self.0.fetch_watermarks(topic, 0, Duration::from_secs(5)).map_or(0, |(_, high)| high)
     }
 }

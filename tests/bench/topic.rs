@@ -1,0 +1,77 @@
+//! Topics of either log: made before a run with one partition, counted at their end, sampled, deleted after it.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+pub struct Topics {
+    bootstrap: String,
+    admin: AdminClient<rdkafka::client::DefaultClientContext>,
+    counter: BaseConsumer,
+}
+
+impl Topics {
+    pub fn new(bootstrap: &str) -> anyhow::Result<Topics> {
+        let mut conf = ClientConfig::new();
+        conf.set("bootstrap.servers", bootstrap);
+        let admin = conf.create()?;
+        let counter = conf.set("group.id", "bench-count").create()?;
+        Ok(Topics { bootstrap: bootstrap.to_owned(), admin, counter })
+    }
+
+    /// One partition; so that every side writes into the same kind of topic.
+    pub async fn create(&self, topic: &str) -> anyhow::Result<()> {
+        for r in self.admin.create_topics(&[NewTopic::new(topic, 1, TopicReplication::Fixed(1))], &AdminOptions::new()).await? {
+            r.map_err(|(t, e)| anyhow::anyhow!("cannot create topic {t}: {e}"))?;
+        }
+        Ok(())
+    }
+
+    pub async fn delete(&self, topic: &str) -> anyhow::Result<()> {
+        for r in self.admin.delete_topics(&[topic], &AdminOptions::new()).await? {
+            r.map_err(|(t, e)| anyhow::anyhow!("cannot delete topic {t}: {e}"))?;
+        }
+        Ok(())
+    }
+
+    /// Records in the topic, by its high watermark: what every consumer can read.
+    pub fn count(&self, topic: &str) -> i64 {
+        self.counter.fetch_watermarks(topic, 0, Duration::from_secs(5)).map_or(0, |(_, high)| high)
+    }
+
+    /// A consumer at the topic's beginning.
+    pub fn consumer(&self, topic: &str) -> anyhow::Result<BaseConsumer> {
+        let consumer: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).set("group.id", "bench-read").create()?;
+        let mut at = TopicPartitionList::new();
+        at.add_partition_offset(topic, 0, Offset::Beginning)?;
+        consumer.assign(&at)?;
+        Ok(consumer)
+    }
+
+    /// Reads the first `n` records, which must be those of the ids from 1 in order, and answers the mean bytes of key and
+    /// value: both sides must have written the same.
+    pub fn sample(&self, topic: &str, n: usize) -> anyhow::Result<f64> {
+        let consumer = self.consumer(topic)?;
+        let (mut bytes, mut expected, since) = (0, 1, Instant::now());
+        while expected <= n as i64 {
+            // A poll may answer nothing before its time.
+            let Some(m) = consumer.poll(Duration::from_secs(1)) else {
+                anyhow::ensure!(since.elapsed() < Duration::from_secs(30), "{topic}: only {} records to read", expected - 1);
+                continue;
+            };
+            let m = m?;
+            let event: serde_json::Value = serde_json::from_slice(m.payload().unwrap_or_default())?;
+            let row = if event["payload"].is_object() { &event["payload"]["after"] } else { &event["after"] };
+            anyhow::ensure!(
+                row["id"] == expected && row.as_object().is_some_and(|r| r.len() == 10),
+                "{topic}: not the row with id {expected}: {event}"
+            );
+            bytes += m.key_len() + m.payload_len();
+            expected += 1;
+        }
+        Ok(bytes as f64 / n as f64)
+    }
+}
