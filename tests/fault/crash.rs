@@ -64,6 +64,13 @@ async fn crash(log: Log<'_>, name: &str) -> anyhow::Result<()> {
     let before = writer.written.statements.iter().map(Vec::len).collect::<Vec<_>>();
     let mut worker = Worker::start(log).await?;
     worker.create("source", source(pg.port)).await?;
+    // The log has every change from the slot's first position on; what came before it is the snapshot's.
+    let made = "select 1 from pg_replication_slots where slot_name = 'crash' and confirmed_flush_lsn is not null";
+    eventually("the slot is made", Duration::from_secs(30), || async {
+        anyhow::ensure!(!pg.query("src", made).await?.is_empty(), "no slot yet");
+        Ok(())
+    })
+    .await?;
     worker.create("sink", sink(pg.port)).await?;
 
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
@@ -173,7 +180,17 @@ fn check_log(name: &str, seen: &[i64], written: &Written, t: usize, snapshot: us
     let statement_of: HashMap<i64, usize> =
         statements.iter().enumerate().flat_map(|(i, s)| s.iter().map(move |q| (*q, i))).collect();
     let mut first = HashSet::new();
-    let order: Vec<usize> = seen.iter().filter(|s| first.insert(**s)).filter_map(|s| statement_of.get(s).copied()).collect();
-    anyhow::ensure!(order.is_sorted(), "{name}: changes are first seen out of commit order");
+    let order: Vec<(usize, i64, usize)> = seen
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| first.insert(**s))
+        .filter_map(|(at, s)| Some((*statement_of.get(s)?, *s, at)))
+        .collect();
+    let disorder = order.windows(2).find(|w| w[0].0 > w[1].0);
+    anyhow::ensure!(
+        disorder.is_none(),
+        "{name}: changes are first seen out of commit order: (statement, change, place in the log) {disorder:?} of {}",
+        seen.len()
+    );
     Ok((seen.len(), seen.len() - set.len()))
 }

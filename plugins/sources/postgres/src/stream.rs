@@ -139,12 +139,14 @@ impl Stream {
         emitter.transaction = self.counted.take();
         let buffer = std::mem::take(&mut self.buffer);
         let mut result = Ok(());
-        while emitter.writer.len() < limits.records && emitter.writer.size() < limits.bytes {
-            let mut messages = postgres::messages(&buffer[self.at..]);
-            let Some(message) = messages.next() else {
+        while emitter.writer.size() < limits.bytes {
+            let Some(message) = postgres::messages(&buffer[self.at..]).next() else {
                 self.at = buffer.len();
                 break;
             };
+            if emitter.writer.len() + wal::records_max(message) > limits.records {
+                break;
+            }
             result = self.take(message, emitter, catalog, now_us);
             if result.is_err() {
                 break;

@@ -112,7 +112,8 @@ impl Task {
     }
 
     pub fn poll(&mut self, max_records: u32, max_bytes: u32) -> Result<Polled, Error> {
-        let limits = Limits { records: max_records as usize, bytes: max_bytes as usize };
+        // One is left for a heartbeat.
+        let limits = Limits { records: (max_records as usize).saturating_sub(1), bytes: max_bytes as usize };
         match &mut self.phase {
             Phase::Snapshot(_) => self.poll_snapshot(limits),
             Phase::Stream => self.poll_stream(limits),

@@ -196,6 +196,16 @@ pub fn frame(message: &[u8]) -> Read<Frame<'_>> {
     }
 }
 
+/// How many records may come of a frame, without reading it as a whole: a change of the key is three, a truncation one a
+/// table.
+#[inline]
+pub fn records_max(frame: &[u8]) -> usize {
+    match frame.get(25..30) {
+        Some([b'T', n @ ..]) => u32::from_be_bytes([n[0], n[1], n[2], n[3]]) as usize,
+        _ => 3,
+    }
+}
+
 /// A message of pgoutput.
 #[inline]
 pub fn message(bytes: &[u8]) -> Read<Message<'_>> {
