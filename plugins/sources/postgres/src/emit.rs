@@ -140,12 +140,7 @@ impl<'o> Emitter<'o> {
         let rows = self.writer.rows();
         plan.source.write(rows, env, slot::SOURCE, event.origin);
         if let Some(counted) = &mut self.transaction {
-            let of_table = counted.count(&plan.name);
-            let block = rows.begin(3);
-            rows.text(block, 0, &counted.id);
-            rows.i64(block, 1, counted.total as i64);
-            rows.i64(block, 2, of_table as i64);
-            rows.end_nested(env, slot::TRANSACTION, block);
+            counted.write(rows, env, slot::TRANSACTION, &plan.name);
         }
         rows.text(env, slot::OP, op);
         rows.i64(env, slot::TS_MS, (event.now_us / 1000) as i64);

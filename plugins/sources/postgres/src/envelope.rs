@@ -25,8 +25,9 @@ pub mod message_slot {
     pub const OP: usize = 0;
     pub const TS_MS: usize = 1;
     pub const SOURCE: usize = 2;
-    pub const MESSAGE: usize = 3;
-    pub const WIDTH: usize = 4;
+    pub const TRANSACTION: usize = 3;
+    pub const MESSAGE: usize = 4;
+    pub const WIDTH: usize = 5;
 }
 
 mod source_slot {
@@ -102,26 +103,30 @@ pub fn event_schema(name: &str, value: Schema) -> Schema {
 pub fn message_schema() -> Schema {
     let message = Schema::record()
         .named("io.debezium.connector.postgresql.Message")
+        .version(1)
         .field("prefix", Schema::text().optional())
         .field("content", Schema::bytes().optional());
     Schema::record()
         .named("io.debezium.connector.postgresql.MessageValue")
+        .version(1)
         .field("op", Schema::text())
         .field("ts_ms", Schema::int64().optional())
         .field("source", source_schema())
+        .field("transaction", transaction_schema())
         .field("message", message)
 }
 
 /// The key of a record for `pg_logical_emit_message`.
 pub fn message_key_schema() -> Schema {
-    Schema::record().named("io.debezium.connector.postgresql.MessageKey").field("prefix", Schema::text().optional())
+    Schema::record().named("io.debezium.connector.postgresql.MessageKey").version(1).field("prefix", Schema::text().optional())
 }
 
 /// Where an event comes from, beside its table.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
     pub lsn: Lsn,
-    pub xid: u32,
+    /// None: outside a transaction.
+    pub xid: Option<u32>,
     /// When it was committed, or the snapshot taken.
     pub time_us: i64,
     /// The start of `sequence`: `["<where the last transaction was committed>",`.
@@ -155,7 +160,9 @@ impl SourceBlock {
         rows.i64(row, source_slot::TS_MS, origin.time_us.div_euclid(1000));
         rows.i64(row, source_slot::TS_US, origin.time_us);
         rows.i64(row, source_slot::TS_NS, origin.time_us.saturating_mul(1000));
-        rows.i64(row, source_slot::TX_ID, origin.xid.into());
+        if let Some(xid) = origin.xid {
+            rows.i64(row, source_slot::TX_ID, xid.into());
+        }
         rows.i64(row, source_slot::LSN, origin.lsn.0 as i64);
         rows.bytes_with(row, source_slot::SEQUENCE, |out| {
             out.extend_from_slice(origin.sequence.as_bytes());
@@ -209,7 +216,7 @@ mod tests {
         let mut rows = RowBuf::new();
         let outer = rows.begin(1);
         let sequence = sequence_start(Some(Lsn(12)));
-        let origin = Origin { lsn: Lsn(345), xid: 7, time_us: 1_234_567, sequence: &sequence, snapshot: None };
+        let origin = Origin { lsn: Lsn(345), xid: Some(7), time_us: 1_234_567, sequence: &sequence, snapshot: None };
         block.write(&mut rows, outer, 0, origin);
         let outer = row::Row::new(rows.as_bytes()).unwrap();
         let source = outer.row(0).unwrap();

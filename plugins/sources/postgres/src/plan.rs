@@ -78,7 +78,8 @@ impl Plan {
     ) -> Result<Plan, Error> {
         let name = format!("{schema_name}.{table_name}");
         let full = format!("{}{d}{schema_name}{d}{table_name}", options.topic_prefix, d = options.topic_delimiter);
-        let logical = format!("{}.{name}", options.topic_prefix);
+        // Schemas are named after the topic.
+        let logical = envelope::topic_name(&format!("{}.{name}", options.topic_prefix));
         let facts: Vec<Option<&Column>> =
             incoming.iter().map(|i| table.and_then(|t| t.columns.iter().find(|c| c.name == i.name))).collect();
         let keyed = key_columns(options, &name, incoming, &facts);
@@ -97,7 +98,7 @@ impl Plan {
                 let default = fact.and_then(|f| f.default.as_deref());
                 let mut field = value.schema.clone();
                 field.optional = !required;
-                field.default = default.and_then(|d| value.default_json(d));
+                field.default = default.and_then(|d| value.default_json(d, required));
                 let default = default.and_then(types::default_text).filter(|_| required && field.default.is_some());
                 row = row.field(&incoming.name, field);
                 let mask = options.mask(schema_name, table_name, &incoming.name).filter(|_| value.schema.kind == Kind::Text);
@@ -108,7 +109,7 @@ impl Plan {
             if let Some(key) = &key {
                 let mut field = key.schema.clone();
                 field.optional = !required;
-                field.default = fact.and_then(|f| f.default.as_deref()).and_then(|d| key.default_json(d));
+                field.default = fact.and_then(|f| f.default.as_deref()).and_then(|d| key.default_json(d, required));
                 key_fields.push((i, incoming.name.clone(), field));
             }
             columns.push(PlanColumn { name: incoming.name.clone(), kept, key });

@@ -150,7 +150,7 @@ impl Writer {
         };
         self.row.read(line);
         let Point { lsn, xid, time_us } = self.point;
-        let origin = Origin { lsn, xid, time_us, sequence: &self.sequence, snapshot: Some(mark) };
+        let origin = Origin { lsn, xid: Some(xid), time_us, sequence: &self.sequence, snapshot: Some(mark) };
         self.written += 1;
         match emitter.read(plan, self.row.values(), Event { origin, now_us }) {
             Err(e) if self.options.failure_mode == FailureMode::Fail => Err(refused(plan, &e)),

@@ -226,7 +226,7 @@ impl Stream {
             Message::Other => {}
             Message::Emitted { transactional: false, prefix, content } => {
                 if self.transaction.is_none() && at >= self.position.resume {
-                    self.messages.write(emitter, prefix, content, self.origin(at, 0, (now_us as i64, "")), now_us);
+                    self.messages.write(emitter, prefix, content, self.origin(at, None, (now_us as i64, &self.sequence)), now_us);
                     self.position.resume = Lsn(at.0 + 1);
                 }
             }
@@ -278,7 +278,7 @@ impl Stream {
     fn change(&mut self, at: Lsn, change: &Message<'_>, emitter: &mut Emitter<'_>, now_us: u64) -> Result<(), Error> {
         let Some(t) = &self.transaction else { return Err(malformed(wal::Malformed("change outside a transaction"))) };
         let (commit, number) = (t.commit, t.seen + 1);
-        let origin = self.origin(at, t.xid, (t.time_us, &self.sequence));
+        let origin = self.origin(at, Some(t.xid), (t.time_us, &self.sequence));
         let event = Event { origin, now_us };
         let taken = number <= t.skip || self.taken_before.is_some_and(|lsn| at < lsn);
         if !taken {
@@ -368,7 +368,7 @@ impl Stream {
     }
 
     #[inline]
-    fn origin<'a>(&self, lsn: Lsn, xid: u32, (time_us, sequence): (i64, &'a str)) -> Origin<'a> {
+    fn origin<'a>(&self, lsn: Lsn, xid: Option<u32>, (time_us, sequence): (i64, &'a str)) -> Origin<'a> {
         Origin { lsn, xid, time_us, sequence, snapshot: None }
     }
 }
@@ -409,6 +409,9 @@ impl MessageTopic {
         rows.text(value, message_slot::OP, "m");
         rows.i64(value, message_slot::TS_MS, (now_us / 1000) as i64);
         self.source.write(rows, value, message_slot::SOURCE, origin);
+        if let Some(counted) = &mut emitter.transaction {
+            counted.write(rows, value, message_slot::TRANSACTION, "");
+        }
         let message = rows.begin(2);
         rows.text(message, 0, prefix);
         rows.bytes(message, 1, content);

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use millrace_plugin::{BatchWriter, Error, Schema, schema};
+use millrace_plugin::{BatchWriter, Error, RowBuf, RowMark, Schema, schema};
 
 use crate::emit::meta;
 use crate::wal::Lsn;
@@ -23,8 +23,18 @@ impl Counted {
         Counted { id: format!("{xid}:{}", commit.0), total: 0, tables: Vec::new() }
     }
 
+    /// Counts an event of a table, and writes the block that says its place into slot `slot` of `parent`.
+    pub fn write(&mut self, rows: &mut RowBuf, parent: RowMark, slot: usize, table: &str) {
+        let of_table = self.count(table);
+        let block = rows.begin(3);
+        rows.text(block, 0, &self.id);
+        rows.i64(block, 1, self.total as i64);
+        rows.i64(block, 2, of_table as i64);
+        rows.end_nested(parent, slot, block);
+    }
+
     /// Counts an event; its number among those of its table.
-    pub fn count(&mut self, table: &str) -> u64 {
+    fn count(&mut self, table: &str) -> u64 {
         self.total += 1;
         match self.tables.iter_mut().find(|(t, _)| t == table) {
             Some((_, n)) => {

@@ -38,6 +38,23 @@ pub fn default_text(expression: &str) -> Option<String> {
     }
 }
 
+fn is_null(expression: &str) -> bool {
+    expression.split("::").next().is_some_and(|e| e.trim().eq_ignore_ascii_case("null"))
+}
+
+/// What stands for a default that is computed. None: nothing does.
+fn computed(value: &Value) -> Option<&'static str> {
+    let zero = match (value.schema.kind, value.schema.name.as_deref()) {
+        (Kind::Int64, Some(name)) if name.ends_with("Timestamp") => "1970-01-01 00:00:00",
+        (Kind::Text, Some("io.debezium.time.ZonedTimestamp")) => "1970-01-01 00:00:00+00",
+        (Kind::Text, Some("io.debezium.data.Uuid")) => "00000000-0000-0000-0000-000000000000",
+        (Kind::Text, None) => "",
+        (Kind::Int16 | Kind::Int32 | Kind::Int64 | Kind::Float32 | Kind::Float64, None) => "0",
+        _ => return None,
+    };
+    Some(zero)
+}
+
 /// `::character varying(10)`, `::"schema"."type"[]`, and no more.
 fn is_cast(text: &str) -> bool {
     text.strip_prefix("::")
@@ -54,8 +71,12 @@ fn is_cast(text: &str) -> bool {
 }
 
 /// A default as JSON, as Connect's JSON converter would write the value.
-pub fn json(value: &Value, expression: &str) -> Option<String> {
-    let text = default_text(expression)?;
+pub fn json(value: &Value, expression: &str, required: bool) -> Option<String> {
+    let text = match default_text(expression) {
+        Some(text) => text,
+        None if required && !is_null(expression) => computed(value)?.to_owned(),
+        None => return None,
+    };
     let mut rows = RowBuf::new();
     let root = rows.begin(1);
     value.write(&mut rows, root, 0, text.as_bytes()).ok()?;

@@ -50,7 +50,7 @@ pub enum Encoder {
     IsoTime,
     Timestamp(Unit),
     IsoTimestamp,
-    ZonedTime(Fraction),
+    ZonedTime,
     ZonedTimestamp(Fraction),
     IntervalMicros,
     IntervalText,
@@ -60,9 +60,9 @@ pub enum Encoder {
     Geometry(geometry::Shape),
 }
 
-/// What Debezium puts for an infinite timestamp, in milliseconds and in microseconds.
-const INFINITY_MS: i64 = 9_223_372_036_825_200_000;
-const MINUS_INFINITY_MS: i64 = -9_223_372_036_832_400_000;
+/// What Debezium puts for an infinite timestamp, in microseconds.
+const INFINITY_US: i64 = 9_223_372_036_825_200_000;
+const MINUS_INFINITY_US: i64 = -9_223_372_036_832_400_000;
 /// And for an infinite date, in days.
 const INFINITY_DAYS: i64 = 2_147_483_647;
 const DAY_US: i64 = 86_400_000_000;
@@ -180,10 +180,10 @@ impl Encoder {
                 let moment = time::timestamp(text).ok_or_else(|| wrong("a timestamp"))?;
                 rows.bytes_with(row, slot, |out| zoned(out, moment, None));
             }
-            Encoder::ZonedTime(fraction) => {
+            Encoder::ZonedTime => {
                 let micros = time::timetz(text).ok_or_else(|| wrong("a time"))?.rem_euclid(DAY_US);
                 rows.bytes_with(row, slot, |out| {
-                    time::write_time(out, micros, Some(fraction.0));
+                    time::write_time(out, micros, None);
                     out.push(b'Z');
                 });
             }
@@ -232,6 +232,14 @@ impl Encoder {
             Encoder::HstoreMap => {
                 hstore::write_map(rows, row, slot, &[(modes.placeholder.clone(), Some(modes.placeholder.clone()))]);
             }
+            Encoder::Array(element, _) if matches!(element.encoder, Encoder::Int) => {
+                // Numbers have no room for the text: its bytes, one by one.
+                let list = rows.begin(placeholder.len());
+                for (i, b) in placeholder.iter().enumerate() {
+                    rows.i64(list, i, i64::from(*b));
+                }
+                rows.end_nested(row, slot, list);
+            }
             Encoder::Array(element, _) => {
                 let list = rows.begin(1);
                 element.encoder.write_unavailable(rows, list, 0, modes);
@@ -248,8 +256,8 @@ const MONTH_US: f64 = 365.25 / 12.0 * 86_400_000_000.0;
 fn count(moment: Moment, unit: Unit) -> Option<i64> {
     match moment {
         Moment::At(micros) => unit.of_micros(micros),
-        Moment::Infinity => Some(INFINITY_MS),
-        Moment::MinusInfinity => Some(MINUS_INFINITY_MS),
+        Moment::Infinity => Some(unit.of_micros(INFINITY_US).unwrap_or(i64::MAX)),
+        Moment::MinusInfinity => Some(unit.of_micros(MINUS_INFINITY_US).unwrap_or(i64::MIN)),
     }
 }
 

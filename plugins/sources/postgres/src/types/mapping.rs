@@ -23,7 +23,9 @@ fn mapped(types: &Types, oid: u32, modifier: i32, modes: &Modes, depth: u32) -> 
         }
         PgKind::Array { element, delimiter } => {
             let element = mapped(types, *element, modifier, modes, depth)?;
-            let schema = Schema::list(element.schema.clone().optional());
+            // Debezium has the elements of an array of an enum as required, though they may be null.
+            let required = element.schema.name.as_deref() == Some("io.debezium.data.Enum");
+            let schema = Schema::list(Schema { optional: !required, ..element.schema.clone() });
             Some(Value { schema, encoder: Encoder::Array(Box::new(element), *delimiter) })
         }
         PgKind::Enum(labels) => Some(text(named("io.debezium.data.Enum").parameter("allowed", labels.join(",")))),
@@ -84,7 +86,7 @@ fn base(t: &PgType, modifier: i32, modes: &Modes) -> Option<Value> {
         "bit" | "varbit" => Some(bits(&t.name, modifier)),
         "date" => Some(date(modes)),
         "time" => Some(time(modifier, modes)),
-        "timetz" => plain(named("io.debezium.time.ZonedTime"), Encoder::ZonedTime(fraction(modifier))),
+        "timetz" => plain(named("io.debezium.time.ZonedTime"), Encoder::ZonedTime),
         "timestamp" => Some(timestamp(modifier, modes)),
         "timestamptz" => plain(named("io.debezium.time.ZonedTimestamp"), Encoder::ZonedTimestamp(fraction(modifier))),
         "interval" => Some(match modes.interval {

@@ -55,9 +55,10 @@ impl Value {
     pub fn write_unavailable(&self, rows: &mut RowBuf, row: RowMark, slot: usize, modes: &Modes) {
         self.encoder.write_unavailable(rows, row, slot, modes);
     }
-    /// A column's default, from the expression that the catalog has, as JSON. None: it is not a constant.
-    pub fn default_json(&self, expression: &str) -> Option<String> {
-        defaults::json(self, expression)
+    /// A column's default, from the expression that the catalog has, as JSON. What is computed stands as zero where the
+    /// column cannot be null (else nulls would be read as zero), as Debezium has it. None: there is none to name.
+    pub fn default_json(&self, expression: &str, required: bool) -> Option<String> {
+        defaults::json(self, expression, required)
     }
 }
 

@@ -41,6 +41,7 @@ def wait(what, ok, seconds=60):
 
 def record(name, options):
     with psycopg.connect(host="127.0.0.1", port=PG, user="postgres", dbname="postgres", autocommit=True) as c:
+        wait("the last connector to let go", lambda: not c.execute("select 1 from pg_replication_slots where active").fetchall())
         for (s,) in c.execute("select slot_name from pg_replication_slots where slot_name like 'vec%'").fetchall(): c.execute("select pg_drop_replication_slot(%s)", (s,))
         c.execute("drop database if exists vectors with (force)"); c.execute("create database vectors")
     sql(read("types.sql")); sql(read("rows.sql"))
