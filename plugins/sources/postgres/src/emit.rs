@@ -5,7 +5,7 @@ use millrace_plugin::row::Header;
 use millrace_plugin::{BatchWriter, Error, RecordMeta, RowBuf};
 
 use crate::envelope::{Origin, slot};
-use crate::options::Options;
+use crate::options::{Operation, Options};
 use crate::plan::{KeyPlan, Plan, RowError, detached};
 use crate::transactions::Counted;
 use crate::wal::{Datum, Old, Tuple};
@@ -59,8 +59,10 @@ impl<'o> Emitter<'o> {
             return self.event(plan, "u", old.map(|o| o.tuple), Some((new, full)), new, event, None);
         };
         // Another key is another record: the old one is deleted, and each says in a header what the other's key is.
-        self.event(plan, "d", Some(old.tuple), None, old.tuple, event, Some((key, "__debezium.newkey", new)))?;
-        self.tombstone(plan, old.tuple)?;
+        if !self.options.skips(Operation::Delete) {
+            self.event(plan, "d", Some(old.tuple), None, old.tuple, event, Some((key, "__debezium.newkey", new)))?;
+            self.tombstone(plan, old.tuple)?;
+        }
         self.event(plan, "c", None, Some((new, full)), new, event, Some((key, "__debezium.oldkey", old.tuple)))
     }
 
