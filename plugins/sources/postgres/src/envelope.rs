@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use millrace_plugin::{RowBuf, RowMark, Schema, row};
 
+use crate::types::BinaryMode;
 use crate::wal::Lsn;
 
 /// Slots of an envelope.
@@ -99,13 +100,14 @@ pub fn event_schema(name: &str, value: Schema) -> Schema {
         .field("ts_ns", Schema::int64().optional())
 }
 
-/// The value of a record for `pg_logical_emit_message`.
-pub fn message_schema() -> Schema {
+/// The value of a record for `pg_logical_emit_message`, its content as `binary` says.
+pub fn message_schema(binary: BinaryMode) -> Schema {
+    let content = if binary == BinaryMode::Bytes { Schema::bytes() } else { Schema::text() };
     let message = Schema::record()
         .named("io.debezium.connector.postgresql.Message")
         .version(1)
         .field("prefix", Schema::text().optional())
-        .field("content", Schema::bytes().optional());
+        .field("content", content.optional());
     Schema::record()
         .named("io.debezium.connector.postgresql.MessageValue")
         .version(1)

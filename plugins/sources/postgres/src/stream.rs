@@ -15,6 +15,7 @@ use crate::options::{FailureMode, Operation, Options};
 use crate::plan::{Incoming, Plan, RowError};
 use crate::position::{Partial, Position, Resume};
 use crate::transactions::{Counted, TransactionTopic};
+use crate::types;
 use crate::wal::{self, Frame, Lsn, Message, Relation};
 
 /// What the stream asks of the server's catalogs.
@@ -391,7 +392,7 @@ impl MessageTopic {
         Ok(MessageTopic {
             topic: envelope::topic_name(&format!("{}{}message", options.topic_prefix, options.topic_delimiter)),
             key: schema::intern(&Rc::new(envelope::message_key_schema()))?,
-            value: schema::intern(&Rc::new(envelope::message_schema()))?,
+            value: schema::intern(&Rc::new(envelope::message_schema(options.modes.binary)))?,
             source: SourceBlock::new(&options.topic_prefix, &options.database, "", ""),
             options: options.clone(),
         })
@@ -414,7 +415,7 @@ impl MessageTopic {
         }
         let message = rows.begin(2);
         rows.text(message, 0, prefix);
-        rows.bytes(message, 1, content);
+        types::write_bytes(self.options.modes.binary, rows, message, 1, content);
         rows.end_nested(value, message_slot::MESSAGE, message);
         writer.end_value(value);
         let key = writer.rows().begin(1);

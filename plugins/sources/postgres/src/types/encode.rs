@@ -216,15 +216,7 @@ impl Encoder {
             Encoder::Text | Encoder::Bytea | Encoder::Opaque | Encoder::MoneyText | Encoder::IntervalText => {
                 rows.bytes(row, slot, placeholder);
             }
-            Encoder::ByteaText(mode) => {
-                let hex: Vec<u8> =
-                    placeholder.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]).collect();
-                rows.bytes_with(row, slot, |out| match mode {
-                    BinaryMode::Base64 => base64(out, &hex, BASE64),
-                    BinaryMode::Base64UrlSafe => base64(out, &hex, BASE64_URL),
-                    BinaryMode::Hex | BinaryMode::Bytes => out.extend_from_slice(&hex),
-                });
-            }
+            Encoder::ByteaText(mode) => write_bytes(*mode, rows, row, slot, placeholder),
             Encoder::HstoreJson => {
                 let pairs = [(modes.placeholder.clone(), Some(modes.placeholder.clone()))];
                 rows.text(row, slot, &hstore::json(&pairs));
@@ -346,10 +338,10 @@ fn interval_text((months, days, micros): (i64, i64, i64)) -> String {
     let sign = if seconds == 0 && fraction < 0 { "-" } else { "" };
     let fraction = format!("{:06}", fraction.abs());
     let fraction = match fraction.trim_end_matches('0') {
-        "" => "0",
-        digits => digits,
+        "" => String::new(),
+        digits => format!(".{digits}"),
     };
-    format!("P{years}Y{months}M{days}DT{hours}H{minutes}M{sign}{seconds}.{fraction}S")
+    format!("P{years}Y{months}M{days}DT{hours}H{minutes}M{sign}{seconds}{fraction}S")
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -365,6 +357,17 @@ fn nibble(b: u8) -> u8 {
         b'0'..=b'9' => b - b'0',
         _ => (b | 0x20) - b'a' + 10,
     }
+}
+
+/// Bytes as `binary.handling.mode` wants them, in a slot.
+pub fn write_bytes(mode: BinaryMode, rows: &mut RowBuf, row: RowMark, slot: usize, bytes: &[u8]) {
+    let hex: Vec<u8> = bytes.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]).collect();
+    rows.bytes_with(row, slot, |out| match mode {
+        BinaryMode::Bytes => out.extend_from_slice(bytes),
+        BinaryMode::Base64 => base64(out, &hex, BASE64),
+        BinaryMode::Base64UrlSafe => base64(out, &hex, BASE64_URL),
+        BinaryMode::Hex => out.extend_from_slice(&hex),
+    });
 }
 
 /// Base 64 of bytes.

@@ -14,6 +14,7 @@ use std::fmt;
 use millrace_plugin::{RowBuf, RowMark, Schema};
 
 pub use defaults::default_text;
+pub use encode::write_bytes;
 pub use mapping::value;
 
 /// How one column's values are written.
