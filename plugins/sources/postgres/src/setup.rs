@@ -33,14 +33,7 @@ pub struct Created {
     /// It gives what was committed from here on.
     pub consistent_point: Lsn,
     /// The name of a snapshot of what was committed before, which lives as long as the connection is left alone.
-    pub snapshot: Option<String>,
-}
-
-/// A snapshot's transaction.
-#[derive(Debug, Clone, Copy)]
-pub struct Begun {
-    pub lsn: Lsn,
-    pub xid: u32,
+    pub snapshot: String,
 }
 
 /// Whether the server can be captured; the error names the setting, its value and the remedy.
@@ -214,24 +207,37 @@ pub fn create_slot(
         (false, 150_000..) => "(SNAPSHOT 'export')",
         (false, _) => "EXPORT_SNAPSHOT",
     };
-    let answer =
-        wal.query(&format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {how}", quote_ident(name))).map_err(|e| {
-            match e.sqlstate() {
-                Some("53400") => Error::retriable(
-                    "postgres.slot",
-                    format!(
-                        "slot \"{name}\" cannot be made: {}; raise max_replication_slots, or drop a slot that nobody reads",
-                        e.message
-                    ),
-                ),
-                _ => e.context("making the slot"),
-            }
-        })?;
-    let point = answer.first("consistent_point").and_then(|p| p.parse().ok());
-    let Some(consistent_point) = point else {
-        return Err(Error::fatal("postgres.slot", format!("the server does not say where slot \"{name}\" starts")));
-    };
-    Ok(Created { consistent_point, snapshot: answer.first("snapshot_name").map(str::to_owned) })
+    create(wal, &format!("{} LOGICAL pgoutput {how}", quote_ident(name)))
+}
+
+/// Makes a slot that only says where in the log a snapshot is, beside the connector's own.
+pub fn create_temporary_slot(wal: &mut dyn Wal, options: &Options, found: Found) -> Result<Created, Error> {
+    let how = if found.version >= 150_000 { "(SNAPSHOT 'export')" } else { "EXPORT_SNAPSHOT" };
+    create(wal, &format!("{} TEMPORARY LOGICAL pgoutput {how}", quote_ident(&temporary(options))))
+}
+
+/// Drops that slot, once the snapshot's transaction has begun.
+pub fn drop_temporary_slot(wal: &mut dyn Wal, options: &Options) -> Result<(), Error> {
+    wal.query(&format!("DROP_REPLICATION_SLOT {}", quote_ident(&temporary(options)))).map(drop)
+}
+
+fn temporary(options: &Options) -> String {
+    // Names end at 63 bytes; these are ASCII.
+    format!("{}_snapshot", &options.slot_name[..options.slot_name.len().min(54)])
+}
+
+fn create(wal: &mut dyn Wal, what: &str) -> Result<Created, Error> {
+    let answer = wal.query(&format!("CREATE_REPLICATION_SLOT {what}")).map_err(|e| match e.sqlstate() {
+        Some("53400") => Error::retriable(
+            "postgres.slot",
+            format!("cannot make a slot: {}; raise max_replication_slots, or drop a slot that nobody reads", e.message),
+        ),
+        _ => e.context("making a slot"),
+    })?;
+    match (answer.first("consistent_point").and_then(|p| p.parse().ok()), answer.first("snapshot_name")) {
+        (Some(consistent_point), Some(snapshot)) => Ok(Created { consistent_point, snapshot: snapshot.to_owned() }),
+        _ => Err(Error::fatal("postgres.slot", "the server does not say where a new slot starts")),
+    }
 }
 
 /// Drops the slot when it is there.
@@ -273,19 +279,13 @@ pub fn explain_start(error: Error, options: &Options) -> Error {
     }
 }
 
-/// Begins a transaction that sees one moment: that of `exported`, or now.
-pub fn begin_snapshot(connection: &mut dyn Connection, exported: Option<&str>) -> Result<Begun, Error> {
+/// Begins a transaction that sees the moment of an exported snapshot; answers a transaction that it sees as running or
+/// not yet begun.
+pub fn begin_snapshot(connection: &mut dyn Connection, exported: &str) -> Result<u32, Error> {
     connection.query("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-    if let Some(name) = exported {
-        connection.query(&format!("SET TRANSACTION SNAPSHOT {}", quote_literal(name)))?;
-    }
-    let answer = connection.query(
-        "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, \
-           pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) & 4294967295",
-    )?;
-    let row = first(&answer)?;
-    let lsn = text(row, 0)?.parse().map_err(|()| Error::fatal("postgres.catalog", "the server does not say where its log is"))?;
-    Ok(Begun { lsn, xid: number(row, 1)? })
+    connection.query(&format!("SET TRANSACTION SNAPSHOT {}", quote_literal(exported)))?;
+    let answer = connection.query("SELECT pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) & 4294967295")?;
+    number(first(&answer)?, 0)
 }
 
 /// The statement that reads a table.

@@ -68,6 +68,8 @@ pub struct Stream {
     failed: Option<Error>,
     /// What was marked last.
     marked: Option<Position>,
+    /// Where to stop: nothing that was committed from here on is taken.
+    until: Option<Lsn>,
 }
 
 impl Stream {
@@ -96,12 +98,39 @@ impl Stream {
             boundary: None,
             failed: None,
             marked: None,
+            until: None,
             options,
         })
     }
 
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// Stops at a point of the log: nothing that was committed from there on is taken.
+    pub fn stop_at(&mut self, point: Lsn) {
+        self.until = Some(point);
+    }
+
+    /// Whether the stop was reached: everything before it has been taken. It is then one no more.
+    pub fn stopped(&mut self) -> bool {
+        if self.until.is_some_and(|until| self.transaction.is_none() && self.position.resume >= until) {
+            self.until = None;
+            return true;
+        }
+        false
+    }
+
+    /// Whether a frame lies past the stop.
+    fn is_past(&self, frame: &[u8]) -> bool {
+        let Some(until) = self.until.filter(|_| self.transaction.is_none()) else { return false };
+        match wal::frame(frame) {
+            Ok(Frame::Keepalive { end }) => end >= until,
+            Ok(Frame::Data { message, .. }) => {
+                matches!(wal::message(message), Ok(Message::Begin { commit, .. }) if commit >= until)
+            }
+            Err(_) => false,
+        }
     }
 
     /// The connection is another one: it sends from [`Position::resume`] on, and tells the tables anew.
@@ -146,6 +175,10 @@ impl Stream {
                 break;
             };
             if emitter.writer.len() + wal::records_max(message) > limits.records {
+                break;
+            }
+            if self.is_past(message) {
+                self.position = Position { resume: self.until.unwrap_or_default(), partial: None, ..self.position };
                 break;
             }
             result = self.take(message, emitter, catalog, now_us);

@@ -43,8 +43,10 @@ pub struct Task {
 }
 
 enum Phase {
+    /// The slot was there before the snapshot: what lies between the two comes first, so that no record is older than one
+    /// before it.
+    CatchUp(Box<Snapshot>),
     Snapshot(Box<Snapshot>),
-    /// The snapshot's end is to be marked: after how many records of this batch is known by then.
     Stream,
     /// A snapshot alone was asked for, and is done.
     Done,
@@ -74,16 +76,30 @@ impl Task {
             Some(_) => None,
         };
 
-        let start = match (plan.resume, &created, &plan.slot) {
-            (Some(position), ..) => Resume::From(position),
-            (None, Some(created), _) => Resume::From(Position { resume: created.consistent_point, ..Position::default() }),
-            (None, None, Some(slot)) => Resume::From(Position { resume: slot.confirmed, ..Position::default() }),
-            (None, None, None) => Resume::From(Position::default()),
+        let begin = |resume| Position { resume, ..Position::default() };
+        let start = match (plan.debezium, plan.resume, &created, &plan.slot) {
+            (Some(debezium), ..) => debezium,
+            (_, Some(position), ..) => Resume::From(position),
+            (_, _, Some(created), _) => Resume::From(begin(created.consistent_point)),
+            (_, _, None, Some(slot)) => Resume::From(begin(slot.confirmed)),
+            (_, _, None, None) => Resume::From(begin(Lsn(0))),
         };
-        let start = plan.debezium.unwrap_or(start);
+        let mut stream = Stream::new(options.clone(), types.clone(), start)?;
         let phase = if plan.snapshot {
-            let snapshot = begin_snapshot(&options, &mut *server, created.as_ref(), &types, tables)?;
-            Phase::Snapshot(Box::new(snapshot))
+            wait(options.snapshot_delay);
+            let existed = created.is_none();
+            let point = match created {
+                Some(created) => created,
+                None => setup::create_temporary_slot(&mut *wal, &options, found)?,
+            };
+            let snapshot = Box::new(begin_snapshot(&options, &mut *server, &point, &types, tables)?);
+            if existed {
+                setup::drop_temporary_slot(&mut *wal, &options)?;
+                stream.stop_at(point.consistent_point);
+                Phase::CatchUp(snapshot)
+            } else {
+                Phase::Snapshot(snapshot)
+            }
         } else if options.snapshot_mode == SnapshotMode::InitialOnly {
             Phase::Done
         } else {
@@ -91,7 +107,7 @@ impl Task {
         };
         let now = clock::monotonic_ns();
         let mut task = Task {
-            stream: Stream::new(options.clone(), types, start)?,
+            stream,
             heartbeat: Heartbeat::new(&options, now)?,
             released: Lsn(0),
             control: Some(control),
@@ -105,7 +121,7 @@ impl Task {
             idle_mark_ns: now,
             options,
         };
-        if matches!(task.phase, Phase::Stream) {
+        if matches!(task.phase, Phase::Stream | Phase::CatchUp(_)) {
             task.begin_stream()?;
         }
         Ok(task)
@@ -115,10 +131,25 @@ impl Task {
         // One is left for a heartbeat.
         let limits = Limits { records: (max_records as usize).saturating_sub(1), bytes: max_bytes as usize };
         match &mut self.phase {
+            Phase::CatchUp(_) => self.poll_catch_up(limits),
             Phase::Snapshot(_) => self.poll_snapshot(limits),
             Phase::Stream => self.poll_stream(limits),
             Phase::Done => Ok(Polled::idle(std::time::Duration::from_secs(60))),
         }
+    }
+
+    /// Nothing is marked: a task that ends here begins the snapshot again.
+    fn poll_catch_up(&mut self, limits: Limits) -> Result<Polled, Error> {
+        let polled = self.poll_stream(limits).map_err(restarted)?;
+        if self.stream.stopped() {
+            // The stream goes on after the snapshot, from the very same point.
+            self.lost();
+            self.phase = match std::mem::replace(&mut self.phase, Phase::Stream) {
+                Phase::CatchUp(snapshot) => Phase::Snapshot(snapshot),
+                other => other,
+            };
+        }
+        Ok(Polled { marks: Vec::new(), ..polled })
     }
 
     fn poll_snapshot(&mut self, limits: Limits) -> Result<Polled, Error> {
@@ -135,6 +166,7 @@ impl Task {
         info!("the snapshot is complete"; rows = snapshot.written(), position = self.stream.position().resume);
         let offset = self.stream.position().snapshot_offset(options.snapshot_mode.name());
         self.phase = if options.snapshot_mode == SnapshotMode::InitialOnly { Phase::Done } else { Phase::Stream };
+        wait(options.streaming_delay);
         Ok(polled.mark_at(n, &self.partition, offset, true))
     }
 
@@ -311,14 +343,14 @@ fn stored(committed: &[SourceOffset], topic_prefix: &str) -> Result<Option<Resum
 fn begin_snapshot(
     options: &Rc<Options>,
     server: &mut dyn Server,
-    created: Option<&Created>,
+    created: &Created,
     types: &Types,
     tables: Vec<Table>,
 ) -> Result<Snapshot, Error> {
     let mut connection = server.connect()?;
     catalog::prepare(&mut *connection)?;
-    let begun = setup::begin_snapshot(&mut *connection, created.and_then(|c| c.snapshot.as_deref()))?;
-    let point = Point { lsn: created.map_or(begun.lsn, |c| c.consistent_point), xid: begun.xid, time_us: clock::now_us() as i64 };
+    let xid = setup::begin_snapshot(&mut *connection, &created.snapshot)?;
+    let point = Point { lsn: created.consistent_point, xid, time_us: clock::now_us() as i64 };
     let mut sources = Vec::new();
     for table in tables.iter().filter(|t| options.in_snapshot(t)) {
         let columns: Vec<_> = table.columns.iter().filter(|c| !c.generated).collect();
@@ -329,6 +361,13 @@ fn begin_snapshot(
     }
     info!("reading a snapshot"; tables = sources.len(), position = point.lsn);
     Ok(Snapshot::new(options.clone(), connection, sources, point))
+}
+
+/// Waits, unless the host has a call due.
+fn wait(time: std::time::Duration) {
+    if !time.is_zero() {
+        clock::sleep(time);
+    }
 }
 
 /// A failure in the midst of a snapshot: a fresh task begins it again.
