@@ -1,5 +1,7 @@
 //! What users type.
 
+mod consume;
+mod demo;
 mod health;
 mod plugin;
 mod run;
@@ -22,6 +24,10 @@ enum Command {
     Run(run::Run),
     /// Say whether a worker and everything in it is well: exit code 0, else 1.
     Health(health::Health),
+    /// Show the records of topics.
+    Consume(consume::Consume),
+    /// Show the main job end to end, on a private PostgreSQL.
+    Demo(demo::Demo),
     /// Plugins: build them.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -32,6 +38,8 @@ impl Cli {
         match self.command {
             Command::Run(command) => command.run(),
             Command::Health(command) => command.run(),
+            Command::Consume(command) => command.run(),
+            Command::Demo(command) => command.run(),
             Command::Plugin(command) => command.run(),
         }
     }
