@@ -63,16 +63,33 @@ impl Bench {
     pub async fn on_kafka(&self) -> anyhow::Result<System<'_>> {
         let kafka = self.kafka_address().await?;
         let worker = self.on_kafka.get_or_try_init(|| Worker::start_with(Log::Kafka(kafka), PLAIN)).await?;
-        Ok(System::millrace("Millrace on Kafka", worker))
+        Ok(System::millrace("Millrace on Kafka", worker, &self.plan.set))
     }
 
     /// Millrace on its embedded broker.
     pub fn embedded(&self) -> System<'_> {
-        System::millrace("Millrace, embedded broker", &self.embedded)
+        System::millrace("Millrace, embedded broker", &self.embedded, &self.plan.set)
+    }
+
+    async fn run(&self) -> anyhow::Result<()> {
+        self.head()?;
+        if self.plan.has("drain") {
+            drain::run(self).await?;
+        }
+        if self.plan.has("transform") {
+            drain::run_transform(self).await?;
+        }
+        if self.plan.has("sink") {
+            sink::run(self).await?;
+        }
+        if self.plan.has("latency") {
+            latency::run(self).await?;
+        }
+        Ok(())
     }
 
     /// What the figures hold for, and how the worker starts.
-    async fn head(&self) -> anyhow::Result<()> {
+    fn head(&self) -> anyhow::Result<()> {
         let out = |program: &str, args: &[&str]| {
             let out = std::process::Command::new(program).args(args).current_dir(millrace_tests::root()).output();
             out.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default()
@@ -104,18 +121,9 @@ async fn main() -> anyhow::Result<()> {
         kafka_address: OnceCell::new(),
         plan,
     };
-    bench.head().await?;
-    if bench.plan.has("drain") {
-        drain::run(&bench).await?;
+    // Interrupted, it stops what it has started.
+    tokio::select! {
+        done = bench.run() => done,
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
     }
-    if bench.plan.has("transform") {
-        drain::run_transform(&bench).await?;
-    }
-    if bench.plan.has("sink") {
-        sink::run(&bench).await?;
-    }
-    if bench.plan.has("latency") {
-        latency::run(&bench).await?;
-    }
-    Ok(())
 }

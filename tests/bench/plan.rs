@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-pub const USAGE: &str = "bench [--quick] [--seconds N] [--runs N] [--sides TEXT] [drain|transform|latency|sink ...]
+pub const USAGE: &str =
+    "bench [--quick] [--seconds N] [--runs N] [--sides TEXT] [--set KEY=VALUE] [drain|transform|latency|sink ...]
   --quick       5 seconds a side, once, to develop with; the default is 30 seconds a side, three times
   --seconds N   seconds a side
   --runs N      how often, the sides taking turns
-  --sides TEXT  only the sides whose name contains TEXT, such as \"Millrace\" (nothing of the others is started)";
+  --sides TEXT  only the sides whose name contains TEXT, such as \"Millrace\" (nothing of the others is started)
+  --set K=V     a setting for Millrace's connectors, to try it: figures with it are not the defaults";
 
 /// The parts, in the order in which they run: the first three share one loaded table.
 pub const PARTS: &[&str] = &["drain", "transform", "sink", "latency"];
@@ -16,11 +18,13 @@ pub struct Plan {
     pub seconds: u64,
     pub runs: usize,
     sides: String,
+    /// For Millrace's connectors alone.
+    pub set: Vec<(String, String)>,
 }
 
 impl Plan {
     pub fn parse(arguments: impl Iterator<Item = String>) -> anyhow::Result<Plan> {
-        let mut plan = Plan { parts: Vec::new(), seconds: 30, runs: 3, sides: String::new() };
+        let mut plan = Plan { parts: Vec::new(), seconds: 30, runs: 3, sides: String::new(), set: Vec::new() };
         let mut arguments = arguments.peekable();
         while let Some(a) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| anyhow::anyhow!("{a} wants a value\n{USAGE}"));
@@ -28,6 +32,11 @@ impl Plan {
                 "--quick" => (plan.seconds, plan.runs) = (5, 1),
                 "--seconds" => plan.seconds = number(&a, &value()?)?,
                 "--runs" => plan.runs = number(&a, &value()?)? as usize,
+                "--set" => {
+                    let pair = value()?;
+                    let (k, v) = pair.split_once('=').ok_or_else(|| anyhow::anyhow!("--set wants KEY=VALUE, not \"{pair}\""))?;
+                    plan.set.push((k.to_owned(), v.to_owned()));
+                }
                 "--sides" => plan.sides = value()?,
                 part => match PARTS.iter().find(|p| **p == part) {
                     Some(p) => plan.parts.push(p),

@@ -1,5 +1,6 @@
 //! Figures of a side over its runs, and the tables that compare sides.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::usage;
@@ -53,6 +54,7 @@ pub struct Window {
     records: i64,
     since: Instant,
     cpu: f64,
+    threads: BTreeMap<String, f64>,
     server_cpu: f64,
     machine: f64,
 }
@@ -67,6 +69,7 @@ impl Window {
             records,
             since: Instant::now(),
             cpu: usage::cpu_seconds(pid),
+            threads: usage::by_thread(pid),
             server_cpu: server.map_or(0.0, usage::own_cpu_seconds),
             machine: usage::machine_cpu_seconds(),
         }
@@ -95,6 +98,12 @@ impl Window {
             (usage::machine_cpu_seconds() - self.machine) / seconds,
             usage::load_average(),
         );
+        let threads = usage::by_thread(self.pid);
+        let mut threads: Vec<_> =
+            threads.iter().map(|(name, cpu)| (cpu - self.threads.get(name).unwrap_or(&0.0), name)).collect();
+        threads.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let shown: Vec<_> = threads.iter().take(4).map(|(cpu, name)| format!("{name} {:.1}", cpu * 1e6 / records)).collect();
+        eprintln!("    by thread: {}", shown.join(", "));
     }
 }
 

@@ -12,6 +12,8 @@ pub struct System<'a> {
     pub bootstrap: &'a str,
     pub pid: u32,
     api: Api<'a>,
+    /// Settings that each of its connectors gets besides.
+    set: &'a [(String, String)],
 }
 
 #[derive(Clone, Copy)]
@@ -21,12 +23,12 @@ enum Api<'a> {
 }
 
 impl<'a> System<'a> {
-    pub fn millrace(name: &'static str, worker: &'a Worker) -> Self {
-        System { name, bootstrap: &worker.bootstrap, pid: worker.process().id(), api: Api::Millrace(worker) }
+    pub fn millrace(name: &'static str, worker: &'a Worker, set: &'a [(String, String)]) -> Self {
+        System { name, bootstrap: &worker.bootstrap, pid: worker.process().id(), api: Api::Millrace(worker), set }
     }
 
     pub fn connect(name: &'static str, connect: &'a Connect, bootstrap: &'a str) -> Self {
-        System { name, bootstrap, pid: connect.process.id(), api: Api::Connect(connect) }
+        System { name, bootstrap, pid: connect.process.id(), api: Api::Connect(connect), set: &[] }
     }
 
     async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<(u16, Value)> {
@@ -36,7 +38,10 @@ impl<'a> System<'a> {
         }
     }
 
-    pub async fn create(&self, name: &str, config: Value) -> anyhow::Result<()> {
+    pub async fn create(&self, name: &str, mut config: Value) -> anyhow::Result<()> {
+        for (key, value) in self.set {
+            config[key] = json!(value);
+        }
         let (status, body) = self.request("POST", "/connectors", Some(&json!({"name": name, "config": config}))).await?;
         anyhow::ensure!(status == 201, "{}: POST {name}: {status} {body}", self.name);
         Ok(())

@@ -1,5 +1,6 @@
 //! What a process and its children have used, read from `/proc`.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 /// CPU seconds, user and system, of a process and of its living descendants.
@@ -48,9 +49,23 @@ fn tree(pid: u32) -> Vec<u32> {
     all
 }
 
+/// CPU seconds of a process's living threads, by their names without the numbers at their ends.
+pub fn by_thread(pid: u32) -> BTreeMap<String, f64> {
+    let mut all = BTreeMap::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let name = fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+        let name = name.trim().trim_end_matches(|c: char| c.is_ascii_digit() || c == '#' || c == '-').to_owned();
+        *all.entry(name).or_default() += stat_seconds(&fs::read_to_string(thread.path().join("stat")).unwrap_or_default());
+    }
+    all
+}
+
 /// Of one process alone.
 pub fn own_cpu_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat_seconds(&fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default())
+}
+
+fn stat_seconds(stat: &str) -> f64 {
     // The name in parentheses may hold spaces: count from its end.
     let after = stat.rsplit(')').next().unwrap_or_default();
     let ticks: u64 = after.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum();

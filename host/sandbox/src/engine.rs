@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::Linker;
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ProfilingStrategy};
 
 use crate::cache::Cache;
 use crate::call::Ticker;
@@ -24,6 +24,8 @@ const GUEST_STACK_BYTES: usize = 1 << 20;
 const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
 /// Entries that a table of a guest may have.
 const TABLE_ELEMENTS_MAX: usize = 50_000;
+/// For who profiles a worker: when this is in the environment, `/tmp/perf-PID.map` names the guests' functions for `perf`.
+const PERF_MAP: &str = "MILLRACE_PERF_MAP";
 
 /// How plugins are run.
 #[derive(Debug, Clone)]
@@ -119,5 +121,8 @@ fn settings(pool: Option<u32>) -> Config {
         .max_wasm_stack(GUEST_STACK_BYTES)
         .async_stack_size(2 * GUEST_STACK_BYTES)
         .wasm_component_model(true);
+    if std::env::var_os(PERF_MAP).is_some() {
+        config.profiler(ProfilingStrategy::PerfMap);
+    }
     config
 }
