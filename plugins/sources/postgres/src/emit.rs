@@ -61,14 +61,14 @@ impl<'o> Emitter<'o> {
         // Another key is another record: the old one is deleted, and each says in a header what the other's key is.
         if !self.options.skips(Operation::Delete) {
             self.event(plan, "d", Some(old.tuple), None, old.tuple, event, Some((key, "__debezium.newkey", new)))?;
-            self.tombstone(plan, old.tuple)?;
+            self.tombstone(plan, old.tuple, Some((key, "__debezium.newkey", new)))?;
         }
         self.event(plan, "c", None, Some((new, full)), new, event, Some((key, "__debezium.oldkey", old.tuple)))
     }
 
     pub fn delete(&mut self, plan: &Plan, old: &Old<'_>, event: Event<'_>) -> Result<(), RowError> {
         self.event(plan, "d", Some(old.tuple), None, old.tuple, event, None)?;
-        self.tombstone(plan, old.tuple)
+        self.tombstone(plan, old.tuple, None)
     }
 
     pub fn truncate(&mut self, plan: &Plan, event: Event<'_>) {
@@ -122,11 +122,7 @@ impl<'o> Emitter<'o> {
                 let row = plan.write_key(self.writer.rows(), key, key_values)?;
                 self.writer.end_key(row);
             }
-            if let Some((key, name, values)) = other_key {
-                self.scratch.clear();
-                let row = plan.write_key(&mut self.scratch, key, values.values())?;
-                self.writer.header(Header { name, schema: Some(key.schema), value: Some(detached(&self.scratch, row)) });
-            }
+            self.other_key(plan, other_key)?;
             Ok(())
         })();
         match written {
@@ -150,21 +146,33 @@ impl<'o> Emitter<'o> {
         rows.i64(env, slot::TS_NS, (event.now_us as i64).saturating_mul(1000));
     }
 
-    fn tombstone(&mut self, plan: &Plan, key_values: Tuple<'_>) -> Result<(), RowError> {
+    fn tombstone(
+        &mut self,
+        plan: &Plan,
+        key_values: Tuple<'_>,
+        other_key: Option<(&KeyPlan, &'static str, Tuple<'_>)>,
+    ) -> Result<(), RowError> {
         let Some(key) = plan.key.as_ref().filter(|_| self.options.tombstones_on_delete) else { return Ok(()) };
         let topic = self.topic(plan);
         self.writer.begin(meta(topic, Some(key.schema), None));
-        match plan.write_key(self.writer.rows(), key, key_values.values()) {
-            Ok(row) => {
-                self.writer.end_key(row);
-                self.writer.end();
-                Ok(())
-            }
-            Err(e) => {
-                self.writer.undo();
-                Err(e)
-            }
+        let written = plan.write_key(self.writer.rows(), key, key_values.values()).and_then(|row| {
+            self.writer.end_key(row);
+            self.other_key(plan, other_key)
+        });
+        match written {
+            Ok(()) => self.writer.end(),
+            Err(_) => self.writer.undo(),
         }
+        written
+    }
+
+    /// A header that names the key which a record's row had before, or has after.
+    fn other_key(&mut self, plan: &Plan, other: Option<(&KeyPlan, &'static str, Tuple<'_>)>) -> Result<(), RowError> {
+        let Some((key, name, values)) = other else { return Ok(()) };
+        self.scratch.clear();
+        let row = plan.write_key(&mut self.scratch, key, values.values())?;
+        self.writer.header(Header { name, schema: Some(key.schema), value: Some(detached(&self.scratch, row)) });
+        Ok(())
     }
 
     /// To be called when a plan was replaced: the new one may lie where the old one was.
