@@ -3,4 +3,5 @@
 mod connect_answers;
 mod debezium_vectors;
 mod file_stream;
+mod postgres;
 mod worker;
