@@ -75,6 +75,11 @@ impl LogConsumer {
         Ok(LogConsumer { consumer })
     }
 
+    /// Whether the assignment changed since [`Self::rebalances`] was asked.
+    pub fn has_rebalanced(&self) -> bool {
+        !self.consumer.context().0.lock().is_empty()
+    }
+
     /// Changes since the last call, in order.
     pub fn rebalances(&self) -> Vec<Assignment> {
         std::mem::take(&mut *self.consumer.context().0.lock())

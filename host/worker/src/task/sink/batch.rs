@@ -1,13 +1,13 @@
-//! One batch of a sink: from consumed bytes to the plugin's `put`, and every record out by one counted exit.
+//! The way out of one batch: transforms, the plugin's `put`, and every record out by one counted exit.
 
 use std::time::Instant;
 
-use millrace_record::row::{BatchWriter, Header, RecordMeta, Row, RowBuf};
 use millrace_record::{Batch, RecordFailure, TaskError, TopicPartition};
 use rdkafka::Message;
-use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::message::BorrowedMessage;
 
-use super::Session;
+use super::Outlet;
+use super::intake::Decoded;
 use crate::errors::Stage;
 use crate::errors::backoff::Backoff;
 use crate::errors::dead_letters::Cause;
@@ -17,23 +17,22 @@ use crate::task::supervise::Failure;
 use crate::transforms::{Transformed, select};
 
 /// A consumed record that failed: its place in the batch of messages, and why.
-struct Errant {
-    message: usize,
-    stage: Stage,
-    class: String,
-    code: String,
-    text: String,
+pub(super) struct Errant {
+    pub message: usize,
+    pub stage: Stage,
+    pub class: String,
+    pub code: String,
+    pub text: String,
 }
 
 const DATA: &str = "org.apache.kafka.connect.errors.DataException";
 const CONNECT: &str = "org.apache.kafka.connect.errors.ConnectException";
 
-impl Session<'_> {
+impl Outlet {
     /// Puts a batch; when it returns every record of it has left by an exit. A stop while it waits for a retry leaves the
     /// batch where it was: nothing of it is committed.
-    pub(super) async fn put(&mut self, messages: &[BorrowedMessage<'_>]) -> Result<(), Failure> {
-        let mut errant = Vec::new();
-        let (records, rows) = self.decode(messages, &mut errant);
+    pub(super) async fn put(&mut self, batch: Decoded<'_>) -> Result<(), Failure> {
+        let Decoded { messages, records, rows, mut errant } = batch;
         let Some(done) = self.transform(&records, &rows, &mut errant).await? else { return Ok(()) };
         let filtered = done.filtered(records.len());
         let Some(failures) = self.put_records(&done.records).await? else { return Ok(()) };
@@ -43,64 +42,18 @@ impl Session<'_> {
             let class = self.task.spec.plugin.info().name.clone();
             errant.push(Errant { message, stage: Stage::TaskPut, class, code: f.code, text: f.message });
         }
-        self.report(messages, errant).await?;
+        self.report(&messages, errant).await?;
         let counters = &self.task.counters;
         counters.put.add(put as u64);
         counters.filtered.add(filtered);
-        for m in messages {
+        for m in &messages {
             let tp = TopicPartition { topic: m.topic().to_owned(), partition: m.partition() };
-            self.upto.insert(tp, m.offset() + 1);
+            // What was taken away meanwhile is somebody else's to commit.
+            if self.owned.contains(&tp) {
+                self.upto.insert(tp, m.offset() + 1);
+            }
         }
         Ok(())
-    }
-
-    /// Decodes straight into one batch. `rows[i]` is the message of row `i`.
-    fn decode(&mut self, messages: &[BorrowedMessage<'_>], errant: &mut Vec<Errant>) -> (Batch, Vec<usize>) {
-        let bytes = messages.iter().map(|m| m.payload_len() + m.key_len() + 256).sum();
-        let mut writer = BatchWriter::with_capacity(bytes);
-        let mut rows = Vec::with_capacity(messages.len());
-        let mut header = RowBuf::new();
-        for (i, m) in messages.iter().enumerate() {
-            let topic = m.topic();
-            if !self.known_topics.contains(topic) {
-                self.known_topics.insert(topic.to_owned());
-                self.task.runtime.events.active_topic(&self.task.spec.id, topic);
-            }
-            let meta = RecordMeta {
-                topic: writer.topic(topic),
-                partition: Some(m.partition()),
-                offset: Some(m.offset()),
-                timestamp: m.timestamp().to_millis(),
-                key_schema: None,
-                value_schema: None,
-            };
-            writer.begin(meta);
-            let c = &mut self.converters;
-            let value =
-                writer.value_with(|rows| c.value.decode(topic, m.payload(), rows)).map_err(|e| (Stage::ValueConverter, e));
-            let decoded = value
-                .and_then(|()| writer.key_with(|rows| c.key.decode(topic, m.key(), rows)).map_err(|e| (Stage::KeyConverter, e)));
-            let decoded = decoded.and_then(|()| {
-                for h in m.headers().into_iter().flat_map(|h| h.iter()) {
-                    header.clear();
-                    let schema = c.header.decode(topic, h.value, &mut header).map_err(|e| (Stage::HeaderConverter, e))?;
-                    let value = schema.and_then(|_| Row::new(header.as_bytes()));
-                    writer.header(Header { name: h.key, schema: schema.flatten(), value });
-                }
-                Ok(())
-            });
-            match decoded {
-                Ok(()) => {
-                    writer.end();
-                    rows.push(i);
-                }
-                Err((stage, e)) => {
-                    writer.undo();
-                    errant.push(Errant { message: i, stage, class: e.class.to_owned(), code: "convert".into(), text: e.message });
-                }
-            }
-        }
-        (Batch::trusted(writer), rows)
     }
 
     /// None: the task stops.

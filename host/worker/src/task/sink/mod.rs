@@ -1,16 +1,16 @@
-//! One session of a sink task: consume, convert, transform, put; flush and commit at intervals.
+//! One session of a sink task: consume, convert, transform, put; flush and commit at intervals. [`intake`] is the way to a
+//! decoded batch, [`batch`] the way from there to the plugin; the next batch is decoded while the last is being put.
 //!
 //! Invariant durable-before-commit: consumer offsets are committed only up to what the plugin's `flush` answered, and only
 //! after the dead letter queue has acknowledged what it was given.
 
 mod batch;
+mod intake;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use futures::FutureExt;
 use millrace_record::{ErrorKind, SinkTask, TaskContext, TaskError, TopicOffset, TopicPartition, Wake};
-use rdkafka::message::BorrowedMessage;
 use tokio::time::{Instant, sleep_until};
 
 use super::converters::Converters;
@@ -19,6 +19,8 @@ use super::{Target, TaskState};
 use crate::errors::dead_letters::DeadLetters;
 use crate::kafka::consumer::{Assignment, CONSUMER_DEFAULTS, LogConsumer};
 use crate::transforms::{Chain, list};
+
+use self::intake::{Decoded, Intake};
 
 pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let config = &task.spec.connector_config;
@@ -55,21 +57,13 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     }
     let consumer = LogConsumer::new(&client, &topics).map_err(failed("consumer", "create"))?;
     task.started();
-    let mut session = Session {
-        task: task.clone(),
-        subject,
-        plugin,
-        consumer: &consumer,
-        converters,
-        chain,
-        dead_letters,
-        upto: BTreeMap::new(),
-        committed: BTreeMap::new(),
-        known_topics: HashSet::new(),
-    };
+    let outlet =
+        Outlet { task: task.clone(), subject, plugin, chain, dead_letters, owned: HashSet::new(), upto: BTreeMap::new() };
+    let intake = Intake::new(task.clone(), &consumer, converters);
+    let mut session = Session { task: task.clone(), consumer: &consumer, intake, outlet, committed: BTreeMap::new() };
     let result = session.run(&wake).await;
-    session.chain.close().await;
-    session.plugin.stop().await;
+    session.outlet.chain.close().await;
+    session.outlet.plugin.stop().await;
     drop(session);
     // Closing leaves the group, which blocks for a moment.
     let _ = tokio::task::spawn_blocking(move || drop(consumer)).await;
@@ -78,16 +72,22 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
 
 struct Session<'a> {
     task: Arc<Task>,
+    consumer: &'a LogConsumer,
+    intake: Intake<'a>,
+    outlet: Outlet,
+    committed: BTreeMap<TopicPartition, i64>,
+}
+
+/// What a decoded batch goes through.
+struct Outlet {
+    task: Arc<Task>,
     subject: String,
     plugin: Box<dyn SinkTask>,
-    consumer: &'a LogConsumer,
-    converters: Converters,
     chain: Chain,
     dead_letters: Option<DeadLetters>,
+    owned: HashSet<TopicPartition>,
     /// What was put, and is to be flushed: the next offset to read.
     upto: BTreeMap<TopicPartition, i64>,
-    committed: BTreeMap<TopicPartition, i64>,
-    known_topics: HashSet<String>,
 }
 
 impl<'a> Session<'a> {
@@ -111,9 +111,13 @@ impl<'a> Session<'a> {
         let task = self.task.clone();
         let mut flush_at = Instant::now() + task.settings.flush_interval;
         let mut paused = false;
+        let mut ready = None;
         while !task.stopping() {
             wake.clear();
             if task.target() == Target::Paused && !paused {
+                if let Some(batch) = ready.take() {
+                    self.outlet.put(batch).await?;
+                }
                 self.flush().await?;
                 self.consumer.pause(true);
                 paused = true;
@@ -123,18 +127,16 @@ impl<'a> Session<'a> {
                 paused = false;
                 task.report(TaskState::Running);
             }
-            let consumer = self.consumer;
-            let first = tokio::select! {
-                m = consumer.consumer.recv() => Some(m),
-                _ = wake.raised() => None,
-                _ = sleep_until(flush_at) => None,
-            };
+            if ready.is_none() {
+                ready = tokio::select! {
+                    batch = self.intake.next() => batch?,
+                    _ = wake.raised() => None,
+                    _ = sleep_until(flush_at) => None,
+                };
+            }
             self.rebalance().await?;
-            if let Some(first) = first {
-                let messages = self.drain(first)?;
-                if !messages.is_empty() {
-                    self.put(&messages).await?;
-                }
+            if let Some(batch) = ready.take() {
+                ready = self.put_and_read_on(batch).await?;
             }
             if Instant::now() >= flush_at {
                 self.flush().await?;
@@ -144,44 +146,21 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// The first message and all that are at hand, up to a batch.
-    fn drain(
-        &mut self,
-        first: Result<BorrowedMessage<'a>, rdkafka::error::KafkaError>,
-    ) -> Result<Vec<BorrowedMessage<'a>>, Failure> {
-        let settings = &self.task.settings;
-        let mut messages = Vec::new();
-        let mut bytes = 0;
-        let mut next = Some(first);
-        while let Some(message) = next {
-            match message {
-                Ok(m) => {
-                    bytes += m.payload_len() + m.key_len();
-                    messages.push(m);
+    /// Puts a batch, and decodes the next one meanwhile, when there is one.
+    async fn put_and_read_on(&mut self, batch: Decoded<'a>) -> Result<Option<Decoded<'a>>, Failure> {
+        let put = self.outlet.put(batch);
+        tokio::pin!(put);
+        let (mut next, mut reading) = (None, true);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut put => return done.map(|()| next),
+                read = self.intake.next(), if reading => {
+                    next = read?;
+                    reading = false;
                 }
-                Err(e) => self.consume_failed(&e)?,
             }
-            let full = messages.len() >= settings.batch_records as usize || bytes >= settings.batch_bytes as usize;
-            next = if full { None } else { self.consumer.consumer.recv().now_or_never() };
         }
-        self.task.counters.consumed.add(messages.len() as u64);
-        self.task.counters.bytes.add(bytes as u64);
-        Ok(messages)
-    }
-
-    /// librdkafka goes on by itself after most errors; those that need somebody end the session.
-    fn consume_failed(&self, error: &rdkafka::error::KafkaError) -> Result<(), Failure> {
-        use rdkafka::error::RDKafkaErrorCode as Code;
-        let kind = match error.rdkafka_error_code() {
-            Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed) => ErrorKind::Fatal,
-            Some(Code::Fatal | Code::OffsetOutOfRange | Code::AutoOffsetReset) => ErrorKind::Restart,
-            _ => {
-                tracing::warn!(%error, "cannot consume for now");
-                return Ok(());
-            }
-        };
-        self.task.counters.errors.add(1);
-        Err(Failure::new("consumer", "poll", TaskError::new(kind, "kafka.consume", format!("cannot consume: {error}"))))
     }
 
     async fn rebalance(&mut self) -> Result<(), Failure> {
@@ -189,13 +168,21 @@ impl<'a> Session<'a> {
             match change {
                 Assignment::Removed(gone) => {
                     // Others own them by now: what is not committed comes again there.
-                    self.upto.retain(|tp, _| !gone.contains(tp));
+                    self.intake.forget(&gone);
+                    self.outlet.owned.retain(|tp| !gone.contains(tp));
+                    self.outlet.upto.retain(|tp, _| !gone.contains(tp));
                     self.committed.retain(|tp, _| !gone.contains(tp));
-                    self.plugin.close(&gone).await.map_err(|e| Failure::new(&self.subject, "close", e))?;
+                    self.outlet.plugin.close(&gone).await.map_err(|e| Failure::new(&self.outlet.subject, "close", e))?;
                 }
                 Assignment::Added(added) => {
-                    let own = self.plugin.open(&added).await.map_err(|e| Failure::new(&self.subject, "open", e))?;
+                    let own = self.outlet.plugin.open(&added).await;
+                    let own = own.map_err(|e| Failure::new(&self.outlet.subject, "open", e))?;
+                    // What came from the group's offset on is not what the plugin goes on from.
+                    let moved: Vec<TopicPartition> =
+                        own.iter().map(|o| TopicPartition { topic: o.topic.clone(), partition: o.partition }).collect();
+                    self.intake.forget(&moved);
                     self.consumer.seek(&own).map_err(|e| Failure::new("consumer", "seek", e))?;
+                    self.outlet.owned.extend(added);
                 }
             }
         }
@@ -205,6 +192,7 @@ impl<'a> Session<'a> {
     /// Makes durable what was put, and commits what the plugin answers.
     async fn flush(&mut self) -> Result<(), Failure> {
         let due: Vec<TopicOffset> = self
+            .outlet
             .upto
             .iter()
             .filter(|(tp, offset)| self.committed.get(tp) != Some(offset))
@@ -214,11 +202,11 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let flushed = loop {
-            match self.plugin.flush(&due).await {
+            match self.outlet.plugin.flush(&due).await {
                 Ok(flushed) => break flushed,
                 Err(error) => {
                     self.task.counters.errors.add(1);
-                    if let Some(failure) = self.task.wait_to_retry(Failure::new(&self.subject, "flush", error)).await {
+                    if let Some(failure) = self.task.wait_to_retry(Failure::new(&self.outlet.subject, "flush", error)).await {
                         return Err(failure);
                     }
                     if self.task.stopping() {
@@ -231,13 +219,13 @@ impl<'a> Session<'a> {
             // Its bytes are gone from memory: stopping without moving the offset is what loses nothing.
             let message =
                 format!("record {}-{}@{} failed at the flush: {}", late.topic, late.partition, late.offset, late.message);
-            return Err(Failure::new(&self.subject, "flush", TaskError::fatal(&late.code, message)));
+            return Err(Failure::new(&self.outlet.subject, "flush", TaskError::fatal(&late.code, message)));
         }
         let asked = |o: &TopicOffset| due.iter().find(|d| d.topic == o.topic && d.partition == o.partition).map(|d| d.offset);
         if let Some(beyond) = flushed.offsets.iter().find(|o| asked(o).is_none_or(|asked| o.offset > asked)) {
             let message =
                 format!("flush answered {}-{}@{}, which it was not given", beyond.topic, beyond.partition, beyond.offset);
-            return Err(Failure::new(&self.subject, "flush", TaskError::new(ErrorKind::Trap, "sink.contract", message)));
+            return Err(Failure::new(&self.outlet.subject, "flush", TaskError::new(ErrorKind::Trap, "sink.contract", message)));
         }
         if flushed.offsets.is_empty() {
             return Ok(());

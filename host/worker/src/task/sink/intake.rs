@@ -1,0 +1,176 @@
+//! The way in: messages taken from the consumer and decoded into batches, one ahead of what is being put, so that the
+//! destination's time is not ours to wait.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use millrace_record::row::{BatchWriter, Header, RecordMeta, Row, RowBuf};
+use millrace_record::{Batch, ErrorKind, TaskError, TopicPartition};
+use rdkafka::Message;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers};
+
+use super::batch::Errant;
+use crate::errors::Stage;
+use crate::kafka::consumer::LogConsumer;
+use crate::task::converters::Converters;
+use crate::task::supervise::{Failure, Task};
+
+/// How many messages are decoded between two looks at what else there is to do.
+const DECODE_AT_ONCE: usize = 256;
+
+/// A batch on its way to the plugin. Row `i` of `records` is message `rows[i]`.
+pub(super) struct Decoded<'a> {
+    pub messages: Vec<BorrowedMessage<'a>>,
+    pub records: Batch,
+    pub rows: Vec<usize>,
+    pub errant: Vec<Errant>,
+}
+
+pub(super) struct Intake<'a> {
+    pub task: Arc<Task>,
+    pub consumer: &'a LogConsumer,
+    pub converters: Converters,
+    known_topics: HashSet<String>,
+    /// Taken from the consumer, and decoded as far as `half` says.
+    taken: Vec<BorrowedMessage<'a>>,
+    half: Option<Half>,
+}
+
+/// A batch being decoded.
+struct Half {
+    writer: BatchWriter,
+    rows: Vec<usize>,
+    errant: Vec<Errant>,
+    at: usize,
+}
+
+impl<'a> Intake<'a> {
+    pub fn new(task: Arc<Task>, consumer: &'a LogConsumer, converters: Converters) -> Self {
+        Intake { task, consumer, converters, known_topics: HashSet::new(), taken: Vec::new(), half: None }
+    }
+
+    /// The next batch. None: the assignment changed, which is to be dealt with before anything that came since is decoded.
+    /// May be dropped while it waits: nothing that was taken is lost.
+    pub async fn next(&mut self) -> Result<Option<Decoded<'a>>, Failure> {
+        while self.taken.is_empty() {
+            let first = self.consumer.consumer.recv().await;
+            self.take(first)?;
+        }
+        if self.half.is_none() && self.consumer.has_rebalanced() {
+            return Ok(None);
+        }
+        while !self.decode_some() {
+            tokio::task::yield_now().await;
+        }
+        let messages = std::mem::take(&mut self.taken);
+        let Half { writer, rows, errant, .. } = self.half.take().unwrap_or_else(|| Half::new(&[]));
+        Ok(Some(Decoded { messages, records: Batch::trusted(writer), rows, errant }))
+    }
+
+    /// Drops what was taken of these partitions; it comes again, here or elsewhere.
+    pub fn forget(&mut self, partitions: &[TopicPartition]) {
+        debug_assert!(self.half.is_none(), "a batch that is being decoded is from before the change");
+        self.taken.retain(|m| !partitions.iter().any(|p| p.topic == m.topic() && p.partition == m.partition()));
+    }
+
+    /// The first message and all that are at hand, up to a batch.
+    fn take(&mut self, first: Result<BorrowedMessage<'a>, KafkaError>) -> Result<(), Failure> {
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Ok(m) => {
+                    bytes += m.payload_len() + m.key_len();
+                    self.taken.push(m);
+                }
+                Err(e) => self.consume_failed(&e)?,
+            }
+            let settings = &self.task.settings;
+            let full = self.taken.len() >= settings.batch_records as usize || bytes >= settings.batch_bytes as usize;
+            next = if full { None } else { self.consumer.consumer.recv().now_or_never() };
+        }
+        self.task.counters.consumed.add(self.taken.len() as u64);
+        self.task.counters.bytes.add(bytes as u64);
+        Ok(())
+    }
+
+    /// librdkafka goes on by itself after most errors; those that need somebody end the session.
+    fn consume_failed(&self, error: &KafkaError) -> Result<(), Failure> {
+        use rdkafka::error::RDKafkaErrorCode as Code;
+        let kind = match error.rdkafka_error_code() {
+            Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed) => ErrorKind::Fatal,
+            Some(Code::Fatal | Code::OffsetOutOfRange | Code::AutoOffsetReset) => ErrorKind::Restart,
+            _ => {
+                tracing::warn!(%error, "cannot consume for now");
+                return Ok(());
+            }
+        };
+        self.task.counters.errors.add(1);
+        Err(Failure::new("consumer", "poll", TaskError::new(kind, "kafka.consume", format!("cannot consume: {error}"))))
+    }
+
+    /// Decodes some of what was taken, straight into one batch. True: that was the last of it.
+    fn decode_some(&mut self) -> bool {
+        let half = self.half.get_or_insert_with(|| Half::new(&self.taken));
+        let mut header = RowBuf::new();
+        let end = self.taken.len().min(half.at + DECODE_AT_ONCE);
+        for (i, m) in self.taken.iter().enumerate().take(end).skip(half.at) {
+            let topic = m.topic();
+            if !self.known_topics.contains(topic) {
+                self.known_topics.insert(topic.to_owned());
+                self.task.runtime.events.active_topic(&self.task.spec.id, topic);
+            }
+            let writer = &mut half.writer;
+            let meta = RecordMeta {
+                topic: writer.topic(topic),
+                partition: Some(m.partition()),
+                offset: Some(m.offset()),
+                timestamp: m.timestamp().to_millis(),
+                key_schema: None,
+                value_schema: None,
+            };
+            writer.begin(meta);
+            let c = &mut self.converters;
+            let value =
+                writer.value_with(|rows| c.value.decode(topic, m.payload(), rows)).map_err(|e| (Stage::ValueConverter, e));
+            let decoded = value
+                .and_then(|()| writer.key_with(|rows| c.key.decode(topic, m.key(), rows)).map_err(|e| (Stage::KeyConverter, e)));
+            let decoded = decoded.and_then(|()| {
+                for h in m.headers().into_iter().flat_map(|h| h.iter()) {
+                    header.clear();
+                    let schema = c.header.decode(topic, h.value, &mut header).map_err(|e| (Stage::HeaderConverter, e))?;
+                    let value = schema.and_then(|_| Row::new(header.as_bytes()));
+                    writer.header(Header { name: h.key, schema: schema.flatten(), value });
+                }
+                Ok(())
+            });
+            match decoded {
+                Ok(()) => {
+                    writer.end();
+                    half.rows.push(i);
+                }
+                Err((stage, e)) => {
+                    writer.undo();
+                    half.errant.push(Errant {
+                        message: i,
+                        stage,
+                        class: e.class.to_owned(),
+                        code: "convert".into(),
+                        text: e.message,
+                    });
+                }
+            }
+        }
+        half.at = end;
+        end == self.taken.len()
+    }
+}
+
+impl Half {
+    fn new(messages: &[BorrowedMessage<'_>]) -> Self {
+        let bytes = messages.iter().map(|m| m.payload_len() + m.key_len() + 256).sum();
+        Half { writer: BatchWriter::with_capacity(bytes), rows: Vec::with_capacity(messages.len()), errant: Vec::new(), at: 0 }
+    }
+}
