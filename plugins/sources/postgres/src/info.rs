@@ -137,3 +137,22 @@ fn key(name: &str, default: &str) -> ConfigKey {
         default => key.default(default),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_every_setting_with_its_default() {
+        let readme = include_str!("../README.md");
+        for key in info().keys {
+            let default = match (&key.default_value, key.nullable) {
+                (Some(value), _) => format!("`{value}`"),
+                (None, true) => String::new(),
+                (None, false) => "required".to_owned(),
+            };
+            let row = format!("| `{}` | {default} |", key.name);
+            assert!(readme.contains(&row), "README.md lacks: {row}");
+        }
+    }
+}
