@@ -41,8 +41,12 @@ impl Health {
             unwell.push(format!("worker: {}: {}", text(&health["status"]), text(&health["message"])));
             return Ok(unwell);
         }
-        let all =
-            get("/connectors?expand=status").await.with_context(unreachable)?.json::<Value>().await.with_context(unreachable)?;
+        let answer = get("/connectors?expand=status").await.with_context(unreachable)?;
+        let (well, all) = (answer.status().is_success(), answer.json::<Value>().await.with_context(unreachable)?);
+        if !well {
+            unwell.push(format!("worker: its connectors are not known: {}", text(&all["message"])));
+            return Ok(unwell);
+        }
         for (name, of) in all.as_object().into_iter().flatten() {
             let status = &of["status"];
             if status.is_null() {

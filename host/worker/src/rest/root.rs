@@ -1,5 +1,7 @@
 //! `GET /` and `GET /health`.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::json;
@@ -18,9 +20,20 @@ pub async fn info(State(rest): App) -> Answer {
     Ok(answer(StatusCode::OK, &json!({"version": VERSION, "commit": COMMIT, "kafka_cluster_id": cluster_id})))
 }
 
+/// How long the log may take to answer before the worker counts as unhealthy.
+const LOG_ANSWER: Duration = Duration::from_secs(5);
+
 pub async fn health(State(rest): App) -> Answer {
     let stage = rest.stage.borrow().clone();
     Ok(match stage {
+        Stage::Ready(herder) if !herder.statuses.log_answers(LOG_ANSWER).await => {
+            let message = format!(
+                "Kafka does not answer within {} s: nothing is written or committed until it does. Check \"bootstrap.servers\" and \
+                 that Kafka runs.",
+                LOG_ANSWER.as_secs()
+            );
+            answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({"status": "unhealthy", "message": message}))
+        }
         Stage::Ready(_) => answer(
             StatusCode::OK,
             &json!({"status": "healthy", "message": "Worker has completed startup and is ready to handle requests."}),

@@ -66,6 +66,12 @@ impl StateLog {
         tokio::task::spawn_blocking(move || producer.client().fetch_cluster_id(within)).await.ok().flatten()
     }
 
+    /// Whether the log answers a question about `topic` now.
+    pub async fn answers(&self, topic: &str, within: Duration) -> bool {
+        let (producer, topic) = (self.producer.clone(), topic.to_owned());
+        tokio::task::spawn_blocking(move || producer.client().fetch_metadata(Some(&topic), within).is_ok()).await.unwrap_or(false)
+    }
+
     /// Returns once the log has acknowledged all of them, in this order within a partition.
     pub async fn write(&self, topic: &str, entries: &[Entry]) -> Result<(), StorageError> {
         let sends = entries.iter().map(|entry| {

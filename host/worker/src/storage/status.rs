@@ -132,6 +132,11 @@ impl StatusStore {
         })
     }
 
+    /// Whether the log of the statuses, which is that of everything else, answers now.
+    pub async fn log_answers(&self, within: std::time::Duration) -> bool {
+        self.log.answers(&self.topic, within).await
+    }
+
     pub fn worker_id(&self) -> &str {
         &self.worker_id
     }
