@@ -4,13 +4,15 @@
 
 mod postgres;
 
+use std::cell::RefCell;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::postgres::Postgres;
 
@@ -26,7 +28,11 @@ const STEP: Duration = Duration::from_secs(60);
 /// How often is looked whether a step is done.
 const LOOK: Duration = Duration::from_millis(5);
 /// How many rows are timed.
-const TIMED_ROWS: usize = 50;
+const TIMED_ROWS: usize = 200;
+/// Between two of them, in seconds.
+const PAUSE: f64 = 0.005;
+/// How many lines of the worker's log a failed step shows.
+const TAIL: usize = 20;
 const DLQ: &str = "warehouse.dlq";
 
 impl Demo {
@@ -34,9 +40,13 @@ impl Demo {
         let runtime = super::runtime(2)?;
         // Everything that was started is stopped by being dropped: when the show ends, fails, or is interrupted.
         runtime.block_on(async {
+            // Listened to before anything is started.
+            let mut signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+            let interrupted = futures::future::select_all(signals.iter_mut().flatten().map(|s| Box::pin(s.recv())));
             tokio::select! {
+                biased;
                 ended = self.show() => ended.map(|()| ExitCode::SUCCESS),
-                () = interrupted() => {
+                _ = interrupted => {
                     say("stopping");
                     Ok(if self.once { ExitCode::FAILURE } else { ExitCode::SUCCESS })
                 }
@@ -46,11 +56,6 @@ impl Demo {
 
     async fn show(&self) -> anyhow::Result<()> {
         let dir = tempfile::Builder::new().prefix("millrace-demo").tempdir()?;
-        // The server runs as another user when we are root.
-        if postgres::is_root() {
-            use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777))?;
-        }
         let stage = Stage::set(dir.path()).await?;
         stage.register().await?;
         stage.snapshot_arrives().await?;
@@ -77,18 +82,6 @@ impl Demo {
     }
 }
 
-/// Ctrl-C, or SIGTERM.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
-}
-
 fn say(line: &str) {
     println!("== {line}");
 }
@@ -99,28 +92,37 @@ fn free_port() -> anyhow::Result<u16> {
 }
 
 /// The worker's process, stopped when it is dropped.
-struct Worker(Child);
+struct Worker(RefCell<Child>);
+
+impl Worker {
+    /// Whether it ended by itself.
+    fn ended(&self) -> Option<ExitStatus> {
+        self.0.borrow_mut().try_wait().ok().flatten()
+    }
+}
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let terminated = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().is_ok_and(|s| s.success());
+        let id = self.0.borrow().id().to_string();
+        let terminated = self.ended().is_none() && Command::new("kill").args(["-TERM", &id]).status().is_ok_and(|s| s.success());
         let deadline = Instant::now() + Duration::from_secs(10);
         while terminated && Instant::now() < deadline {
-            if matches!(self.0.try_wait(), Ok(Some(_))) {
+            if self.ended().is_some() {
                 return;
             }
             #[allow(clippy::disallowed_methods, reason = "the last thing this process does")]
             std::thread::sleep(LOOK);
         }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let child = self.0.get_mut();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
 /// All that runs.
 struct Stage {
     // Dropped in this order: the worker lets go of the server first.
-    _worker: Worker,
+    worker: Worker,
     pg: Postgres,
     client: reqwest::Client,
     exe: PathBuf,
@@ -159,7 +161,7 @@ impl Stage {
             .spawn()
             .context("cannot start the worker")?;
         let client = reqwest::Client::builder().timeout(STEP).no_proxy().build()?;
-        let stage = Stage { _worker: Worker(worker), pg, client, exe, rest, broker, log };
+        let stage = Stage { worker: Worker(RefCell::new(worker)), pg, client, exe, rest, broker, log };
         stage.until("the worker answers", async || Ok(stage.get("/").await.is_ok_and(|(status, _)| status == 200))).await?;
         Ok(stage)
     }
@@ -173,19 +175,23 @@ impl Stage {
     async fn until(&self, what: &str, done: impl AsyncFn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
         let deadline = Instant::now() + STEP;
         while !done().await.unwrap_or(false) {
+            if let Some(status) = self.worker.ended() {
+                bail!("{what}: the worker has ended, {status}\n{}", self.tail());
+            }
             if Instant::now() > deadline {
                 let status = self.get("/connectors?expand=status").await.map(|(_, s)| format!("{s:#}")).unwrap_or_default();
-                let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-                let tail: Vec<&str> = log.lines().rev().take(20).collect();
-                bail!(
-                    "{what}: not within {} s\n{status}\n{}",
-                    STEP.as_secs(),
-                    tail.into_iter().rev().collect::<Vec<_>>().join("\n")
-                );
+                bail!("{what}: not within {} s\n{status}\n{}", STEP.as_secs(), self.tail());
             }
             tokio::time::sleep(LOOK).await;
         }
         Ok(())
+    }
+
+    /// The end of the worker's log.
+    fn tail(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
 
     async fn create(&self, name: &str, config: Value) -> anyhow::Result<()> {
@@ -243,7 +249,7 @@ impl Stage {
             .map(|id| {
                 format!(
                     "begin; insert into customers (id, name, email) values ({id}, 'Customer {id}', 'customer{id}@example.com'); commit; \
-                     select pg_sleep(0.02);"
+                     select pg_sleep({PAUSE});"
                 )
             })
             .collect();
@@ -252,14 +258,16 @@ impl Stage {
         let latency = self.pg.sql(
             "warehouse",
             &format!(
-                "with l as (select extract(epoch from arrived - at::timestamptz) * 1000 as ms from customers where id between {first} and {last}) \
-                 select round(percentile_cont(0.5) within group (order by ms)::numeric, 1), round(max(ms)::numeric, 1), count(*) from l"
+                "with l as (select extract(epoch from arrived - at::timestamptz) * 1000 as ms, email from customers where id between {first} and {last}) \
+                 select round(percentile_cont(0.5) within group (order by ms)::numeric, 1), \
+                 round(percentile_cont(0.99) within group (order by ms)::numeric, 1), count(*), count(*) filter (where email like 'c%*%@example.com') from l"
             ),
         )?;
         let parts: Vec<&str> = latency.split('|').collect();
-        let [median, worst, count] = parts[..] else { bail!("the target answers \"{latency}\"") };
+        let [median, p99, count, masked] = parts[..] else { bail!("the target answers \"{latency}\"") };
         ensure!(count == TIMED_ROWS.to_string(), "{count} rows arrived, {TIMED_ROWS} were written");
-        say(&format!("{count} rows arrived, from insert to target: median {median} ms, longest {worst} ms"));
+        ensure!(masked == count, "of {count} emails {masked} are masked");
+        say(&format!("{count} rows arrived, from insert to target: p50 {median} ms, p99 {p99} ms"));
         Ok(())
     }
 
@@ -267,7 +275,7 @@ impl Stage {
         say("an update, a delete and a change of key");
         self.pg.sql(
             "shop",
-            "update customers set name = 'Ada Lovelace' where id = 1; delete from customers where id = 2; update customers set id = 99 where id = 20",
+            "update customers set name = 'Ada Lovelace' where id = 1; delete from customers where id = 2; update customers set id = 999 where id = 20",
         )?;
         let rows = "select string_agg(id || ' ' || name, ',' order by id) from customers";
         self.until("the target equals the source", async || Ok(self.pg.sql("shop", rows)? == self.pg.sql("warehouse", rows)?))
@@ -292,11 +300,18 @@ impl Stage {
         let dead = consume()?;
         ensure!(dead["value"].to_string().contains("Mallory"), "the dead letter queue has another record: {dead}");
         say(&format!("the dead letter queue \"{DLQ}\" has it, and says why:"));
-        for header in dead["headers"].as_array().into_iter().flatten() {
-            let (key, value) = (header["key"].as_str().unwrap_or_default(), header["value"].as_str().unwrap_or_default());
-            if key.contains("exception.message") || key.contains("stage") || key.contains("topic") {
-                println!("   {key}: {value}");
-            }
+        let header = |name: &str| {
+            let mut all = dead["headers"].as_array().into_iter().flatten();
+            all.find(|h| h["key"] == name).and_then(|h| h["value"].as_str()).unwrap_or_default()
+        };
+        for (name, part) in [
+            ("__connect.errors.topic", "shop.public.customers"),
+            ("__connect.errors.connector.name", "warehouse-sink"),
+            ("__connect.errors.stage", "TRANSFORMATION"),
+            ("__connect.errors.exception.message", "email"),
+        ] {
+            ensure!(header(name).contains(part), "the dead record's header {name} is \"{}\", not {part}", header(name));
+            println!("   {name}: {}", header(name));
         }
         Ok(())
     }

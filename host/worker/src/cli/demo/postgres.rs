@@ -1,9 +1,14 @@
 //! A private PostgreSQL from the machine's own programs: on loopback, in a directory of its own, gone when it is dropped.
 
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
+
+/// Who runs the server when we are root, which it refuses to be.
+const USER: &str = "postgres";
 
 pub struct Postgres {
     programs: PathBuf,
@@ -13,8 +18,15 @@ pub struct Postgres {
 
 impl Postgres {
     pub fn start(dir: &Path, port: u16) -> anyhow::Result<Self> {
-        let server = Postgres { programs: programs()?, data: dir.join("pg"), port };
-        let (data, log) = (server.data.display().to_string(), dir.join("pg.log").display().to_string());
+        let home = dir.join("pg");
+        std::fs::create_dir(&home)?;
+        if is_root() {
+            // The server's user passes through our directory, and owns its own in it.
+            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o711))?;
+            run(Command::new("chown").arg(USER).arg(&home))?;
+        }
+        let server = Postgres { programs: programs()?, data: home.join("data"), port };
+        let (data, log) = (server.data.display().to_string(), home.join("log").display().to_string());
         run(server.server_command("initdb").args(["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N"]))?;
         let options = format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c wal_level=logical");
         run(server.server_command("pg_ctl").args(["-D", &data, "-l", &log, "-w", "-o", &options, "start"]))?;
@@ -39,7 +51,7 @@ impl Postgres {
             "-XAtqc",
             statement,
         ]);
-        run(&mut psql)
+        run(psql.process_group(0))
     }
 
     /// A program of the server's, which refuses to run as root: then it runs as the user postgres.
@@ -47,12 +59,13 @@ impl Postgres {
         let program = self.programs.join(program);
         let mut command = if is_root() {
             let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--"]).arg(program);
+            command.args(["-u", USER, "--"]).arg(program);
             command
         } else {
             Command::new(program)
         };
-        command.current_dir("/");
+        // Ctrl-C is for us; we stop it.
+        command.current_dir("/").process_group(0);
         command
     }
 }
@@ -64,7 +77,7 @@ impl Drop for Postgres {
     }
 }
 
-pub fn is_root() -> bool {
+fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n")
 }
 
