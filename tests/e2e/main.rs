@@ -1,5 +1,6 @@
 //! The built worker with the real plugins, driven by REST and by Kafka clients only.
 
+mod cli;
 mod connect_answers;
 mod debezium_vectors;
 mod file_stream;

@@ -22,13 +22,13 @@ pub struct Cli {
 enum Command {
     /// Run a worker until SIGTERM or Ctrl-C; a second one ends it at once.
     Run(run::Run),
-    /// Say whether a worker and everything in it is well: exit code 0, else 1.
+    /// Say whether a worker, its log and its connectors are well: exit code 0, else 1 and what is not.
     Health(health::Health),
-    /// Show the records of topics.
+    /// Show the records of topics, and of dead letter queues.
     Consume(consume::Consume),
-    /// Show the main job end to end, on a private PostgreSQL.
+    /// Show the main job end to end, PostgreSQL to PostgreSQL, on servers of its own.
     Demo(demo::Demo),
-    /// Plugins: build them.
+    /// Build plugins: components that a worker finds on its plugin.path.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
 }

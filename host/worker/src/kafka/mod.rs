@@ -4,5 +4,4 @@ pub mod admin;
 pub mod client;
 pub mod consumer;
 pub mod java;
-mod nudge;
 pub mod producer;

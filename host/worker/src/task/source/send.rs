@@ -85,7 +85,7 @@ impl Sender {
             }
             self.produce(&view, &record, &in_flight).await?;
         }
-        self.producer.seal(&in_flight);
+        in_flight.seal();
         let counters = &self.task.counters;
         counters.filtered.add(filtered);
         counters.skipped.add(skipped);
