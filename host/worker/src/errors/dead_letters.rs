@@ -111,4 +111,9 @@ impl DeadLetters {
         };
         self.producer.send(outgoing, batch).await
     }
+
+    /// All records of the batch have been sent.
+    pub fn seal(&self, batch: &InFlight) {
+        self.producer.seal(batch);
+    }
 }

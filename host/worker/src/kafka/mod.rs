@@ -4,4 +4,5 @@ pub mod admin;
 pub mod client;
 pub mod consumer;
 pub mod java;
+mod nudge;
 pub mod producer;

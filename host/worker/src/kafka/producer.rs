@@ -12,23 +12,29 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::nudge::{self, Due};
 
 /// Settings that a worker file or a connector may override. The queue is bounded in bytes: what does not fit waits in the
 /// task. A record is retried for as long as it takes: a broker that is down stops a task, it does not fail it.
 pub const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     ("acks", "all"),
-    ("linger.ms", "1"),
+    ("linger.ms", NUDGED_LINGER_MS),
     // The Java client's choice of partition, so that a key stays where Kafka Connect has put it.
     ("partitioner", "murmur2_random"),
     ("batch.size", "524288"),
     ("batch.num.messages", "10000"),
     ("queue.buffering.max.messages", "100000"),
-    ("queue.buffering.max.kbytes", "32768"),
+    ("queue.buffering.max.kbytes", "8192"),
     ("message.timeout.ms", "0"),
     ("socket.nagle.disable", "true"),
     ("topic.metadata.propagation.max.ms", "30000"),
 ];
+
+/// The longest: what is not a full batch goes out long before, see [`nudge`]. Who sets `linger.ms` gets it as it is.
+const NUDGED_LINGER_MS: &str = "1000";
 
 /// The records of one batch that the log has yet to acknowledge.
 #[derive(Debug)]
@@ -49,7 +55,7 @@ impl InFlight {
             done: Notify::new(),
         })
     }
-    /// All records of the batch have been sent.
+    /// All records of the batch have been sent; where some were, [`LogProducer::seal`] says so to the producer too.
     pub fn seal(&self) {
         if !self.sealed.swap(true, Ordering::SeqCst) {
             self.settle(1);
@@ -91,7 +97,9 @@ fn refusal(topic: &str, error: &KafkaError) -> TaskError {
     TaskError::new(kind, "kafka.produce", format!("cannot write to topic \"{topic}\": {error}; {remedy}"))
 }
 
-struct Acks;
+struct Acks {
+    due: Arc<Due>,
+}
 
 impl ClientContext for Acks {
     fn error(&self, error: KafkaError, reason: &str) {
@@ -108,6 +116,8 @@ impl ProducerContext for Acks {
             batch.failed.lock().get_or_insert_with(|| (message.topic().to_owned(), error.clone()));
         }
         batch.settle(1);
+        // What came meanwhile may have waited for this answer.
+        self.due.set();
     }
 }
 
@@ -122,15 +132,28 @@ pub struct Outgoing<'a> {
 }
 
 pub struct LogProducer {
-    producer: ThreadedProducer<Acks>,
+    producer: Arc<ThreadedProducer<Acks>>,
+    due: Arc<Due>,
+    _nudging: Option<AbortOnDropHandle<()>>,
 }
 
 impl LogProducer {
+    /// Within a runtime, where what nudges it runs.
     pub fn new(config: &ClientConfig) -> Result<Self, TaskError> {
-        let producer = config
-            .create_with_context(Acks)
+        let due = Arc::<Due>::default();
+        let producer: ThreadedProducer<Acks> = config
+            .create_with_context(Acks { due: due.clone() })
             .map_err(|e| TaskError::config("producer.override", format!("the producer's settings are refused: {e}")))?;
-        Ok(LogProducer { producer })
+        let producer = Arc::new(producer);
+        let nudged = config.get("linger.ms") == Some(NUDGED_LINGER_MS);
+        let nudging = nudged.then(|| nudge::start(producer.clone(), due.clone()));
+        Ok(LogProducer { producer, due, _nudging: nudging })
+    }
+
+    /// All records of the batch have been sent: they need not wait for more.
+    pub fn seal(&self, batch: &InFlight) {
+        batch.seal();
+        self.due.set();
     }
 
     /// Hands a record to the client, waiting while its queue is full.
@@ -147,6 +170,7 @@ impl LogProducer {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
                     base = again;
+                    self.due.set();
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 Err((error, _)) => {

@@ -43,10 +43,16 @@ pub enum Resume {
 impl Position {
     /// The offset as a JSON object.
     pub fn offset(&self) -> String {
+        Value::Object(self.fields()).to_string()
+    }
+
+    fn fields(&self) -> Map<String, Value> {
         let mut fields = Map::new();
-        fields.insert("lsn_proc".into(), json!(self.lsn.0));
+        // Before the first event there is only the place where it may come.
+        let lsn = if self.lsn.0 == 0 { self.resume } else { self.lsn };
+        fields.insert("lsn_proc".into(), json!(lsn.0));
         fields.insert("lsn_commit".into(), json!(self.resume.0));
-        fields.insert("lsn".into(), json!(self.lsn.0));
+        fields.insert("lsn".into(), json!(lsn.0));
         fields.insert("txId".into(), json!(self.xid));
         fields.insert("ts_usec".into(), json!(self.time_us));
         if let Some(partial) = self.partial {
@@ -54,12 +60,12 @@ impl Position {
             fields.insert("taken".into(), json!(partial.taken));
         }
         fields.insert("millrace".into(), json!(1));
-        Value::Object(fields).to_string()
+        fields
     }
 
     /// The offset at the end of a snapshot whose mode is `mode`.
     pub fn snapshot_offset(&self, mode: &str) -> String {
-        let mut fields: Map<String, Value> = serde_json::from_str(&self.offset()).unwrap_or_default();
+        let mut fields = self.fields();
         fields.insert("snapshot".into(), json!(mode.to_uppercase()));
         fields.insert("last_snapshot_record".into(), json!(true));
         fields.insert("snapshot_completed".into(), json!(true));

@@ -50,6 +50,8 @@ pub struct Stream {
     types: Types,
     /// By the table's oid. None: not captured.
     plans: HashMap<u32, Option<Rc<Plan>>>,
+    /// The one used last: most changes come in runs.
+    last_plan: Option<(u32, Option<Rc<Plan>>)>,
     position: Position,
     transaction: Option<Transaction>,
     counted: Option<Counted>,
@@ -88,6 +90,7 @@ impl Stream {
             transactions,
             types,
             plans: HashMap::new(),
+            last_plan: None,
             sequence: envelope::sequence_start(Some(position.resume).filter(|l| l.0 > 0)),
             position,
             transaction: None,
@@ -140,6 +143,7 @@ impl Stream {
         self.transaction = None;
         self.counted = None;
         self.plans.clear();
+        self.last_plan = None;
     }
 
     /// Whether something came that is not taken yet.
@@ -312,6 +316,11 @@ impl Stream {
     fn change(&mut self, at: Lsn, change: &Message<'_>, emitter: &mut Emitter<'_>, now_us: u64) -> Result<(), Error> {
         let Some(t) = &self.transaction else { return Err(malformed(wal::Malformed("change outside a transaction"))) };
         let (commit, number) = (t.commit, t.seen + 1);
+        if let Some(relation) = change.relation()
+            && self.last_plan.as_ref().is_none_or(|(oid, _)| *oid != relation)
+        {
+            self.last_plan = self.plans.get(&relation).map(|plan| (relation, plan.clone()));
+        }
         let origin = self.origin(at, Some(t.xid), (t.time_us, &self.sequence));
         let event = Event { origin, now_us };
         let taken = number <= t.skip || self.taken_before.is_some_and(|lsn| at < lsn);
@@ -376,13 +385,18 @@ impl Stream {
 
     #[inline]
     fn plan(&self, relation: u32, operation: Operation) -> Result<Option<&Rc<Plan>>, Error> {
-        match self.plans.get(&relation) {
+        let plan = match &self.last_plan {
+            Some((oid, plan)) if *oid == relation => Some(plan),
+            _ => self.plans.get(&relation),
+        };
+        match plan {
             Some(plan) => Ok(plan.as_ref().filter(|_| !self.options.skips(operation))),
             None => Err(malformed(wal::Malformed("a change of a table that was not announced"))),
         }
     }
 
     fn relation(&mut self, relation: &Relation<'_>, catalog: &mut dyn Catalog) -> Result<(), Error> {
+        self.last_plan = None;
         if !self.options.filter.table(relation.schema, relation.name) {
             self.plans.insert(relation.oid, None);
             return Ok(());

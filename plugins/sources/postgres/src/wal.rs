@@ -74,6 +74,19 @@ pub enum Message<'a> {
     Other,
 }
 
+impl Message<'_> {
+    /// The table whose row changed.
+    #[inline]
+    pub fn relation(&self) -> Option<u32> {
+        match self {
+            Message::Insert { relation, .. } | Message::Update { relation, .. } | Message::Delete { relation, .. } => {
+                Some(*relation)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A row as it was.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Old<'a> {

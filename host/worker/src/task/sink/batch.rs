@@ -186,7 +186,10 @@ impl Outlet {
             let cause = Cause { stage: e.stage, class: &e.class, exception, message: &e.text };
             queue.send(m, &cause, &batch).await.map_err(|e| Failure::new("dead letter queue", "send", e))?;
         }
-        batch.seal();
+        match &self.dead_letters {
+            Some(queue) => queue.seal(&batch),
+            None => batch.seal(),
+        }
         if let Err(e) = batch.acknowledged().await {
             self.task.counters.dead_letter_failures.add(1);
             return Err(Failure::new("dead letter queue", "acknowledge", e));

@@ -85,7 +85,7 @@ impl Sender {
             }
             self.produce(&view, &record, &in_flight).await?;
         }
-        in_flight.seal();
+        self.producer.seal(&in_flight);
         let counters = &self.task.counters;
         counters.filtered.add(filtered);
         counters.skipped.add(skipped);
