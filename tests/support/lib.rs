@@ -22,9 +22,13 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
 }
 
-/// A port of loopback that nothing listens on now.
+/// Below the ports that systems give to outgoing connections, which would take one between our look and its use.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A port of loopback that nothing has now.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port on loopback").port()
+    let mut tries = std::iter::repeat_with(|| rand::random_range(PORTS)).take(PORTS.len());
+    tries.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port on loopback")
 }
 
 /// Asks `check` again and again until it answers `Ok`; fails with its last error once `within` is over.

@@ -86,9 +86,13 @@ fn say(line: &str) {
     println!("== {line}");
 }
 
-/// A port that nothing listens on now.
+/// Below the ports that systems give to outgoing connections, which would take one between our look and our use of it.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A port that nothing has now.
 fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    let mut tries = std::iter::repeat_with(|| rand::random_range(PORTS)).take(PORTS.len());
+    tries.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).context("no free port on 127.0.0.1")
 }
 
 /// The worker's process, stopped when it is dropped.
