@@ -36,7 +36,7 @@ pub fn read(of: &Consume, client: &RawConfig, show: Show, pipe: &Pipe, out: &mut
     } else {
         // One after the other: librdkafka tells the end of a partition by its number alone.
         for (topic, partitions) in of.topics.iter().zip(ends) {
-            reader.to_the_end(topic, &partitions, out)?;
+            reader.drain(topic, &partitions, out)?;
         }
     }
     out.flush()?;
@@ -146,7 +146,7 @@ impl Reader<'_> {
     }
 
     /// Until every partition has given what it had when it was asked: a producer that goes on cannot hold us.
-    fn to_the_end(&mut self, topic: &str, partitions: &[i32], out: &mut impl Write) -> anyhow::Result<()> {
+    fn drain(&mut self, topic: &str, partitions: &[i32], out: &mut impl Write) -> anyhow::Result<()> {
         let mut open = HashMap::new();
         for partition in partitions {
             let (low, high) = self.consumer.fetch_watermarks(topic, *partition, ANSWER).map_err(self.unreachable())?;

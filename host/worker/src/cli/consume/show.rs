@@ -174,7 +174,7 @@ impl Decode {
         if let Ok(text) = serde_json::from_str::<String>(&json) {
             return Ok(Shown::Text(text));
         }
-        Ok(Shown::Json(one_line(&*RawValue::from_string(json)?)))
+        Ok(Shown::Json(one_line(&RawValue::from_string(json)?)))
     }
 }
 
