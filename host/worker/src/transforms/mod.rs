@@ -158,11 +158,7 @@ impl Step {
         }
         match &outcome.origin {
             Some(origin) if origin.len() != outcome.records.len() => return Err(lies("origins and records differ in number")),
-            None if outcome.records.len() + outcome.failures.len() != input.len() || !outcome.failures.is_empty() => {
-                if outcome.records.len() != input.len() {
-                    return Err(lies("records were dropped without origins"));
-                }
-            }
+            None if outcome.records.len() != input.len() => return Err(lies("records were dropped without origins")),
             _ => {}
         }
         for f in &outcome.failures {
