@@ -1,16 +1,15 @@
 //! The dead letter queue of a sink connector: the bytes that were consumed, with Connect's context headers.
 
-use std::sync::Arc;
-
-use millrace_record::{RawConfig, TaskError};
+use millrace_record::{ErrorKind, RawConfig, TaskError};
 use rdkafka::Message;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::message::{BorrowedMessage, Headers, OwnedHeaders};
+use rdkafka::message::Headers;
 
 use super::Stage;
-use crate::kafka::producer::{InFlight, LogProducer, Outgoing, PRODUCER_DEFAULTS, header};
+use crate::kafka::outgoing::{OutMeta, Outgoing};
+use crate::kafka::producer::{LogProducer, PRODUCER_DEFAULTS, refusal};
 use crate::task::{TaskId, TaskRuntime};
 
 /// Why a record is here.
@@ -28,6 +27,8 @@ pub struct DeadLetters {
     context: bool,
     id: TaskId,
     producer: LogProducer,
+    /// What is sent next.
+    out: Outgoing,
 }
 
 impl DeadLetters {
@@ -72,14 +73,17 @@ impl DeadLetters {
         let producer =
             LogProducer::new(&runtime.clients.producer(&format!("connector-dlq-producer-{id}"), config, PRODUCER_DEFAULTS))?;
         let context = config.get(CONTEXT).is_some_and(|v| v.trim().eq_ignore_ascii_case("true"));
-        Ok(Some(DeadLetters { topic: topic.to_owned(), context, id: id.clone(), producer }))
+        Ok(Some(DeadLetters { topic: topic.to_owned(), context, id: id.clone(), producer, out: Outgoing::default() }))
     }
 
-    /// Sends a consumed record as it was; it is there once `batch` is acknowledged.
-    pub async fn send(&self, message: &BorrowedMessage<'_>, cause: &Cause<'_>, batch: &Arc<InFlight>) -> Result<(), TaskError> {
-        let mut headers = OwnedHeaders::new();
+    /// Adds a consumed record as it was to what is sent next.
+    pub fn add(&mut self, message: &impl Message, cause: &Cause<'_>) {
+        let out = &mut self.out;
+        let key = out.bytes(message.key());
+        let value = out.bytes(message.payload());
         for h in message.headers().into_iter().flat_map(|h| h.iter()) {
-            headers = header(headers, h.key, h.value);
+            let value = out.bytes(h.value);
+            out.header(h.key, value);
         }
         if self.context {
             let text = [
@@ -98,22 +102,24 @@ impl DeadLetters {
                 ),
             ];
             for (name, value) in text {
-                headers = header(headers, &format!("__connect.errors.{name}"), Some(value.as_bytes()));
+                let value = out.bytes(Some(value.as_bytes()));
+                out.header(&format!("__connect.errors.{name}"), value);
             }
         }
-        let outgoing = Outgoing {
-            topic: &self.topic,
-            partition: None,
-            timestamp: message.timestamp().to_millis(),
-            key: message.key(),
-            value: message.payload(),
-            headers: Some(headers),
-        };
-        self.producer.send(outgoing, batch).await
+        let topic = out.topic(&self.topic);
+        out.push(OutMeta { topic, partition: None, timestamp: message.timestamp().to_millis(), origin: 0 }, key, value);
     }
 
-    /// All records of the batch have been sent.
-    pub fn seal(&self, batch: &InFlight) {
-        self.producer.seal(batch);
+    /// Sends what was added; returns once the log has acknowledged all of it.
+    pub async fn send(&mut self) -> Result<(), TaskError> {
+        let out = std::mem::take(&mut self.out);
+        if out.is_empty() {
+            return Ok(());
+        }
+        match self.producer.send(out).await.settled().await.as_deref() {
+            Some([]) => Ok(()),
+            Some([refused, ..]) => Err(refusal(refused)),
+            None => Err(TaskError::new(ErrorKind::Restart, "kafka.produce", "the dead letter queue's producer has ended")),
+        }
     }
 }

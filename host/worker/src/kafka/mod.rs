@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod client;
 pub mod consumer;
+mod enqueue;
 pub mod java;
-mod nudge;
+pub mod outgoing;
 pub mod producer;

@@ -1,7 +1,14 @@
-//! A task's producer: counts acknowledgements by batch, so that a record costs no future of its own.
+//! A task's producer: takes whole batches, copies no value, and counts acknowledgements by batch.
+//!
+//! A batch's values lie in one buffer that librdkafka reads in place. The buffer is held until every record of the batch is
+//! acknowledged or refused; then [`Sent`] completes. Records of one topic and partition keep their order; delivery is
+//! idempotent and, by default, never gives up on a broker that is away: that stops a task, it does not fail it.
+//!
+//! What is in flight is bounded, by [`IN_FLIGHT_BYTES_MAX`] and [`BATCHES_MAX`]: a batch beyond it waits in
+//! [`LogProducer::send`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use millrace_record::{ErrorKind, TaskError};
@@ -9,188 +16,225 @@ use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
-use tokio::sync::Notify;
-use tokio_util::task::AbortOnDropHandle;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext, PurgeConfig};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::nudge::{self, Due};
+use super::enqueue::{Enqueuer, Topics};
+use super::outgoing::{Outgoing, Refused};
 
-/// Settings that a worker file or a connector may override. The queue is bounded in bytes: what does not fit waits in the
-/// task. A record is retried for as long as it takes: a broker that is down stops a task, it does not fail it.
+/// Settings that a worker file or a connector may override.
 pub const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     ("acks", "all"),
-    ("linger.ms", NUDGED_LINGER_MS),
+    ("linger.ms", "1"),
     // The Java client's choice of partition, so that a key stays where Kafka Connect has put it.
     ("partitioner", "murmur2_random"),
-    ("batch.size", "524288"),
+    ("batch.size", "1000000"),
     ("batch.num.messages", "10000"),
-    ("queue.buffering.max.messages", "100000"),
-    ("queue.buffering.max.kbytes", "8192"),
+    ("message.max.bytes", "1048576"),
+    // The producer's own bounds hold; librdkafka's are out of their way.
+    ("queue.buffering.max.messages", "10000000"),
+    ("queue.buffering.max.kbytes", "1048576"),
     ("message.timeout.ms", "0"),
     ("socket.nagle.disable", "true"),
     ("topic.metadata.propagation.max.ms", "30000"),
 ];
 
-/// The longest: what is not a full batch goes out long before, see [`nudge`]. Who sets `linger.ms` gets it as it is.
-const NUDGED_LINGER_MS: &str = "1000";
+/// Bytes of keys, values and headers that may wait for the log; one batch beyond it is let through alone. One full request:
+/// an idempotent librdkafka has no second one of a partition under way, and its thread spins while records wait for the
+/// answer to the first. The next request forms in the task meanwhile, so that batches grow with the load by themselves.
+pub const IN_FLIGHT_BYTES_MAX: usize = 1 << 20;
+/// What a record weighs in this beside its bytes.
+const RECORD_BYTES: usize = 100;
+/// Batches that may wait for the log.
+pub const BATCHES_MAX: usize = 256;
+/// The unit in which bytes in flight are counted.
+const BUDGET_UNIT: usize = 1 << 10;
+/// How long the thread that takes acknowledgements waits in one go.
+const DELIVERY_WAIT: Duration = Duration::from_millis(100);
+/// How soon a record is offered again that found librdkafka's queue full.
+const QUEUE_FULL_WAIT: Duration = Duration::from_millis(1);
 
-/// The records of one batch that the log has yet to acknowledge.
-#[derive(Debug)]
-pub struct InFlight {
-    /// One more than there are records, until [`InFlight::seal`].
-    left: AtomicUsize,
-    failed: Mutex<Option<(String, KafkaError)>>,
-    sealed: AtomicBool,
-    done: Notify,
+/// A batch that the log has yet to acknowledge.
+struct Held {
+    batch: Arc<Outgoing>,
+    done: oneshot::Sender<Vec<Refused>>,
+    /// Given back when the batch is settled.
+    _budget: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
-impl InFlight {
-    pub fn new() -> Arc<Self> {
-        Arc::new(InFlight {
-            left: AtomicUsize::new(1),
-            failed: Mutex::new(None),
-            sealed: AtomicBool::new(false),
-            done: Notify::new(),
-        })
-    }
-    /// All records of the batch have been sent; where some were, [`LogProducer::seal`] says so to the producer too.
-    pub fn seal(&self) {
-        if !self.sealed.swap(true, Ordering::SeqCst) {
-            self.settle(1);
+#[derive(Default)]
+struct Slot {
+    /// Records not yet answered for, and one while the batch is being sent.
+    pending: AtomicU32,
+    refused: Mutex<Vec<(u32, RDKafkaErrorCode)>>,
+    held: Mutex<Option<Held>>,
+}
+
+/// What deliveries are counted in. It holds the buffers in flight, and outlives the client that reads them.
+pub(super) struct Deliveries {
+    slots: Vec<Slot>,
+    free: Mutex<Vec<u32>>,
+}
+
+impl Deliveries {
+    fn new() -> Self {
+        Deliveries {
+            slots: (0..BATCHES_MAX).map(|_| Slot::default()).collect(),
+            free: Mutex::new((0..BATCHES_MAX as u32).collect()),
         }
     }
-    fn settle(&self, n: usize) {
-        if self.left.fetch_sub(n, Ordering::SeqCst) == n {
-            self.done.notify_one();
+
+    /// `n` records of a slot's batch have been answered for; the last one ends the batch.
+    fn settle(&self, at: u32, n: u32) {
+        let slot = &self.slots[at as usize];
+        if slot.pending.fetch_sub(n, Ordering::AcqRel) != n {
+            return;
         }
-    }
-    /// Waits until every record is acknowledged; the first that was refused is the error. For one waiter.
-    pub async fn acknowledged(&self) -> Result<(), TaskError> {
-        while self.left.load(Ordering::SeqCst) > 0 {
-            self.done.notified().await;
-        }
-        match self.failed.lock().take() {
-            None => Ok(()),
-            Some((topic, error)) => Err(refusal(&topic, &error)),
-        }
+        let refused = std::mem::take(&mut *slot.refused.lock());
+        let Some(held) = slot.held.lock().take() else { return };
+        self.free.lock().push(at);
+        let refusal = |(record, code): (u32, RDKafkaErrorCode)| {
+            let r = &held.batch.records[record as usize];
+            Refused { origin: r.origin, topic: held.batch.topics[r.topic as usize].clone(), code }
+        };
+        // Nobody waits any more when the session has ended.
+        let _ = held.done.send(refused.into_iter().map(refusal).collect());
     }
 }
 
-/// What a failed delivery means for the task.
-fn refusal(topic: &str, error: &KafkaError) -> TaskError {
-    let code = error.rdkafka_error_code();
-    let (kind, remedy) = match code {
-        Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
-            (ErrorKind::Fatal, "raise \"producer.override.max.request.size\" and the topic's \"max.message.bytes\"")
-        }
-        Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
-            (ErrorKind::Retriable, "create the topic, or let the broker create topics")
-        }
-        Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed) => {
-            (ErrorKind::Fatal, "allow the worker's user to write to it")
-        }
-        Some(RDKafkaErrorCode::InvalidTopic) => (ErrorKind::Fatal, "use a name of letters, digits, dot, underscore and hyphen"),
-        _ => (ErrorKind::Restart, "see the broker's log"),
-    };
-    TaskError::new(kind, "kafka.produce", format!("cannot write to topic \"{topic}\": {error}; {remedy}"))
-}
-
-struct Acks {
-    due: Arc<Due>,
-}
-
-impl ClientContext for Acks {
+impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "producer");
     }
 }
 
-impl ProducerContext for Acks {
-    type DeliveryOpaque = Arc<InFlight>;
+impl ProducerContext for Deliveries {
+    /// `slot << 32 | record`.
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, batch: Arc<InFlight>) {
-        if let Err((error, message)) = result {
-            use rdkafka::Message;
-            batch.failed.lock().get_or_insert_with(|| (message.topic().to_owned(), error.clone()));
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
+        let slot = (opaque >> 32) as u32;
+        if let Err((error, _)) = result {
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            self.slots[slot as usize].refused.lock().push((opaque as u32, code));
         }
-        batch.settle(1);
-        // What came meanwhile may have waited for this answer.
-        self.due.set();
+        self.settle(slot, 1);
     }
 }
 
-/// A record on its way to the log.
-pub struct Outgoing<'a> {
-    pub topic: &'a str,
-    pub partition: Option<i32>,
-    pub timestamp: Option<i64>,
-    pub key: Option<&'a [u8]>,
-    pub value: Option<&'a [u8]>,
-    pub headers: Option<OwnedHeaders>,
+/// A batch on its way. It may be dropped: the records are delivered all the same.
+#[derive(Debug)]
+pub struct Sent(oneshot::Receiver<Vec<Refused>>);
+
+impl Sent {
+    /// Completes when every record is acknowledged or refused, and answers the refused. None: the producer has ended before.
+    pub async fn settled(&mut self) -> Option<Vec<Refused>> {
+        (&mut self.0).await.ok()
+    }
+
+    /// One that its maker settles.
+    #[cfg(test)]
+    pub fn by(settled: oneshot::Receiver<Vec<Refused>>) -> Self {
+        Sent(settled)
+    }
+}
+
+/// What a refusal means for the task.
+pub fn refusal(refused: &Refused) -> TaskError {
+    let (kind, remedy) = match refused.code {
+        RDKafkaErrorCode::MessageSizeTooLarge => {
+            (ErrorKind::Fatal, "raise \"producer.override.max.request.size\" and the topic's \"max.message.bytes\"")
+        }
+        RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
+            (ErrorKind::Restart, "create the topic, or set \"topic.creation.default.partitions\"")
+        }
+        RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => {
+            (ErrorKind::Fatal, "allow the worker's user to write to it")
+        }
+        RDKafkaErrorCode::InvalidTopic => {
+            (ErrorKind::Fatal, "use a name of up to 249 letters, digits, dots, underscores and hyphens")
+        }
+        _ => (ErrorKind::Restart, "see the broker's log"),
+    };
+    TaskError::new(kind, "kafka.produce", format!("cannot write to topic \"{}\": {}; {remedy}", refused.topic, refused.code))
+}
+
+/// The client, with the topics that belong to it: they go first.
+pub(super) struct Client {
+    pub topics: Topics,
+    pub producer: BaseProducer<Deliveries>,
 }
 
 pub struct LogProducer {
-    producer: Arc<ThreadedProducer<Acks>>,
-    due: Arc<Due>,
-    _nudging: Option<AbortOnDropHandle<()>>,
+    client: Arc<Client>,
+    enqueuer: Enqueuer,
+    alive: Arc<AtomicBool>,
+    bytes: Arc<Semaphore>,
+    batches: Arc<Semaphore>,
 }
 
 impl LogProducer {
-    /// Within a runtime, where what nudges it runs.
     pub fn new(config: &ClientConfig) -> Result<Self, TaskError> {
-        let due = Arc::<Due>::default();
-        let producer: ThreadedProducer<Acks> = config
-            .create_with_context(Acks { due: due.clone() })
-            .map_err(|e| TaskError::config("producer.override", format!("the producer's settings are refused: {e}")))?;
-        let producer = Arc::new(producer);
-        let nudged = config.get("linger.ms") == Some(NUDGED_LINGER_MS);
-        let nudging = nudged.then(|| nudge::start(producer.clone(), due.clone()));
-        Ok(LogProducer { producer, due, _nudging: nudging })
-    }
-
-    /// All records of the batch have been sent: they need not wait for more.
-    pub fn seal(&self, batch: &InFlight) {
-        batch.seal();
-        self.due.set();
-    }
-
-    /// Hands a record to the client, waiting while its queue is full.
-    pub async fn send(&self, record: Outgoing<'_>, batch: &Arc<InFlight>) -> Result<(), TaskError> {
-        batch.left.fetch_add(1, Ordering::SeqCst);
-        let mut base = BaseRecord::with_opaque_to(record.topic, batch.clone());
-        base.partition = record.partition;
-        base.timestamp = record.timestamp;
-        base.key = record.key;
-        base.payload = record.value;
-        base.headers = record.headers;
-        loop {
-            match self.producer.send(base) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
-                    base = again;
-                    self.due.set();
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                Err((error, _)) => {
-                    batch.settle(1);
-                    return Err(refusal(record.topic, &error));
-                }
+        let refused = |e: String| TaskError::config("producer.override", format!("the producer's settings are refused: {e}"));
+        let producer: BaseProducer<Deliveries> =
+            config.create_with_context(Deliveries::new()).map_err(|e| refused(e.to_string()))?;
+        let client = Arc::new(Client { topics: Topics::default(), producer });
+        let alive = Arc::new(AtomicBool::new(true));
+        let (served, go_on) = (client.clone(), alive.clone());
+        // The last to hold the client, so that its end, which blocks, is no task's.
+        let thread = std::thread::Builder::new().name("deliveries".into()).spawn(move || {
+            while go_on.load(Ordering::Relaxed) {
+                served.producer.poll(DELIVERY_WAIT);
             }
+        });
+        thread.map_err(|e| TaskError::retriable("worker.thread", format!("cannot start the producer's thread: {e}")))?;
+        let bytes = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX / BUDGET_UNIT));
+        Ok(LogProducer { client, enqueuer: Enqueuer::default(), alive, bytes, batches: Arc::new(Semaphore::new(BATCHES_MAX)) })
+    }
+
+    /// Hands a batch to the client, waiting for room. Refusals are told by [`Sent::settled`] alone.
+    pub async fn send(&mut self, batch: Outgoing) -> Sent {
+        let weight = batch.buffer.len() + batch.len() * RECORD_BYTES;
+        let units = (weight / BUDGET_UNIT).clamp(1, IN_FLIGHT_BYTES_MAX / BUDGET_UNIT);
+        let bytes = self.bytes.clone().acquire_many_owned(units as u32).await.expect("it is never closed");
+        let place = self.batches.clone().acquire_owned().await.expect("it is never closed");
+        let (done, settled) = oneshot::channel();
+        let deliveries = self.client.producer.context().clone();
+        let at = deliveries.free.lock().pop().expect("a batch has a permit for its slot");
+        let slot = &deliveries.slots[at as usize];
+        let batch = Arc::new(batch);
+        slot.pending.store(batch.records.len() as u32 + 1, Ordering::Release);
+        *slot.held.lock() = Some(Held { batch: batch.clone(), done, _budget: (bytes, place) });
+        let mut left = self.enqueuer.enqueue(&self.client, &batch, at, None);
+        loop {
+            if !left.refused.is_empty() {
+                let n = left.refused.len() as u32;
+                slot.refused.lock().append(&mut left.refused);
+                deliveries.settle(at, n);
+            }
+            if left.full.is_empty() {
+                break;
+            }
+            tokio::time::sleep(QUEUE_FULL_WAIT).await;
+            left = self.enqueuer.enqueue(&self.client, &batch, at, Some(&left.full));
         }
+        deliveries.settle(at, 1);
+        Sent(settled)
     }
 
     /// Waits until all that was sent is acknowledged or refused.
     pub async fn flush(&self, within: Duration) {
-        let start = tokio::time::Instant::now();
-        while self.producer.in_flight_count() > 0 && start.elapsed() < within {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let all = self.batches.acquire_many(BATCHES_MAX as u32);
+        let _ = tokio::time::timeout(within, all).await;
     }
 }
 
-/// A header of bytes.
-pub fn header<'a>(headers: OwnedHeaders, key: &'a str, value: Option<&'a [u8]>) -> OwnedHeaders {
-    headers.insert(Header { key, value })
+impl Drop for LogProducer {
+    fn drop(&mut self) {
+        // What the log has not acknowledged comes again with the next session, and must not come behind its records.
+        self.client.producer.purge(PurgeConfig::default().queue().inflight());
+        self.alive.store(false, Ordering::Relaxed);
+    }
 }

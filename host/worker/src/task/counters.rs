@@ -24,7 +24,7 @@ pub struct Counters {
     pub dead_lettered: Counter,
     /// Records written to the log by a source; a transform may make several of one.
     pub written: Counter,
-    /// Bytes of keys and values written to the log by a source, or consumed by a sink.
+    /// Bytes of keys, values and headers written to the log by a source, or consumed by a sink.
     pub bytes: Counter,
     /// Failed attempts at any stage, retried or not.
     pub errors: Counter,
@@ -63,6 +63,11 @@ impl Counter {
 }
 
 impl Counters {
+    /// An error happened now.
+    pub fn failed_now(&self) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        self.last_error_ms.set(now.as_millis() as u64);
+    }
     /// A record left a transform chain's input for good; what came in minus all exits.
     pub fn source_unaccounted(&self) -> i64 {
         self.polled.get() as i64 - (self.produced.get() + self.filtered.get() + self.skipped.get()) as i64

@@ -12,7 +12,6 @@ use crate::errors::Stage;
 use crate::errors::backoff::Backoff;
 use crate::errors::dead_letters::Cause;
 use crate::errors::tolerance::Tolerance;
-use crate::kafka::producer::InFlight;
 use crate::task::supervise::Failure;
 use crate::transforms::{Transformed, select};
 
@@ -156,9 +155,7 @@ impl Outlet {
             return Ok(());
         }
         let (counters, errors) = (&self.task.counters, &self.task.settings.errors);
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        counters.last_error_ms.set(now.as_millis() as u64);
-        let batch = InFlight::new();
+        counters.failed_now();
         for e in &errant {
             let m = &messages[e.message];
             counters.errors.add(1);
@@ -177,24 +174,20 @@ impl Outlet {
                 error.attributes.push(("remedy".into(), remedy.into()));
                 return Err(Failure::new(&self.subject, "put", error));
             }
-            let Some(queue) = &self.dead_letters else {
+            let Some(queue) = &mut self.dead_letters else {
                 counters.skipped.add(1);
                 continue;
             };
             counters.dead_letter_requests.add(1);
             let exception = if e.stage == Stage::TaskPut { CONNECT } else { DATA };
             let cause = Cause { stage: e.stage, class: &e.class, exception, message: &e.text };
-            queue.send(m, &cause, &batch).await.map_err(|e| Failure::new("dead letter queue", "send", e))?;
+            queue.add(m, &cause);
         }
-        match &self.dead_letters {
-            Some(queue) => queue.seal(&batch),
-            None => batch.seal(),
-        }
-        if let Err(e) = batch.acknowledged().await {
-            self.task.counters.dead_letter_failures.add(1);
-            return Err(Failure::new("dead letter queue", "acknowledge", e));
-        }
-        if self.dead_letters.is_some() {
+        if let Some(queue) = &mut self.dead_letters {
+            if let Err(e) = queue.send().await {
+                self.task.counters.dead_letter_failures.add(1);
+                return Err(Failure::new("dead letter queue", "acknowledge", e));
+            }
             self.task.counters.dead_lettered.add(errant.len() as u64);
         }
         Ok(())

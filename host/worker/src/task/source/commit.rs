@@ -7,22 +7,37 @@ use millrace_record::{ErrorKind, SourceOffset, TaskError, Wake};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::kafka::producer::InFlight;
+use super::tolerate::tolerate;
+use crate::errors::Stage;
+use crate::kafka::outgoing::Refused;
+use crate::kafka::producer::{Sent, refusal};
 use crate::task::supervise::{Failure, Task};
 
-/// A batch that the producer has.
-pub(super) struct Sent {
-    pub in_flight: Arc<InFlight>,
-    /// To be stored once it is acknowledged.
+/// A polled batch that the producer has.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// Its parts, in order.
+    pub sent: Vec<Sent>,
+    /// To be stored once all of it is acknowledged.
     pub offsets: Vec<SourceOffset>,
-    /// How many records were polled, and how many of them produced.
+    /// How many records were polled, and how many of them a transform dropped.
     pub records: u64,
-    pub produced: u64,
+    pub filtered: u64,
+    /// Rows that failed and were tolerated; each counts once, however many records came of it.
+    pub skipped: Vec<u32>,
+}
+
+impl Batch {
+    pub fn skip(&mut self, row: u32) {
+        if self.skipped.last() != Some(&row) && !self.skipped.contains(&row) {
+            self.skipped.push(row);
+        }
+    }
 }
 
 pub(super) async fn run(
     task: Arc<Task>,
-    mut sent: mpsc::Receiver<Sent>,
+    mut sent: mpsc::Receiver<Batch>,
     stored: mpsc::UnboundedSender<Vec<SourceOffset>>,
     wake: Wake,
 ) -> Result<(), Failure> {
@@ -34,19 +49,21 @@ pub(super) async fn run(
         loop {
             tokio::select! {
                 batch = sent.recv() => match batch {
-                    Some(batch) => {
-                        // Batches are awaited in their order, so what is pending is a contiguous prefix; while one is
-                        // awaited the ticks go on storing what came before it.
-                        loop {
-                            tokio::select! {
-                                acknowledged = batch.in_flight.acknowledged() => {
-                                    acknowledged.map_err(|e| Failure::new("producer", "acknowledge", e))?;
-                                    break;
+                    Some(mut batch) => {
+                        // Batches and their parts are awaited in order, so what is pending is a contiguous prefix; while
+                        // one is awaited the ticks go on storing what came before it.
+                        for mut part in std::mem::take(&mut batch.sent) {
+                            let refused = loop {
+                                tokio::select! {
+                                    refused = part.settled() => break refused,
+                                    _ = tick.tick() => pending.store().await?,
                                 }
-                                _ = tick.tick() => pending.store().await?,
-                            }
+                            };
+                            settle(&task, &mut batch, refused)?;
                         }
-                        task.counters.produced.add(batch.produced);
+                        let skipped = batch.skipped.len() as u64;
+                        task.counters.skipped.add(skipped);
+                        task.counters.produced.add(batch.records.saturating_sub(batch.filtered + skipped));
                         task.counters.in_flight.fetch_sub(batch.records as i64, Ordering::Relaxed);
                         pending.add(batch.offsets);
                     }
@@ -60,6 +77,23 @@ pub(super) async fn run(
     // A failure ends the receiver, which ends `send`, which ends the polls.
     wake.raise();
     result
+}
+
+/// What the log refused of a part: a record that is itself at fault is tolerated as `errors.tolerance` says; any other
+/// refusal would refuse the next records too, and ends the session.
+fn settle(task: &Task, batch: &mut Batch, refused: Option<Vec<Refused>>) -> Result<(), Failure> {
+    let Some(refused) = refused else {
+        let message = "the producer ended before the log had acknowledged the last records; they come again";
+        return Err(Failure::new("producer", "acknowledge", TaskError::new(ErrorKind::Restart, "kafka.produce", message)));
+    };
+    for r in &refused {
+        if !r.is_data() {
+            return Err(Failure::new("producer", "acknowledge", refusal(r)));
+        }
+        tolerate(task, Stage::KafkaProduce, "acknowledge", refusal(r))?;
+        batch.skip(r.origin);
+    }
+    Ok(())
 }
 
 /// Offsets that may be stored: invariant durable-before-commit, the log has acknowledged every record up to them.

@@ -7,6 +7,7 @@
 
 mod commit;
 mod send;
+mod tolerate;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use millrace_record::{Mark, Polled, SourceOffset, SourceTask, TaskContext, TaskE
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::commit::Sent;
+use self::commit::Batch;
 use super::converters::Converters;
 use super::supervise::{Failure, Task};
 use super::{Target, TaskState};
@@ -64,7 +65,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     task.started();
 
     let (taken, to_send) = mpsc::channel::<Taken>(POLLED_MAX);
-    let (sent, to_commit) = mpsc::channel::<Sent>(SENT_MAX);
+    let (sent, to_commit) = mpsc::channel::<Batch>(SENT_MAX);
     let (stored, releasable) = mpsc::unbounded_channel::<Vec<SourceOffset>>();
     // The loops end with the session, however it ends: one that lived on while the log is away would write its old records
     // behind those of the next session once the log is back.

@@ -3,19 +3,23 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use millrace_record::convert::ConvertError;
 use millrace_record::row::{Batch as View, Record};
 use millrace_record::{TaskError, Wake};
-use rdkafka::message::OwnedHeaders;
 use tokio::sync::mpsc;
 
-use super::commit::Sent;
+use super::commit::Batch;
+use super::tolerate::tolerate;
 use super::{Taken, latest};
 use crate::errors::Stage;
-use crate::errors::tolerance::Tolerance;
-use crate::kafka::producer::{InFlight, LogProducer, Outgoing, header};
+use crate::kafka::outgoing::{OutMeta, Outgoing};
+use crate::kafka::producer::LogProducer;
 use crate::task::converters::Converters;
 use crate::task::supervise::{Failure, Task};
 use crate::transforms::{Chain, Transformed};
+
+/// Encoded bytes after which what there is of a batch is sent, while the rest is encoded.
+const PART_BYTES: usize = 900 << 10;
 
 pub(super) async fn run(
     task: Arc<Task>,
@@ -23,10 +27,10 @@ pub(super) async fn run(
     chain: Chain,
     producer: LogProducer,
     mut taken: mpsc::Receiver<Taken>,
-    sent: mpsc::Sender<Sent>,
+    sent: mpsc::Sender<Batch>,
     wake: Wake,
 ) -> Result<(), Failure> {
-    let mut sender = Sender { task, converters, chain, producer, buffers: Buffers::default(), topics: HashSet::new() };
+    let mut sender = Sender { task, converters, chain, producer, topics: HashSet::new() };
     let result = async {
         while let Some(t) = taken.recv().await {
             let Some(batch) = sender.send(t).await? else { continue };
@@ -47,51 +51,54 @@ pub(super) async fn run(
     result
 }
 
-#[derive(Default)]
-struct Buffers {
-    key: Vec<u8>,
-    value: Vec<u8>,
-    header: Vec<u8>,
-}
-
 struct Sender {
     task: Arc<Task>,
     converters: Converters,
     chain: Chain,
     producer: LogProducer,
-    buffers: Buffers,
     /// Topics that the herder knows of.
     topics: HashSet<String>,
 }
 
 impl Sender {
-    async fn send(&mut self, taken: Taken) -> Result<Option<Sent>, Failure> {
+    /// None: the task stops.
+    async fn send(&mut self, taken: Taken) -> Result<Option<Batch>, Failure> {
         let n = taken.polled.records.len();
         let Some(done) = self.transform(&taken).await? else { return Ok(None) };
-        let in_flight = InFlight::new();
-        let mut skipped = 0;
+        let mut batch = Batch { offsets: latest(taken.polled.marks), records: n as u64, ..Batch::default() };
         for f in &done.failed {
-            self.tolerate(Stage::Transformation, TaskError::fatal(f.code.clone(), f.message.clone()))?;
-            skipped += 1;
+            let error = TaskError::fatal(f.code.clone(), f.message.clone());
+            tolerate(&self.task, Stage::Transformation, "apply", error)?;
+            batch.skip(f.row);
         }
-        let filtered = done.filtered(n);
+        batch.filtered = done.filtered(n);
         let view = done.records.view();
         self.announce(&view);
-        for record in view.iter() {
-            if let Err((stage, error)) = self.convert(&view, &record) {
-                self.tolerate(stage, error)?;
-                skipped += 1;
-                continue;
+        let mut out = Outgoing::with_capacity(view.len(), PART_BYTES.min(2 * done.records.bytes().len()));
+        for (i, record) in view.iter().enumerate() {
+            let begun = out.begin();
+            let origin = done.origin_of(i);
+            if let Err((stage, error)) = self.encode(&view, &record, origin, &mut out) {
+                out.undo(begun);
+                tolerate(&self.task, stage, "convert", error)?;
+                batch.skip(origin);
             }
-            self.produce(&view, &record, &in_flight).await?;
+            if out.buffer.len() >= PART_BYTES {
+                let rest = Outgoing::with_capacity(view.len() - i, PART_BYTES);
+                self.produce(std::mem::replace(&mut out, rest), &mut batch).await;
+            }
         }
-        self.producer.seal(&in_flight);
-        let counters = &self.task.counters;
-        counters.filtered.add(filtered);
-        counters.skipped.add(skipped);
-        counters.written.add(view.len() as u64);
-        let produced = (n as u64).saturating_sub(filtered + skipped);
-        Ok(Some(Sent { in_flight, offsets: latest(taken.polled.marks), records: n as u64, produced }))
+        self.produce(out, &mut batch).await;
+        self.task.counters.filtered.add(batch.filtered);
+        Ok(Some(batch))
+    }
+
+    async fn produce(&mut self, out: Outgoing, batch: &mut Batch) {
+        if !out.is_empty() {
+            self.task.counters.written.add(out.len() as u64);
+            self.task.counters.bytes.add(out.buffer.len() as u64);
+            batch.sent.push(self.producer.send(out).await);
+        }
     }
 
     /// Retries the whole batch where that may help. None: the task stops.
@@ -121,63 +128,36 @@ impl Sender {
         }
     }
 
-    /// Fills the buffers with key and value. An empty `Option` is told apart by [`Record::key`] and the converter.
-    fn convert(&mut self, view: &View<'_>, record: &Record<'_>) -> Result<(), (Stage, TaskError)> {
-        let topic = view.topic_of(record);
-        let fail = |stage: Stage, e: millrace_record::convert::ConvertError| {
-            (stage, TaskError::fatal("convert", format!("{stage} of topic \"{topic}\": {e}")))
+    /// Appends a record to `out`. After an error the caller undoes what was appended.
+    fn encode(
+        &mut self,
+        view: &View<'_>,
+        record: &Record<'_>,
+        origin: u32,
+        out: &mut Outgoing,
+    ) -> Result<(), (Stage, TaskError)> {
+        let name = view.topic_of(record);
+        let fail = |stage: Stage| {
+            move |e: ConvertError| (stage, TaskError::fatal("convert", format!("{stage} of topic \"{name}\": {e}")))
         };
-        let b = &mut self.buffers;
-        b.key.clear();
-        b.value.clear();
-        let key =
-            self.converters.key.encode(topic, record.key_schema().filter(|_| record.key().is_some()), record.key(), &mut b.key);
-        let some_key = key.map_err(|e| fail(Stage::KeyConverter, e))?;
+        let c = &mut self.converters;
+        let from = out.buffer.len();
+        let schema = record.key_schema().filter(|_| record.key().is_some());
+        let some = c.key.encode(name, schema, record.key(), &mut out.buffer).map_err(fail(Stage::KeyConverter))?;
+        let key = out.span(from, some);
+        let from = out.buffer.len();
         // A tombstone is null whatever its schema: Connect's sources send it with no schema.
         let schema = record.value_schema().filter(|_| record.value().is_some());
-        let value = self.converters.value.encode(topic, schema, record.value(), &mut b.value);
-        let some_value = value.map_err(|e| fail(Stage::ValueConverter, e))?;
-        debug_assert!(some_key || b.key.is_empty());
-        debug_assert!(some_value || b.value.is_empty());
-        Ok(())
-    }
-
-    async fn produce(&mut self, view: &View<'_>, record: &Record<'_>, in_flight: &Arc<InFlight>) -> Result<(), Failure> {
-        let topic = view.topic_of(record);
-        let mut headers: Option<OwnedHeaders> = None;
+        let some = c.value.encode(name, schema, record.value(), &mut out.buffer).map_err(fail(Stage::ValueConverter))?;
+        let value = out.span(from, some);
         for h in record.headers() {
-            self.buffers.header.clear();
-            let some = self.converters.header.encode(topic, h.schema, h.value, &mut self.buffers.header);
-            let some =
-                some.map_err(|e| Failure::new("header converter", "convert", TaskError::fatal("convert", e.to_string())))?;
-            let bytes = some.then_some(self.buffers.header.as_slice());
-            headers = Some(header(headers.unwrap_or_default(), h.name, bytes));
+            let from = out.buffer.len();
+            let some = c.header.encode(name, h.schema, h.value, &mut out.buffer).map_err(fail(Stage::HeaderConverter))?;
+            let value = out.span(from, some);
+            out.header(h.name, value);
         }
-        let (key, value) = (&self.buffers.key, &self.buffers.value);
-        self.task.counters.bytes.add((key.len() + value.len()) as u64);
-        let outgoing = Outgoing {
-            topic,
-            partition: record.partition(),
-            timestamp: record.timestamp(),
-            key: (record.key().is_some() || !key.is_empty()).then_some(key),
-            value: (record.value().is_some() || !value.is_empty()).then_some(value),
-            headers,
-        };
-        self.producer.send(outgoing, in_flight).await.map_err(|e| Failure::new("producer", "send", e))
-    }
-
-    /// A record that cannot be handled is skipped when tolerance says so, else it fails the task.
-    fn tolerate(&self, stage: Stage, error: TaskError) -> Result<(), Failure> {
-        let (counters, errors) = (&self.task.counters, &self.task.settings.errors);
-        counters.errors.add(1);
-        counters.failures.add(1);
-        if errors.log {
-            counters.errors_logged.add(1);
-            tracing::error!(%stage, %error, "record failed");
-        }
-        match errors.tolerance {
-            Tolerance::All => Ok(()),
-            Tolerance::None => Err(Failure::new(stage.name(), "convert", error)),
-        }
+        let topic = out.topic(name);
+        out.push(OutMeta { topic, partition: record.partition(), timestamp: record.timestamp(), origin }, key, value);
+        Ok(())
     }
 }
