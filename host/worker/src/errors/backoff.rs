@@ -1,8 +1,10 @@
 //! Exponential back-off with jitter, for whole calls that failed and may be tried again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
+
+use super::tolerance::{ErrorPolicy, RetryTimeout};
 
 /// How often and how long: `retry.max.attempts`, `retry.backoff.ms`, `retry.backoff.max.ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,41 @@ impl Backoff {
     }
 }
 
+/// The first delay that Connect has for a record's next try.
+const RECORD_INITIAL: Duration = Duration::from_millis(300);
+
+/// The tries of records that failed and may pass another time: as `errors.retry.timeout` and `errors.retry.delay.max.ms`
+/// say where the timeout is set, else as often as a whole call is tried.
+#[derive(Debug)]
+pub struct RecordRetry {
+    backoff: Backoff,
+    until: Option<Instant>,
+}
+
+impl RecordRetry {
+    pub fn new(errors: &ErrorPolicy, calls: BackoffPolicy) -> Self {
+        let Some(timeout) = errors.retry_timeout else {
+            return RecordRetry { backoff: Backoff::new(calls), until: None };
+        };
+        let policy = BackoffPolicy { attempts_max: u32::MAX, initial: RECORD_INITIAL, max: errors.retry_delay_max };
+        let until = match timeout {
+            RetryTimeout::For(time) => Some(Instant::now() + time),
+            RetryTimeout::Never => None,
+        };
+        RecordRetry { backoff: Backoff::new(policy), until }
+    }
+
+    /// How long to wait for the next try; none: there is none.
+    pub fn next_delay(&mut self) -> Option<Duration> {
+        let left = match self.until {
+            Some(until) => until.saturating_duration_since(Instant::now()),
+            None => Duration::MAX,
+        };
+        let delay = self.backoff.failed(None).min(left);
+        (!left.is_zero() && !self.backoff.exhausted()).then_some(delay)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +108,22 @@ mod tests {
         let policy = BackoffPolicy::default();
         let seconds: Vec<u64> = (1..=8).map(|n| policy.delay(n).as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn records_are_tried_as_often_as_is_set() {
+        let tries = |retry_timeout| {
+            let errors = ErrorPolicy { retry_timeout, retry_delay_max: Duration::from_secs(2), ..ErrorPolicy::default() };
+            let mut retry = RecordRetry::new(&errors, BackoffPolicy::default());
+            std::iter::from_fn(|| retry.next_delay()).take(100).collect::<Vec<_>>()
+        };
+        assert_eq!(tries(None).len(), 4, "five attempts in all");
+        assert_eq!(tries(Some(RetryTimeout::For(Duration::ZERO))), []);
+        let forever = tries(Some(RetryTimeout::Never));
+        assert!(forever.len() == 100 && forever[0] < Duration::from_millis(361), "{forever:?}");
+        assert!(forever.iter().all(|d| *d <= Duration::from_secs(2)), "{forever:?}");
+        let soon = tries(Some(RetryTimeout::For(Duration::from_millis(100))));
+        assert!(soon.iter().all(|d| *d <= Duration::from_millis(100)), "the last try is at the end: {soon:?}");
     }
 
     #[test]

@@ -1,12 +1,20 @@
-//! A sink task's consumer: manual commits, bounded memory, and rebalances told to the task's loop.
+//! A sink task's consumer: manual commits, bounded memory, and rebalances that wait for the task's loop.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use millrace_record::{ErrorKind, TaskError, TopicOffset, TopicPartition};
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance, StreamConsumer};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol, StreamConsumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How long a seek may wait for librdkafka.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Settings that a worker file or a connector may override. What is fetched ahead is bounded in bytes. The poll interval is
 /// a day: a slow destination must not cost the group its member, and a worker that dies is told by its heartbeats.
@@ -25,15 +33,22 @@ pub const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "true"),
 ];
 
-/// A change of what the task is assigned.
+/// A change of what the task is assigned. The group waits until it is answered.
 #[derive(Debug, Clone)]
-pub enum Assignment {
-    Added(Vec<TopicPartition>),
-    Removed(Vec<TopicPartition>),
+pub enum Change {
+    Added(TopicPartitionList),
+    Removed(TopicPartitionList),
 }
 
+/// Keeps changes until the task's loop has dealt with them: what the plugin must do first takes time, and librdkafka's
+/// call-back must not. Heartbeats go on meanwhile.
 #[derive(Default)]
-pub struct Rebalances(Mutex<Vec<Assignment>>);
+pub struct Rebalances {
+    due: Mutex<VecDeque<Change>>,
+    arrived: Notify,
+    /// Nobody deals with changes any more: they are answered at once.
+    closing: AtomicBool,
+}
 
 impl ClientContext for Rebalances {
     fn error(&self, error: KafkaError, reason: &str) {
@@ -41,25 +56,41 @@ impl ClientContext for Rebalances {
     }
 }
 
-fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
-    list.elements().iter().map(|e| TopicPartition { topic: e.topic().to_owned(), partition: e.partition() }).collect()
+impl ConsumerContext for Rebalances {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let change = match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Added(list.clone()),
+            _ => Change::Removed(list.clone()),
+        };
+        if self.closing.load(Ordering::SeqCst) {
+            if let Err(error) = answer(consumer, &change) {
+                tracing::debug!(%error, "cannot answer a rebalance of a consumer that closes");
+            }
+            return;
+        }
+        self.due.lock().push_back(change);
+        self.arrived.notify_one();
+    }
 }
 
-impl ConsumerContext for Rebalances {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(list) = rebalance {
-            self.0.lock().push(Assignment::Removed(partitions(list)));
-        }
+fn answer<C: Consumer<Rebalances>>(consumer: &C, change: &Change) -> KafkaResult<()> {
+    let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+    match change {
+        Change::Added(list) if cooperative => consumer.incremental_assign(list),
+        Change::Added(list) => consumer.assign(list),
+        Change::Removed(list) if cooperative => consumer.incremental_unassign(list),
+        Change::Removed(_) => consumer.unassign(),
     }
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(list) = rebalance {
-            self.0.lock().push(Assignment::Added(partitions(list)));
-        }
-    }
+}
+
+pub fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    list.elements().iter().map(|e| TopicPartition { topic: e.topic().to_owned(), partition: e.partition() }).collect()
 }
 
 pub struct LogConsumer {
     pub consumer: StreamConsumer<Rebalances>,
+    /// Taken by [`LogConsumer::change`], and not answered yet.
+    unanswered: Mutex<Option<Change>>,
 }
 
 impl LogConsumer {
@@ -72,39 +103,67 @@ impl LogConsumer {
         consumer
             .subscribe(&names)
             .map_err(|e| TaskError::config("topics", format!("cannot subscribe to {}: {e}", topics.join(", "))))?;
-        Ok(LogConsumer { consumer })
+        Ok(LogConsumer { consumer, unanswered: Mutex::default() })
     }
 
-    /// Whether the assignment changed since [`Self::rebalances`] was asked.
+    /// Whether changes wait to be dealt with.
     pub fn has_rebalanced(&self) -> bool {
-        !self.consumer.context().0.lock().is_empty()
+        !self.consumer.context().due.lock().is_empty()
     }
 
-    /// Changes since the last call, in order.
-    pub fn rebalances(&self) -> Vec<Assignment> {
-        std::mem::take(&mut *self.consumer.context().0.lock())
+    /// Completes when a change has arrived. Changes arrive only while messages are received.
+    pub async fn changed(&self) {
+        self.consumer.context().arrived.notified().await;
     }
 
-    /// Commits, and returns once the group's coordinator has it.
-    pub fn commit(&self, offsets: &[TopicOffset]) -> Result<(), TaskError> {
+    /// The next change; it must be answered before the one after it is asked for.
+    pub fn change(&self) -> Option<Change> {
+        let change = self.consumer.context().due.lock().pop_front()?;
+        *self.unanswered.lock() = Some(change.clone());
+        Some(change)
+    }
+
+    pub fn answer(&self, change: &Change) -> Result<(), TaskError> {
+        *self.unanswered.lock() = None;
+        answer(&self.consumer, change)
+            .map_err(|e| TaskError::new(ErrorKind::Restart, "kafka.rebalance", format!("cannot answer a rebalance: {e}")))
+    }
+
+    /// The group has given the partitions to others already: nothing can be committed for them.
+    pub fn lost(&self) -> bool {
+        self.consumer.assignment_lost()
+    }
+
+    /// Commits, and returns once the group's coordinator has it. False: a rebalance is under way, it is to be tried later.
+    pub fn commit(&self, offsets: &[TopicOffset]) -> Result<bool, TaskError> {
         let mut list = TopicPartitionList::new();
         for o in offsets {
             let _ = list.add_partition_offset(&o.topic, o.partition, Offset::Offset(o.offset));
         }
-        tokio::task::block_in_place(|| self.consumer.commit(&list, CommitMode::Sync))
-            .map_err(|e| TaskError::new(ErrorKind::Restart, "kafka.commit", format!("cannot commit consumer offsets: {e}")))
+        use RDKafkaErrorCode as Code;
+        match tokio::task::block_in_place(|| self.consumer.commit(&list, CommitMode::Sync)) {
+            Ok(()) => Ok(true),
+            Err(error) => match error.rdkafka_error_code() {
+                Some(Code::RebalanceInProgress | Code::IllegalGeneration | Code::UnknownMemberId) => {
+                    tracing::warn!(%error, "cannot commit consumer offsets during a rebalance");
+                    Ok(false)
+                }
+                _ => {
+                    let message = format!("cannot commit consumer offsets: {error}");
+                    Err(TaskError::new(ErrorKind::Restart, "kafka.commit", message))
+                }
+            },
+        }
     }
 
-    /// Reads on from these offsets.
+    /// Reads on from these offsets. One that is not assigned any more is left out.
     pub fn seek(&self, offsets: &[TopicOffset]) -> Result<(), TaskError> {
         for o in offsets {
-            tokio::task::block_in_place(|| {
-                self.consumer.seek(&o.topic, o.partition, Offset::Offset(o.offset), Duration::from_secs(10))
-            })
-            .map_err(|e| {
-                let message = format!("cannot go to offset {} of {}-{}: {e}", o.offset, o.topic, o.partition);
-                TaskError::new(ErrorKind::Restart, "kafka.seek", message)
-            })?;
+            tokio::task::block_in_place(|| self.consumer.seek(&o.topic, o.partition, Offset::Offset(o.offset), SEEK_TIMEOUT))
+                .map_err(|e| {
+                    let message = format!("cannot go to offset {} of {}-{}: {e}", o.offset, o.topic, o.partition);
+                    TaskError::new(ErrorKind::Restart, "kafka.seek", message)
+                })?;
         }
         Ok(())
     }
@@ -115,6 +174,20 @@ impl LogConsumer {
             let done = if pause { self.consumer.pause(&assigned) } else { self.consumer.resume(&assigned) };
             if let Err(error) = done {
                 tracing::warn!(%error, pause, "cannot pause or resume partitions");
+            }
+        }
+    }
+}
+
+impl Drop for LogConsumer {
+    fn drop(&mut self) {
+        // A change that nobody answers would keep the consumer from closing.
+        let context = self.consumer.context();
+        context.closing.store(true, Ordering::SeqCst);
+        let due = std::mem::take(&mut *context.due.lock());
+        for change in self.unanswered.lock().take().into_iter().chain(due) {
+            if let Err(error) = answer(&self.consumer, &change) {
+                tracing::debug!(%error, "cannot answer a rebalance of a consumer that closes");
             }
         }
     }

@@ -7,3 +7,4 @@ mod enqueue;
 pub mod java;
 pub mod outgoing;
 pub mod producer;
+pub mod reread;

@@ -1,7 +1,7 @@
 //! What a task has counted: every record that enters leaves by exactly one counted exit.
 //!
-//! Source: `polled = produced + filtered + skipped`. Sink: `consumed = put + filtered + dead_lettered + skipped`. The sums
-//! hold whenever nothing is in flight; `in_flight` says how many records are.
+//! Source: `polled = produced + filtered + skipped`. Sink: `consumed = put - late + filtered + dead_lettered + skipped`. The
+//! sums hold whenever nothing is in flight; `in_flight` says how many records are.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
@@ -16,6 +16,8 @@ pub struct Counters {
     pub consumed: Counter,
     /// Records that a sink's put has taken.
     pub put: Counter,
+    /// Records that were put and failed only at a flush.
+    pub late: Counter,
     /// Records that a transform dropped.
     pub filtered: Counter,
     /// Failed records that tolerance lets pass, without a dead letter queue.
@@ -73,6 +75,7 @@ impl Counters {
         self.polled.get() as i64 - (self.produced.get() + self.filtered.get() + self.skipped.get()) as i64
     }
     pub fn sink_unaccounted(&self) -> i64 {
-        self.consumed.get() as i64 - (self.put.get() + self.filtered.get() + self.dead_lettered.get() + self.skipped.get()) as i64
+        let out = self.put.get() + self.filtered.get() + self.dead_lettered.get() + self.skipped.get();
+        (self.consumed.get() + self.late.get()) as i64 - out as i64
     }
 }

@@ -7,7 +7,7 @@ use millrace_record::{RawConfig, TaskError};
 
 use super::TaskSpec;
 use crate::errors::backoff::BackoffPolicy;
-use crate::errors::tolerance::{ErrorPolicy, Tolerance};
+use crate::errors::tolerance::{ErrorPolicy, RetryTimeout, Tolerance};
 
 /// Settings that sources and sinks share. Each key is looked up in the connector's configuration, then, where Connect has
 /// a worker setting of that name, in the worker's.
@@ -45,12 +45,14 @@ impl TaskSettings {
                         Tolerance::None
                     }
                 },
-                retry_timeout: match read.number("errors.retry.timeout", 0i64) {
-                    -1 => None,
-                    n if n >= 0 => Some(Duration::from_millis(n as u64)),
-                    n => {
-                        read.wrong("errors.retry.timeout", n, "milliseconds, or -1 for ever");
-                        None
+                retry_timeout: match read.get("errors.retry.timeout").map(|_| read.number("errors.retry.timeout", 0i64)) {
+                    None => None,
+                    Some(-1) => Some(RetryTimeout::Never),
+                    Some(n) => {
+                        if n < 0 {
+                            read.wrong("errors.retry.timeout", n, "milliseconds, or -1 for ever");
+                        }
+                        Some(RetryTimeout::For(Duration::from_millis(n.unsigned_abs())))
                     }
                 },
                 retry_delay_max: read.millis("errors.retry.delay.max.ms", 60_000, 1),

@@ -4,7 +4,8 @@
 //! same instance first, with the status RUNNING and a logged warning; after `retry.max.attempts` failures in a row the
 //! session ends and the task shows FAILED with a trace, so that an alert fires. It is still not given up: a fresh session
 //! is tried after the capped back-off, for ever, and the first success shows RUNNING again. So a database that is down
-//! for a day needs nobody to press restart. Any other failure stays FAILED until an operator acts.
+//! for a day needs nobody to press restart. A sink whose `put` or `flush` may be tried again keeps its session for as long
+//! as that lasts, so that its consumer does not leave the group. Any other failure stays FAILED until an operator acts.
 //!
 //! Offsets never move because of a failure: a new session resumes from what was committed.
 
@@ -79,6 +80,17 @@ pub(crate) struct Task {
 }
 
 impl Task {
+    pub fn new(
+        spec: TaskSpec,
+        runtime: Arc<TaskRuntime>,
+        settings: TaskSettings,
+        counters: Arc<Counters>,
+        target: watch::Receiver<Target>,
+    ) -> Self {
+        let backoff = Mutex::new(Backoff::new(settings.retry));
+        Task { spec, runtime, settings, counters, target, reported: Mutex::default(), backoff }
+    }
+
     pub fn target(&self) -> Target {
         *self.target.borrow()
     }
@@ -143,12 +155,26 @@ impl Task {
         if failure.error.kind != ErrorKind::Retriable || self.backoff.lock().failures() + 1 >= self.settings.retry.attempts_max {
             return Some(failure);
         }
-        let delay = self.backoff.lock().failed(failure.error.retry_after);
-        self.counters.retries.add(1);
-        tracing::warn!(subject = failure.subject, call = failure.call, code = failure.error.code, error = %failure.error, ?delay,
-            "call failed, it is tried again");
+        let delay = self.count_retry(&failure);
         self.sleep(delay).await;
         None
+    }
+
+    /// Counts a failure that may be tried again and answers how long to wait. After `retry.max.attempts` in a row the task
+    /// shows FAILED, until [`Task::healthy`].
+    pub fn count_retry(&self, failure: &Failure) -> Duration {
+        let (delay, failures) = {
+            let mut backoff = self.backoff.lock();
+            (backoff.failed(failure.error.retry_after), backoff.failures())
+        };
+        self.counters.retries.add(1);
+        self.counters.failed_now();
+        tracing::warn!(subject = failure.subject, call = failure.call, code = failure.error.code, error = %failure.error, ?delay,
+            "call failed, it is tried again");
+        if failures >= self.settings.retry.attempts_max {
+            self.report(TaskState::Failed { trace: failure.trace(self, Some(delay)) });
+        }
+        delay
     }
 }
 
@@ -162,10 +188,7 @@ pub(super) fn start(spec: TaskSpec, runtime: Arc<TaskRuntime>) -> TaskHandle {
             let counters = counters.clone();
             async move {
                 match TaskSettings::new(&spec, &runtime.worker) {
-                    Ok(settings) => {
-                        let backoff = Mutex::new(Backoff::new(settings.retry));
-                        supervise(Task { spec, runtime, settings, counters, target, reported: Mutex::default(), backoff }).await
-                    }
+                    Ok(settings) => supervise(Task::new(spec, runtime, settings, counters, target)).await,
                     Err(error) => {
                         tracing::error!(%error, "task has a wrong configuration");
                         runtime.events.state(&spec.id, TaskState::Failed { trace: format!("task {}: {error}", spec.id) });

@@ -1,15 +1,15 @@
 //! The way out of one batch: transforms, the plugin's `put`, and every record out by one counted exit.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use millrace_record::{Batch, RecordFailure, TaskError, TopicPartition};
+use millrace_record::{Batch, ErrorKind, RecordFailure, TaskError, TopicPartition};
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
 
 use super::Outlet;
 use super::intake::Decoded;
 use crate::errors::Stage;
-use crate::errors::backoff::Backoff;
+use crate::errors::backoff::RecordRetry;
 use crate::errors::dead_letters::Cause;
 use crate::errors::tolerance::Tolerance;
 use crate::task::supervise::Failure;
@@ -28,13 +28,13 @@ const DATA: &str = "org.apache.kafka.connect.errors.DataException";
 const CONNECT: &str = "org.apache.kafka.connect.errors.ConnectException";
 
 impl Outlet {
-    /// Puts a batch; when it returns every record of it has left by an exit. A stop while it waits for a retry leaves the
-    /// batch where it was: nothing of it is committed.
-    pub(super) async fn put(&mut self, batch: Decoded<'_>) -> Result<(), Failure> {
+    /// Puts a batch; when it returns every record of it has left by an exit, except those that it answers: a stop or a
+    /// rebalance came while it waited for a retry, and the whole batch is to be read again.
+    pub(super) async fn put<'m>(&mut self, batch: Decoded<'m>) -> Result<Vec<BorrowedMessage<'m>>, Failure> {
         let Decoded { messages, records, rows, mut errant } = batch;
-        let Some(done) = self.transform(&records, &rows, &mut errant).await? else { return Ok(()) };
+        let Some(done) = self.transform(&records, &rows, &mut errant).await? else { return Ok(messages) };
         let filtered = done.filtered(records.len());
-        let Some(failures) = self.put_records(&done.records).await? else { return Ok(()) };
+        let Some(failures) = self.put_records(&done.records).await? else { return Ok(messages) };
         let put = done.records.len() - failures.len();
         for f in failures {
             let message = rows[done.origin_of(f.row as usize) as usize];
@@ -43,19 +43,17 @@ impl Outlet {
         }
         self.report(&messages, errant).await?;
         let counters = &self.task.counters;
+        counters.consumed.add(messages.len() as u64);
         counters.put.add(put as u64);
         counters.filtered.add(filtered);
         for m in &messages {
             let tp = TopicPartition { topic: m.topic().to_owned(), partition: m.partition() };
-            // What was taken away meanwhile is somebody else's to commit.
-            if self.owned.contains(&tp) {
-                self.upto.insert(tp, m.offset() + 1);
-            }
+            self.upto.insert(tp, m.offset() + 1);
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
-    /// None: the task stops.
+    /// None: as for [`Outlet::wait`].
     async fn transform(
         &mut self,
         records: &Batch,
@@ -79,10 +77,7 @@ impl Outlet {
                 }
                 Err(error) => {
                     self.task.counters.errors.add(1);
-                    if let Some(failure) = self.task.wait_to_retry(Failure::new("transforms", "apply", error)).await {
-                        return Err(failure);
-                    }
-                    if self.task.stopping() {
+                    if !self.back_off(Failure::new("transforms", "apply", error)).await? {
                         return Ok(None);
                     }
                 }
@@ -90,7 +85,7 @@ impl Outlet {
         }
     }
 
-    /// Redelivers the same batch for as long as that may help. None: the task stops.
+    /// Redelivers the same batch for as long as that may help. None: as for [`Outlet::wait`].
     async fn put_records(&mut self, records: &Batch) -> Result<Option<Vec<RecordFailure>>, Failure> {
         if records.is_empty() {
             return Ok(Some(Vec::new()));
@@ -106,10 +101,7 @@ impl Outlet {
                 }
                 Err(error) => {
                     self.task.counters.errors.add(1);
-                    if let Some(failure) = self.task.wait_to_retry(Failure::new(&self.subject, "put", error)).await {
-                        return Err(failure);
-                    }
-                    if self.task.stopping() {
+                    if !self.back_off(Failure::new(&self.subject, "put", error)).await? {
                         return Ok(None);
                     }
                 }
@@ -118,17 +110,14 @@ impl Outlet {
     }
 
     /// Puts the records again whose failure may pass, alone, until it does or the attempts are used up. What it answers has
-    /// failed for good, by its row in `records`. None: the task stops.
+    /// failed for good, by its row in `records`. None: as for [`Outlet::wait`].
     async fn put_again(&mut self, records: &Batch, failures: Vec<RecordFailure>) -> Result<Option<Vec<RecordFailure>>, Failure> {
         let (mut again, mut failed): (Vec<_>, Vec<_>) = failures.into_iter().partition(|f| f.retriable);
-        let mut backoff = Backoff::new(self.task.settings.retry);
+        let mut retry = RecordRetry::new(&self.task.settings.errors, self.task.settings.retry);
         while !again.is_empty() {
+            let Some(delay) = retry.next_delay() else { break };
             self.task.counters.retries.add(1);
-            let delay = backoff.failed(None);
-            if backoff.exhausted() {
-                break;
-            }
-            if !self.task.sleep(delay).await {
+            if !self.wait(delay).await {
                 return Ok(None);
             }
             let rows: Vec<u32> = again.iter().map(|f| f.row).collect();
@@ -148,9 +137,28 @@ impl Outlet {
         Ok(Some(failed))
     }
 
+    /// After a failed call: waits for the next try for as long as trying may help, so that the task keeps its place in the
+    /// group. False: as for [`Outlet::wait`].
+    async fn back_off(&mut self, failure: Failure) -> Result<bool, Failure> {
+        if failure.error.kind != ErrorKind::Retriable {
+            return Err(failure);
+        }
+        let delay = self.task.count_retry(&failure);
+        Ok(self.wait(delay).await)
+    }
+
+    /// False: the task stops, or partitions are to be given up or taken first.
+    async fn wait(&mut self, delay: Duration) -> bool {
+        tokio::select! {
+            _ = tokio::time::sleep(delay) => true,
+            _ = self.task.stopped() => false,
+            _ = self.interrupt.notified() => false,
+        }
+    }
+
     /// Sends failed records to the dead letter queue, or skips them, or fails the task, as `errors.*` says. Returns once the
     /// queue has acknowledged them.
-    async fn report(&mut self, messages: &[BorrowedMessage<'_>], errant: Vec<Errant>) -> Result<(), Failure> {
+    pub(super) async fn report(&mut self, messages: &[impl Message], errant: Vec<Errant>) -> Result<(), Failure> {
         if errant.is_empty() {
             return Ok(());
         }

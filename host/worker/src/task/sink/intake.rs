@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use millrace_record::row::{BatchWriter, Header, RecordMeta, Row, RowBuf};
-use millrace_record::{Batch, ErrorKind, TaskError, TopicPartition};
+use millrace_record::{Batch, ErrorKind, TaskError};
 use rdkafka::Message;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
@@ -69,10 +69,10 @@ impl<'a> Intake<'a> {
         Ok(Some(Decoded { messages, records: Batch::trusted(writer), rows, errant }))
     }
 
-    /// Drops what was taken of these partitions; it comes again, here or elsewhere.
-    pub fn forget(&mut self, partitions: &[TopicPartition]) {
-        debug_assert!(self.half.is_none(), "a batch that is being decoded is from before the change");
-        self.taken.retain(|m| !partitions.iter().any(|p| p.topic == m.topic() && p.partition == m.partition()));
+    /// What was taken and has not been handed on.
+    pub fn take_back(&mut self) -> Vec<BorrowedMessage<'a>> {
+        self.half = None;
+        std::mem::take(&mut self.taken)
     }
 
     /// The first message and all that are at hand, up to a batch.
@@ -91,13 +91,12 @@ impl<'a> Intake<'a> {
             let full = self.taken.len() >= settings.batch_records as usize || bytes >= settings.batch_bytes as usize;
             next = if full { None } else { self.consumer.consumer.recv().now_or_never() };
         }
-        self.task.counters.consumed.add(self.taken.len() as u64);
         self.task.counters.bytes.add(bytes as u64);
         Ok(())
     }
 
     /// librdkafka goes on by itself after most errors; those that need somebody end the session.
-    fn consume_failed(&self, error: &KafkaError) -> Result<(), Failure> {
+    pub fn consume_failed(&self, error: &KafkaError) -> Result<(), Failure> {
         use rdkafka::error::RDKafkaErrorCode as Code;
         let kind = match error.rdkafka_error_code() {
             Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed) => ErrorKind::Fatal,

@@ -3,24 +3,35 @@
 //!
 //! Invariant durable-before-commit: consumer offsets are committed only up to what the plugin's `flush` answered, and only
 //! after the dead letter queue has acknowledged what it was given.
+//!
+//! Invariant opened-before-read: no record of a partition reaches the plugin before its `open` has answered, and none from
+//! before the offset that it answered.
 
 mod batch;
+mod flush;
 mod intake;
+mod late;
+mod rebalance;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use millrace_record::{ErrorKind, SinkTask, TaskContext, TaskError, TopicOffset, TopicPartition, Wake};
+use millrace_record::{SinkTask, TaskContext, TaskError, TopicPartition, Wake};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::converters::Converters;
 use super::supervise::{Failure, Task};
 use super::{Target, TaskState};
 use crate::errors::dead_letters::DeadLetters;
-use crate::kafka::consumer::{Assignment, CONSUMER_DEFAULTS, LogConsumer};
+use crate::kafka::consumer::{CONSUMER_DEFAULTS, LogConsumer};
 use crate::transforms::{Chain, list};
 
 use self::intake::{Decoded, Intake};
+
+/// After how long a put is so slow that the consumer is served beside it.
+const SLOW_PUT: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let config = &task.spec.connector_config;
@@ -58,9 +69,17 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let consumer = LogConsumer::new(&client, &topics).map_err(failed("consumer", "create"))?;
     task.started();
     let outlet =
-        Outlet { task: task.clone(), subject, plugin, chain, dead_letters, owned: HashSet::new(), upto: BTreeMap::new() };
+        Outlet { task: task.clone(), subject, plugin, chain, dead_letters, interrupt: Arc::default(), upto: BTreeMap::new() };
     let intake = Intake::new(task.clone(), &consumer, converters);
-    let mut session = Session { task: task.clone(), consumer: &consumer, intake, outlet, committed: BTreeMap::new() };
+    let mut session = Session {
+        task: task.clone(),
+        consumer: &consumer,
+        intake,
+        outlet,
+        committed: BTreeMap::new(),
+        rewind: BTreeMap::new(),
+        paused: false,
+    };
     let result = session.run(&wake).await;
     session.outlet.chain.close().await;
     session.outlet.plugin.stop().await;
@@ -76,6 +95,10 @@ struct Session<'a> {
     intake: Intake<'a>,
     outlet: Outlet,
     committed: BTreeMap<TopicPartition, i64>,
+    /// Where to read on, for records that were received and given back.
+    rewind: BTreeMap<TopicPartition, i64>,
+    /// The operator's pause.
+    paused: bool,
 }
 
 /// What a decoded batch goes through.
@@ -85,7 +108,8 @@ struct Outlet {
     plugin: Box<dyn SinkTask>,
     chain: Chain,
     dead_letters: Option<DeadLetters>,
-    owned: HashSet<TopicPartition>,
+    /// Partitions are to be given up or taken: a wait for the next try ends.
+    interrupt: Arc<Notify>,
     /// What was put, and is to be flushed: the next offset to read.
     upto: BTreeMap<TopicPartition, i64>,
 }
@@ -110,31 +134,38 @@ impl<'a> Session<'a> {
     async fn consume_and_put(&mut self, wake: &Wake) -> Result<(), Failure> {
         let task = self.task.clone();
         let mut flush_at = Instant::now() + task.settings.flush_interval;
-        let mut paused = false;
         let mut ready = None;
         while !task.stopping() {
             wake.clear();
-            if task.target() == Target::Paused && !paused {
+            if task.target() == Target::Paused && !self.paused {
                 if let Some(batch) = ready.take() {
-                    self.outlet.put(batch).await?;
+                    let left = self.outlet.put(batch).await?;
+                    self.give_back(&left);
                 }
                 self.flush().await?;
                 self.consumer.pause(true);
-                paused = true;
+                self.paused = true;
                 task.report(TaskState::Paused);
-            } else if task.target() == Target::Running && paused {
+            } else if task.target() == Target::Running && self.paused {
                 self.consumer.pause(false);
-                paused = false;
+                self.paused = false;
                 task.report(TaskState::Running);
+            }
+            if self.consumer.has_rebalanced() || !self.rewind.is_empty() {
+                // What has not been put is read again: what it belongs to may be gone.
+                self.give_back(&ready.take().map(|b: Decoded<'a>| b.messages).unwrap_or_default());
+                let taken = self.intake.take_back();
+                self.give_back(&taken);
+                self.rebalance().await?;
             }
             if ready.is_none() {
                 ready = tokio::select! {
                     batch = self.intake.next() => batch?,
+                    _ = self.consumer.changed() => None,
                     _ = wake.raised() => None,
                     _ = sleep_until(flush_at) => None,
                 };
             }
-            self.rebalance().await?;
             if let Some(batch) = ready.take() {
                 ready = self.put_and_read_on(batch).await?;
             }
@@ -146,98 +177,47 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Puts a batch, and decodes the next one meanwhile, when there is one.
+    /// Puts a batch, and decodes the next one meanwhile, when there is one. While a put takes long the group is served: its
+    /// member stays in it, and partitions are given up when they are to be.
     async fn put_and_read_on(&mut self, batch: Decoded<'a>) -> Result<Option<Decoded<'a>>, Failure> {
-        let put = self.outlet.put(batch);
-        tokio::pin!(put);
-        let (mut next, mut reading) = (None, true);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut put => return done.map(|()| next),
-                read = self.intake.next(), if reading => {
-                    next = read?;
-                    reading = false;
-                }
-            }
-        }
-    }
-
-    async fn rebalance(&mut self) -> Result<(), Failure> {
-        for change in self.consumer.rebalances() {
-            match change {
-                Assignment::Removed(gone) => {
-                    // Others own them by now: what is not committed comes again there.
-                    self.intake.forget(&gone);
-                    self.outlet.owned.retain(|tp| !gone.contains(tp));
-                    self.outlet.upto.retain(|tp, _| !gone.contains(tp));
-                    self.committed.retain(|tp, _| !gone.contains(tp));
-                    self.outlet.plugin.close(&gone).await.map_err(|e| Failure::new(&self.outlet.subject, "close", e))?;
-                }
-                Assignment::Added(added) => {
-                    let own = self.outlet.plugin.open(&added).await;
-                    let own = own.map_err(|e| Failure::new(&self.outlet.subject, "open", e))?;
-                    // What came from the group's offset on is not what the plugin goes on from.
-                    let moved: Vec<TopicPartition> =
-                        own.iter().map(|o| TopicPartition { topic: o.topic.clone(), partition: o.partition }).collect();
-                    self.intake.forget(&moved);
-                    self.consumer.seek(&own).map_err(|e| Failure::new("consumer", "seek", e))?;
-                    self.outlet.owned.extend(added);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes durable what was put, and commits what the plugin answers.
-    async fn flush(&mut self) -> Result<(), Failure> {
-        let due: Vec<TopicOffset> = self
-            .outlet
-            .upto
-            .iter()
-            .filter(|(tp, offset)| self.committed.get(tp) != Some(offset))
-            .map(|(tp, offset)| TopicOffset { topic: tp.topic.clone(), partition: tp.partition, offset: *offset })
-            .collect();
-        if due.is_empty() {
-            return Ok(());
-        }
-        let flushed = loop {
-            match self.outlet.plugin.flush(&due).await {
-                Ok(flushed) => break flushed,
-                Err(error) => {
-                    self.task.counters.errors.add(1);
-                    if let Some(failure) = self.task.wait_to_retry(Failure::new(&self.outlet.subject, "flush", error)).await {
-                        return Err(failure);
+        let (consumer, interrupt) = (self.consumer, self.outlet.interrupt.clone());
+        let slow_at = Instant::now() + SLOW_PUT;
+        let (mut next, mut reading, mut held, mut strays) = (None, true, false, Vec::new());
+        let left = {
+            let put = self.outlet.put(batch);
+            tokio::pin!(put);
+            loop {
+                tokio::select! {
+                    biased;
+                    done = &mut put => break done?,
+                    _ = consumer.changed() => {
+                        reading = false;
+                        interrupt.notify_one();
                     }
-                    if self.task.stopping() {
-                        return Ok(());
+                    read = self.intake.next(), if reading => {
+                        next = read?;
+                        reading = false;
                     }
+                    _ = sleep_until(slow_at), if !reading && !held => {
+                        consumer.pause(true);
+                        held = true;
+                    }
+                    // Paused, it gives events, and what was on its way.
+                    message = consumer.consumer.recv(), if held => match message {
+                        Ok(m) => strays.push(m),
+                        Err(e) => self.intake.consume_failed(&e)?,
+                    },
                 }
             }
         };
-        if let Some(late) = flushed.failures.first() {
-            // Its bytes are gone from memory: stopping without moving the offset is what loses nothing.
-            let message =
-                format!("record {}-{}@{} failed at the flush: {}", late.topic, late.partition, late.offset, late.message);
-            return Err(Failure::new(&self.outlet.subject, "flush", TaskError::fatal(&late.code, message)));
+        if held && !self.paused {
+            consumer.pause(false);
         }
-        let asked = |o: &TopicOffset| due.iter().find(|d| d.topic == o.topic && d.partition == o.partition).map(|d| d.offset);
-        if let Some(beyond) = flushed.offsets.iter().find(|o| asked(o).is_none_or(|asked| o.offset > asked)) {
-            let message =
-                format!("flush answered {}-{}@{}, which it was not given", beyond.topic, beyond.partition, beyond.offset);
-            return Err(Failure::new(&self.outlet.subject, "flush", TaskError::new(ErrorKind::Trap, "sink.contract", message)));
+        self.give_back(&strays);
+        if !left.is_empty() {
+            self.give_back(&left);
+            self.give_back(&next.take().map(|b| b.messages).unwrap_or_default());
         }
-        if flushed.offsets.is_empty() {
-            return Ok(());
-        }
-        if let Err(e) = self.consumer.commit(&flushed.offsets) {
-            self.task.counters.commit_failures.add(1);
-            return Err(Failure::new("consumer", "commit", e));
-        }
-        self.task.counters.commits.add(1);
-        for o in flushed.offsets {
-            self.committed.insert(TopicPartition { topic: o.topic, partition: o.partition }, o.offset);
-        }
-        Ok(())
+        Ok(next)
     }
 }

@@ -1,0 +1,82 @@
+//! What was put becomes durable, and only then are its offsets committed.
+
+use millrace_record::{ErrorKind, Flushed, TaskError, TopicOffset, TopicPartition};
+
+use super::Session;
+use crate::task::supervise::Failure;
+
+impl Session<'_> {
+    /// Flushes and commits; tries again for as long as that may help. A rebalance or a stop ends the tries: what was not
+    /// flushed stays due.
+    pub(super) async fn flush(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.flush_once().await {
+                Err(failure) if failure.error.kind == ErrorKind::Retriable => {
+                    let delay = self.task.count_retry(&failure);
+                    if !self.wait(delay).await? {
+                        return Ok(());
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Makes durable what was put, and commits what the plugin answers.
+    pub(super) async fn flush_once(&mut self) -> Result<(), Failure> {
+        let due: Vec<TopicOffset> = self
+            .outlet
+            .upto
+            .iter()
+            .filter(|(tp, offset)| self.committed.get(tp) != Some(offset))
+            .map(|(tp, offset)| TopicOffset { topic: tp.topic.clone(), partition: tp.partition, offset: *offset })
+            .collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let flushed = match self.outlet.plugin.flush(&due).await {
+            Ok(flushed) => flushed,
+            Err(error) => {
+                self.task.counters.errors.add(1);
+                return Err(Failure::new(&self.outlet.subject, "flush", error));
+            }
+        };
+        self.task.healthy();
+        self.check(&due, &flushed)?;
+        self.late(&flushed.failures).await?;
+        if flushed.offsets.is_empty() {
+            return Ok(());
+        }
+        match self.consumer.commit(&flushed.offsets) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.task.counters.commit_failures.add(1);
+                return Ok(());
+            }
+            Err(e) => {
+                self.task.counters.commit_failures.add(1);
+                return Err(Failure::new("consumer", "commit", e));
+            }
+        }
+        self.task.counters.commits.add(1);
+        for o in flushed.offsets {
+            self.committed.insert(TopicPartition { topic: o.topic, partition: o.partition }, o.offset);
+        }
+        Ok(())
+    }
+
+    /// A flush that answers more than it was asked breaks the contract: committing it would lose records.
+    fn check(&self, due: &[TopicOffset], flushed: &Flushed) -> Result<(), Failure> {
+        let asked =
+            |topic: &str, partition: i32| due.iter().find(|d| d.topic == topic && d.partition == partition).map(|d| d.offset);
+        let beyond = flushed.offsets.iter().find(|o| asked(&o.topic, o.partition).is_none_or(|asked| o.offset > asked));
+        let late = flushed.failures.iter().find(|f| asked(&f.topic, f.partition).is_none_or(|asked| f.offset >= asked));
+        let lie = match (beyond, late) {
+            (Some(o), _) => format!("{}-{}@{}", o.topic, o.partition, o.offset),
+            (None, Some(f)) => format!("a failure of {}-{}@{}", f.topic, f.partition, f.offset),
+            (None, None) => return Ok(()),
+        };
+        let message = format!("flush answered {lie}, which it was not given");
+        Err(Failure::new(&self.outlet.subject, "flush", TaskError::new(ErrorKind::Trap, "sink.contract", message)))
+    }
+}
