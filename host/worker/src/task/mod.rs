@@ -80,3 +80,6 @@ pub trait TaskEvents: Send + Sync {
 pub fn start(spec: TaskSpec, runtime: Arc<TaskRuntime>) -> TaskHandle {
     supervise::start(spec, runtime)
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use crate::task::supervise::{Failure, Task};
 
 /// A polled batch that the producer has.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(in crate::task) struct Batch {
     /// Its parts, in order.
     pub sent: Vec<Sent>,
     /// To be stored once all of it is acknowledged.
@@ -35,7 +35,7 @@ impl Batch {
     }
 }
 
-pub(super) async fn run(
+pub(in crate::task) async fn run(
     task: Arc<Task>,
     mut sent: mpsc::Receiver<Batch>,
     stored: mpsc::UnboundedSender<Vec<SourceOffset>>,

@@ -5,9 +5,10 @@
 //! Invariants upheld here: durable-before-commit (in `commit`) and durable-before-release (in `run`: the plugin's commit is
 //! called with stored offsets only).
 
-mod commit;
+pub(super) mod commit;
 mod send;
 mod tolerate;
+mod topics;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +18,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::commit::Batch;
+use self::send::Way;
+use self::topics::TopicMaker;
 use super::converters::Converters;
 use super::supervise::{Failure, Task};
 use super::{Target, TaskState};
@@ -52,6 +55,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     };
     let converters = Converters::new(&task.spec, &task.runtime).map_err(|e| Failure::new("converter", "configure", e))?;
     let chain = Chain::new(&task.spec, &task.runtime).await.map_err(|e| Failure::new("transforms", "configure", e))?;
+    let maker = TopicMaker::new(&task.spec, &task.runtime).map_err(|e| Failure::new("topics", "configure", e))?;
     let client = format!("connector-producer-{}", task.spec.id);
     let producer = LogProducer::new(&task.runtime.clients.producer(&client, config, PRODUCER_DEFAULTS))
         .map_err(|e| Failure::new("producer", "create", e))?;
@@ -69,8 +73,13 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let (stored, releasable) = mpsc::unbounded_channel::<Vec<SourceOffset>>();
     // The loops end with the session, however it ends: one that lived on while the log is away would write its old records
     // behind those of the next session once the log is back.
-    let sending =
-        AbortOnDropHandle::new(tokio::spawn(send::run(task.clone(), converters, chain, producer, to_send, sent, wake.clone())));
+    let sending = AbortOnDropHandle::new(tokio::spawn(send::run(
+        task.clone(),
+        Way { converters, chain, maker, producer },
+        to_send,
+        sent,
+        wake.clone(),
+    )));
     let committing = AbortOnDropHandle::new(tokio::spawn(commit::run(task.clone(), to_commit, stored, wake.clone())));
     let mut poller = Poller { task, plugin, wake, releasable, taken: Some(taken) };
     let polled = poller.run(failed("poll"), failed("commit")).await;

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::commit::Batch;
 use super::tolerate::tolerate;
+use super::topics::TopicMaker;
 use super::{Taken, latest};
 use crate::errors::Stage;
 use crate::kafka::outgoing::{OutMeta, Outgoing};
@@ -21,21 +22,33 @@ use crate::transforms::{Chain, Transformed};
 /// Encoded bytes after which what there is of a batch is sent, while the rest is encoded.
 const PART_BYTES: usize = 900 << 10;
 
+/// What a record goes through.
+pub(super) struct Way {
+    pub converters: Converters,
+    pub chain: Chain,
+    pub maker: Option<TopicMaker>,
+    pub producer: LogProducer,
+}
+
 pub(super) async fn run(
     task: Arc<Task>,
-    converters: Converters,
-    chain: Chain,
-    producer: LogProducer,
+    way: Way,
     mut taken: mpsc::Receiver<Taken>,
     sent: mpsc::Sender<Batch>,
     wake: Wake,
 ) -> Result<(), Failure> {
-    let mut sender = Sender { task, converters, chain, producer, topics: HashSet::new() };
+    let Way { converters, chain, maker, producer } = way;
+    let mut sender = Sender { task, converters, chain, maker, producer, topics: HashSet::new() };
     let result = async {
-        while let Some(t) = taken.recv().await {
-            let Some(batch) = sender.send(t).await? else { continue };
+        loop {
+            let polled = tokio::select! {
+                polled = taken.recv() => polled,
+                // `commit` has ended and says why, though no further batch may come.
+                _ = sent.closed() => None,
+            };
+            let Some(polled) = polled else { break };
+            let Some(batch) = sender.send(polled).await? else { continue };
             if sent.send(batch).await.is_err() {
-                // `commit` has ended and says why.
                 break;
             }
         }
@@ -55,6 +68,7 @@ struct Sender {
     task: Arc<Task>,
     converters: Converters,
     chain: Chain,
+    maker: Option<TopicMaker>,
     producer: LogProducer,
     /// Topics that the herder knows of.
     topics: HashSet<String>,
@@ -73,7 +87,9 @@ impl Sender {
         }
         batch.filtered = done.filtered(n);
         let view = done.records.view();
-        self.announce(&view);
+        if !self.announce(view.topics()).await? {
+            return Ok(None);
+        }
         let mut out = Outgoing::with_capacity(view.len(), PART_BYTES.min(2 * done.records.bytes().len()));
         for (i, record) in view.iter().enumerate() {
             let begun = out.begin();
@@ -119,13 +135,26 @@ impl Sender {
         }
     }
 
-    fn announce(&mut self, view: &View<'_>) {
-        for topic in view.topics() {
-            if !self.topics.contains(*topic) {
-                self.topics.insert((*topic).to_owned());
-                self.task.runtime.events.active_topic(&self.task.spec.id, topic);
+    /// Topics that this task has not written to: they are made, and the herder hears of them. False: the task stops.
+    async fn announce(&mut self, topics: &[&str]) -> Result<bool, Failure> {
+        for topic in topics {
+            if self.topics.contains(*topic) {
+                continue;
             }
+            if let Some(maker) = &self.maker {
+                while let Err(error) = maker.make(topic).await {
+                    if let Some(failure) = self.task.wait_to_retry(Failure::new("topics", "create", error)).await {
+                        return Err(failure);
+                    }
+                    if self.task.stopping() {
+                        return Ok(false);
+                    }
+                }
+            }
+            self.topics.insert((*topic).to_owned());
+            self.task.runtime.events.active_topic(&self.task.spec.id, topic);
         }
+        Ok(true)
     }
 
     /// Appends a record to `out`. After an error the caller undoes what was appended.

@@ -1,0 +1,219 @@
+use std::collections::BTreeMap;
+
+use millrace_record::{Batch, Flushed, LateFailure, RecordFailure, TopicOffset, TopicPartition};
+
+use super::*;
+
+/// What all instances of a sink have seen.
+#[derive(Default)]
+struct Seen {
+    /// Offsets put, in order, by partition.
+    put: BTreeMap<i32, Vec<i64>>,
+    opened: usize,
+    closed: usize,
+    started: usize,
+    puts: usize,
+}
+
+/// How a sink behaves.
+#[derive(Default, Clone)]
+struct Behaviour {
+    /// Its own offset of each partition.
+    own: Option<i64>,
+    /// The first put takes so long.
+    slow: Duration,
+    /// So many puts fail first.
+    fail: usize,
+    /// Fails for as long as it is the task that has all partitions.
+    fail_until_shared: bool,
+    /// The offset that is found bad at the flush.
+    late: Option<i64>,
+}
+
+struct TestSink {
+    seen: Arc<Mutex<Seen>>,
+    how: Behaviour,
+}
+
+#[async_trait]
+impl SinkTask for TestSink {
+    async fn start(&mut self) -> Result<(), TaskError> {
+        self.seen.lock().started += 1;
+        Ok(())
+    }
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<TopicOffset>, TaskError> {
+        self.seen.lock().opened += partitions.len();
+        let own = |offset| {
+            let at = |p: &TopicPartition| TopicOffset { topic: p.topic.clone(), partition: p.partition, offset };
+            partitions.iter().map(at).collect()
+        };
+        Ok(self.how.own.map(own).unwrap_or_default())
+    }
+    async fn put(&mut self, records: &Batch) -> Result<Vec<RecordFailure>, TaskError> {
+        let n = {
+            let mut seen = self.seen.lock();
+            seen.puts += 1;
+            seen.puts
+        };
+        if n == 1 {
+            tokio::time::sleep(self.how.slow).await;
+        }
+        if n <= self.how.fail || (self.how.fail_until_shared && self.seen.lock().closed == 0) {
+            return Err(TaskError::retriable("test.away", "the destination is away"));
+        }
+        let mut seen = self.seen.lock();
+        for r in records.view().iter() {
+            let (partition, offset) = (r.partition().expect("consumed"), r.offset().expect("consumed"));
+            seen.put.entry(partition).or_default().push(offset);
+        }
+        Ok(Vec::new())
+    }
+    async fn flush(&mut self, upto: &[TopicOffset]) -> Result<Flushed, TaskError> {
+        let failed = upto.iter().zip(self.how.late).filter(|(u, late)| u.offset > *late).map(|(u, late)| LateFailure {
+            topic: u.topic.clone(),
+            partition: u.partition,
+            offset: late,
+            retriable: false,
+            code: "test.late".into(),
+            message: "found bad late".into(),
+        });
+        let failures = failed.collect();
+        self.how.late = None;
+        Ok(Flushed { offsets: upto.to_vec(), failures })
+    }
+    async fn close(&mut self, partitions: &[TopicPartition]) -> Result<(), TaskError> {
+        self.seen.lock().closed += partitions.len();
+        Ok(())
+    }
+    async fn stop(&mut self) {}
+}
+
+fn sink(how: Behaviour) -> (Arc<dyn Plugin>, Arc<Mutex<Seen>>) {
+    let seen = Arc::<Mutex<Seen>>::default();
+    let of = seen.clone();
+    (Native::sink(move || TestSink { seen: of.clone(), how: how.clone() }), seen)
+}
+
+fn count(seen: &Mutex<Seen>) -> usize {
+    seen.lock().put.values().map(Vec::len).sum()
+}
+
+fn all(n: i64) -> Vec<i64> {
+    (0..n).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_with_offsets_of_its_own_sees_nothing_before_them() {
+    let rig = Rig::start(1).await;
+    rig.produce(0..1000, 1);
+    let (plugin, seen) = sink(Behaviour { own: Some(700), ..Behaviour::default() });
+    let task = rig.task(&plugin, 0, &[]);
+    until("all are put", || count(&seen) >= 300, || format!("{}", count(&seen))).await;
+    assert_eq!(seen.lock().put[&0], (700..1000).collect::<Vec<_>>());
+    rig.stop(vec![task]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_sink_stays_in_its_group() {
+    let rig = Rig::start(1).await;
+    rig.produce(0..10, 1);
+    let (plugin, seen) = sink(Behaviour { slow: Duration::from_secs(9), ..Behaviour::default() });
+    let short = [("consumer.override.session.timeout.ms", "6000"), ("consumer.override.heartbeat.interval.ms", "500")];
+    let task = rig.task(&plugin, 0, &short);
+    until("the slow put begins", || seen.lock().puts == 1, String::new).await;
+    rig.produce(10..20, 1);
+    until("all are put", || count(&seen) >= 20, || format!("{}", count(&seen))).await;
+    {
+        let seen = seen.lock();
+        assert_eq!((&seen.put[&0], seen.opened, seen.closed, seen.started), (&all(20), 1, 0, 1));
+    }
+    rig.stop(vec![task]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_fails_for_a_while_keeps_its_place() {
+    let rig = Rig::start(1).await;
+    rig.produce(0..100, 1);
+    let (plugin, seen) = sink(Behaviour { fail: 7, ..Behaviour::default() });
+    let task = rig.task(&plugin, 0, &[("retry.backoff.ms", "20"), ("retry.backoff.max.ms", "50")]);
+    until("all are put", || count(&seen) >= 100, || format!("{}", count(&seen))).await;
+    {
+        let seen = seen.lock();
+        assert_eq!((&seen.put[&0], seen.opened, seen.closed, seen.started), (&all(100), 1, 0, 1));
+    }
+    until("it runs again", || rig.states(0).last() == Some(&TaskState::Running), || format!("{:?}", rig.states(0))).await;
+    let states = rig.states(0);
+    let failed = states.iter().find_map(|s| if let TaskState::Failed { trace } = s { Some(trace.as_str()) } else { None });
+    assert!(failed.is_some_and(|t| t.contains("the destination is away") && t.contains("tries again")), "{states:?}");
+    assert_eq!(task.counters().sink_unaccounted(), 0);
+    rig.stop(vec![task]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebalance_doubles_nothing() {
+    let rig = Rig::start(4).await;
+    rig.produce(0..400, 4);
+    let (plugin, seen) = sink(Behaviour::default());
+    // Nothing is flushed but by the rebalance and at the end.
+    let config = [("offset.flush.interval.ms", "3600000")];
+    let first = rig.task(&plugin, 0, &config);
+    until("the first puts all", || count(&seen) >= 400, || format!("{}", count(&seen))).await;
+    let second = rig.task(&plugin, 1, &config);
+    until("partitions move", || seen.lock().closed >= 2, String::new).await;
+    rig.produce(400..800, 4);
+    until("all are put", || count(&seen) >= 800, || format!("{}", count(&seen))).await;
+    rig.produce(800..804, 4);
+    until("the last are put", || count(&seen) >= 804, || format!("{}", count(&seen))).await;
+    for (partition, offsets) in &seen.lock().put {
+        assert_eq!(offsets, &all(201), "partition {partition}");
+    }
+    rig.stop(vec![first, second]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_are_given_up_while_a_put_is_tried_again() {
+    let rig = Rig::start(2).await;
+    rig.produce(0..20, 2);
+    let (plugin, seen) = sink(Behaviour { fail_until_shared: true, ..Behaviour::default() });
+    let config = [("retry.backoff.ms", "60000"), ("retry.backoff.max.ms", "60000")];
+    let first = rig.task(&plugin, 0, &config);
+    until("the first fails", || seen.lock().puts >= 1, String::new).await;
+    let second = rig.task(&plugin, 1, &config);
+    until("all are put", || count(&seen) >= 20, || format!("{}", count(&seen))).await;
+    for (partition, offsets) in &seen.lock().put {
+        assert_eq!(offsets, &all(10), "partition {partition}");
+    }
+    rig.stop(vec![first, second]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_found_bad_at_the_flush_goes_to_the_dead_letters() {
+    let rig = Rig::start(1).await;
+    rig.produce(0..10, 1);
+    let (plugin, _) = sink(Behaviour { late: Some(4), ..Behaviour::default() });
+    let config = [
+        ("errors.tolerance", "all"),
+        ("errors.deadletterqueue.topic.name", "dlq"),
+        ("errors.deadletterqueue.context.headers.enable", "true"),
+    ];
+    let task = rig.task(&plugin, 0, &config);
+    let counters = task.counters().clone();
+    until("one is there", || counters.dead_lettered.get() == 1, || format!("{:?}", rig.states(0))).await;
+    let found = rig.read("dlq");
+    assert_eq!(found.iter().map(|m| m.payload()).collect::<Vec<_>>(), [Some(&b"4"[..])]);
+    until("it is counted", || counters.late.get() == 1, String::new).await;
+    assert_eq!((counters.consumed.get(), counters.put.get(), counters.sink_unaccounted()), (10, 10, 0));
+    rig.stop(vec![task]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_failure_that_is_not_tolerated_fails_the_task() {
+    let rig = Rig::start(1).await;
+    rig.produce(0..10, 1);
+    let (plugin, _) = sink(Behaviour { late: Some(4), ..Behaviour::default() });
+    let task = rig.task(&plugin, 0, &[]);
+    let failed = || rig.states(0).iter().any(|s| matches!(s, TaskState::Failed { trace } if trace.contains("t-0@4")));
+    until("it fails", failed, || format!("{:?}", rig.states(0))).await;
+    assert_eq!(task.counters().commits.get(), 0, "no offset has moved");
+    rig.stop(vec![task]).await;
+}
