@@ -31,7 +31,11 @@ const STREAM: &[Row] = &[
     ("publication.name", "dbz_publication", "The publication; made when it is not there, unless its mode says otherwise."),
     ("publication.autocreate.mode", "all_tables", "all_tables, disabled, filtered or no_tables."),
     ("publish.via.partition.root", "false", "Changes of partitions come as changes of the partitioned table."),
-    ("lsn.flush.mode", "connector", "connector: the slot is confirmed up to what is durable. manual: never."),
+    (
+        "lsn.flush.mode",
+        "connector",
+        "connector or connector_and_driver: the slot is confirmed up to what is durable. manual: never.",
+    ),
     ("offset.mismatch.strategy", "fail", "fail, or trust_slot: begin where the slot is, when it is past the stored offset."),
     ("status.update.interval.ms", "10000", "How often progress without records is stored, at the least."),
     ("heartbeat.interval.ms", "0", "The time between two heartbeat records; 0: none."),
@@ -59,8 +63,8 @@ const SHAPE: &[Row] = &[
     ("column.include.list", "-", "The columns to keep, as schema.table.column; default all."),
     ("column.exclude.list", "-", "The columns to leave out."),
     ("message.key.columns", "-", "What keys are made of where it is not the primary key: schema.table:column,column;..."),
-    ("logical.decoding.message.prefix.include.list", "-", "The messages to capture, by their prefix; default all."),
-    ("logical.decoding.message.prefix.exclude.list", "-", "The messages not to capture."),
+    ("message.prefix.include.list", "-", "The messages to capture, by their prefix; default all."),
+    ("message.prefix.exclude.list", "-", "The messages not to capture."),
     ("skipped.operations", "t", "Of c, u, d, t and m those that are left out; none: nothing is."),
     ("tombstones.on.delete", "true", "A delete is followed by a record without a value, so that compaction forgets the key."),
     (

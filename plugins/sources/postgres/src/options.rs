@@ -163,7 +163,7 @@ impl Options {
                 ],
             ),
             via_root: r.flag("publish.via.partition.root"),
-            flushes_lsn: r.choice("lsn.flush.mode", &[("connector", true), ("manual", false)]),
+            flushes_lsn: r.flushes_lsn(),
             trust_slot: r.choice(
                 "offset.mismatch.strategy",
                 &[
@@ -185,8 +185,10 @@ impl Options {
                     ("always", SnapshotMode::Always),
                     ("initial_only", SnapshotMode::InitialOnly),
                     ("no_data", SnapshotMode::NoData),
-                    ("never", SnapshotMode::NoData),
                     ("when_needed", SnapshotMode::WhenNeeded),
+                    ("never", SnapshotMode::NoData),
+                    ("schema_only", SnapshotMode::NoData),
+                    ("exported", SnapshotMode::Initial),
                 ],
             ),
             snapshot_tables: r.patterns("snapshot.include.collection.list"),
@@ -197,7 +199,7 @@ impl Options {
                 schemas: r.lists("schema.include.list", "schema.exclude.list"),
                 tables: r.lists("table.include.list", "table.exclude.list"),
                 columns: r.lists("column.include.list", "column.exclude.list"),
-                messages: r.lists("logical.decoding.message.prefix.include.list", "logical.decoding.message.prefix.exclude.list"),
+                messages: r.messages(),
             },
             message_keys: r.message_keys(),
             masks: r.masks(),
@@ -216,6 +218,7 @@ impl Options {
             modes: r.modes(),
         };
         r.unsupported();
+        r.misspelt();
         (options, r.issues)
     }
 }
@@ -268,6 +271,33 @@ impl Reader<'_> {
             self.wrong(exclude, format!("\"{include}\" and \"{exclude}\" exclude each other; give one of them"));
         }
         Choice { include: self.patterns(include), exclude: self.patterns(exclude) }
+    }
+
+    /// The lists have a longer name too.
+    fn messages(&mut self) -> Choice {
+        let long = ["logical.decoding.message.prefix.include.list", "logical.decoding.message.prefix.exclude.list"];
+        let choice = self.lists("message.prefix.include.list", "message.prefix.exclude.list");
+        if !long.iter().any(|k| self.optional(k).is_some()) {
+            return choice;
+        }
+        if !choice.include.is_empty() || !choice.exclude.is_empty() {
+            self.wrong(long[0], "\"logical.decoding.message.prefix.*\" and \"message.prefix.*\" are both given; keep message.prefix.include.list or message.prefix.exclude.list".to_owned());
+        }
+        self.lists(long[0], long[1])
+    }
+    /// `flush.lsn.source` is the older name: whoever turned it off must not have the log released.
+    fn flushes_lsn(&mut self) -> bool {
+        let (key, older) = ("lsn.flush.mode", "flush.lsn.source");
+        // The slot follows the server's log on quiet tables anyway, which is all that the driver's part would add.
+        let flushes = self.choice(key, &[("connector", true), ("manual", false), ("connector_and_driver", true)]);
+        match self.optional(older).map(|_| self.flag(older)) {
+            Some(asked) if !self.config.is_given(key) => asked,
+            Some(asked) if asked != flushes => {
+                self.wrong(older, format!("\"{older}\" is {asked}, which \"{key}\" contradicts; leave \"{older}\" out"));
+                false
+            }
+            _ => flushes,
+        }
     }
 
     fn topic_prefix(&mut self) -> String {
@@ -408,28 +438,7 @@ impl Reader<'_> {
                 self.wrong("plugin.name", message);
             }
         }
-        const REFUSED: &[(&str, &[&str])] = &[
-            ("signal.data.collection", &[]),
-            ("signal.enabled.channels", &["source"]),
-            ("notification.enabled.channels", &[]),
-            ("incremental.snapshot.watermarking.strategy", &["insert_insert"]),
-            ("converters", &[]),
-            ("post.processors", &[]),
-            ("custom.metric.tags", &[]),
-            ("schema.name.adjustment.mode", &["none"]),
-            ("field.name.adjustment.mode", &["none"]),
-            ("column.propagate.source.type", &[]),
-            ("datatype.propagate.source.type", &[]),
-            ("skip.messages.without.change", &["false"]),
-            ("snapshot.locking.mode", &["none"]),
-            ("snapshot.query.mode", &["select_all"]),
-            ("snapshot.isolation.mode", &["repeatable_read", "serializable"]),
-            ("snapshot.max.threads", &["1"]),
-            ("topic.naming.strategy", &["io.debezium.schema.SchemaTopicNamingStrategy"]),
-            ("extended.headers.enabled", &["true", "false"]),
-            ("guardrail.collections.max", &["0"]),
-        ];
-        for (key, allowed) in REFUSED {
+        for (key, allowed) in known::REFUSED {
             let Some(value) = self.optional(key) else { continue };
             if !allowed.iter().any(|a| a.eq_ignore_ascii_case(&value)) {
                 let remedy = match allowed.first() {
@@ -439,13 +448,30 @@ impl Reader<'_> {
                 self.wrong(key, format!("\"{key}\" is \"{value}\", which is not offered yet: {remedy}"));
             }
         }
+        // It may be a secret, which is not to be shown.
+        if self.optional("database.sslpassword").is_some() {
+            let message = "\"database.sslpassword\" is given, but encrypted keys are not offered: decrypt the file of \"database.sslkey\", and leave it out";
+            self.wrong("database.sslpassword", message.to_owned());
+        }
         let hashed: Vec<String> =
             self.config.iter().map(|(k, _)| k).filter(|k| k.starts_with("column.mask.hash")).map(str::to_owned).collect();
         for key in hashed {
             self.wrong(&key, format!("\"{key}\" is not offered yet: use column.mask.with.N.chars, or a transform"));
         }
     }
+
+    /// Settings that nobody reads, and that are nearly one somebody does.
+    fn misspelt(&mut self) {
+        let config = self.config;
+        let given: Vec<&str> = config.iter().map(|(key, _)| key).collect();
+        for key in given {
+            if let Some(meant) = known::meant(key) {
+                self.wrong(key, format!("\"{key}\" is no setting; did you mean \"{meant}\"? rename it, or leave it out"));
+            }
+        }
+    }
 }
 
+mod known;
 #[cfg(test)]
 mod tests;

@@ -48,7 +48,7 @@ fn everything_wrong_is_reported_at_once_with_the_value_and_the_remedy() {
     assert_eq!(names, ["slot.name", "heartbeat.interval.ms", "snapshot.mode", "table.include.list", "signal.data.collection"]);
     assert_eq!(
         issues[2].message,
-        "\"snapshot.mode\" is \"sometimes\"; give it one of initial, always, initial_only, no_data, never, when_needed"
+        "\"snapshot.mode\" is \"sometimes\"; give it one of initial, always, initial_only, no_data, when_needed, never, schema_only, exported"
     );
 }
 
@@ -75,4 +75,37 @@ fn keys_and_masks_are_found_by_their_names() {
     assert_eq!(options.message_key("any.other"), None);
     assert_eq!(options.mask("inventory", "customers", "email"), Some(Mask::Stars(5)));
     assert_eq!(options.mask("a", "b", "note"), Some(Mask::Prefix(3)));
+}
+
+#[test]
+fn the_log_is_kept_for_who_turned_the_flush_off_by_its_older_name() {
+    let flushes = |pairs: &[(&str, &str)]| {
+        let config = pairs.iter().fold(tutorial(), |c, (k, v)| c.with(*k, *v));
+        Options::parse(&config).map(|o| o.flushes_lsn).map_err(|e| e.field)
+    };
+    assert_eq!(flushes(&[]), Ok(true));
+    assert_eq!(flushes(&[("flush.lsn.source", "false")]), Ok(false));
+    assert_eq!(flushes(&[("flush.lsn.source", "true")]), Ok(true));
+    assert_eq!(flushes(&[("lsn.flush.mode", "manual")]), Ok(false));
+    assert_eq!(flushes(&[("lsn.flush.mode", "connector_and_driver")]), Ok(true));
+    let both = [("flush.lsn.source", "false"), ("lsn.flush.mode", "connector")];
+    assert_eq!(flushes(&both), Err(Some("flush.lsn.source".to_owned())));
+}
+
+#[test]
+fn messages_are_chosen_by_either_name() {
+    for key in ["message.prefix.include.list", "logical.decoding.message.prefix.include.list"] {
+        let options = Options::parse(&tutorial().with(key, "audit.*")).unwrap();
+        assert!(options.filter.message("audit.x") && !options.filter.message("other"), "{key}");
+    }
+}
+
+#[test]
+fn what_would_be_passed_over_in_silence_is_named() {
+    assert!(issue_of(tutorial().with("table.whitelist", "a.b"), "table.whitelist").contains("table.include.list"));
+    assert!(issue_of(tutorial().with("slot.nmae", "x"), "slot.nmae").contains("did you mean \"slot.name\""));
+    assert!(issue_of(tutorial().with("xmin.fetch.interval.ms", "5"), "xmin.fetch.interval.ms").contains("set it to 0"));
+    assert!(!issue_of(tutorial().with("database.sslpassword", "hush"), "database.sslpassword").contains("hush"));
+    let harmless = tutorial().with("slot.max.retries", "3").with("max.batch.size", "10").with("poll.interval.ms", "1");
+    assert!(Options::check(&harmless).1.is_empty());
 }
