@@ -1,15 +1,21 @@
 //! Exact numbers: decimal text to Connect's `Decimal`, a two's complement integer in big-endian order and a scale.
 
-/// A number's unscaled value. None: it is not a finite decimal number, or has digits that `scale` has no room for.
-pub fn unscaled(text: &[u8], scale: usize, out: &mut Vec<u8>) -> Option<()> {
+/// A number's unscaled value. None: it is not a finite decimal number, or has digits that `scale` has no room for. A
+/// negative scale has no room for the last digits before the point either: PostgreSQL prints zeros there.
+pub fn unscaled(text: &[u8], scale: i32, out: &mut Vec<u8>) -> Option<()> {
     let (negative, digits) = sign(text);
     let (whole, fraction) = match digits.iter().position(|b| *b == b'.') {
         Some(dot) => (&digits[..dot], &digits[dot + 1..]),
         None => (digits, &[][..]),
     };
+    let (whole, dropped) = whole.split_at(whole.len().saturating_sub(usize::try_from(-scale).unwrap_or(0)));
+    let scale = usize::try_from(scale).unwrap_or(0);
     // Zeros past the scale may go, digits may not.
     let (fraction, rest) = fraction.split_at(fraction.len().min(scale));
-    if whole.is_empty() || !whole.iter().chain(fraction).all(u8::is_ascii_digit) || !rest.iter().all(|b| *b == b'0') {
+    if (whole.is_empty() && dropped.is_empty())
+        || !whole.iter().chain(fraction).all(u8::is_ascii_digit)
+        || !dropped.iter().chain(rest).all(|b| *b == b'0')
+    {
         return None;
     }
     let zeros = scale - fraction.len();
@@ -27,8 +33,8 @@ pub fn unscaled(text: &[u8], scale: usize, out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// The digits after the point.
-pub fn scale_of(text: &[u8]) -> usize {
-    text.iter().position(|b| *b == b'.').map_or(0, |dot| text.len() - dot - 1)
+pub fn scale_of(text: &[u8]) -> i32 {
+    text.iter().position(|b| *b == b'.').map_or(0, |dot| (text.len() - dot - 1) as i32)
 }
 
 fn sign(text: &[u8]) -> (bool, &[u8]) {
@@ -78,7 +84,7 @@ fn large(digits: impl Iterator<Item = u8>, negative: bool, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn bytes(text: &str, scale: usize) -> Option<Vec<u8>> {
+    fn bytes(text: &str, scale: i32) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         unscaled(text.as_bytes(), scale, &mut out).map(|()| out)
     }

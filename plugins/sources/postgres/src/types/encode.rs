@@ -33,7 +33,8 @@ pub enum Encoder {
     Int,
     Float,
     Text,
-    Decimal(usize),
+    /// With its scale, which is negative where digits before the point are dropped.
+    Decimal(i32),
     VariableDecimal,
     Money(usize),
     MoneyDouble,
@@ -95,7 +96,7 @@ impl Encoder {
                 rows.bytes_with(row, slot, |out| zoned(out, moment, Some(fraction.0)));
             }
             Encoder::Date => match time::date(text).ok_or_else(|| wrong("a date"))? {
-                Moment::At(micros) => rows.i64(row, slot, micros / DAY_US),
+                Moment::At(days) => rows.i64(row, slot, days),
                 Moment::Infinity => rows.i64(row, slot, INFINITY_DAYS),
                 Moment::MinusInfinity => rows.i64(row, slot, -INFINITY_DAYS - 1),
             },
@@ -111,7 +112,7 @@ impl Encoder {
                 let nested = rows.begin(2);
                 let scale = decimal::scale_of(text);
                 let mut fits = None;
-                rows.i64(nested, 0, scale as i64);
+                rows.i64(nested, 0, scale.into());
                 rows.bytes_with(nested, 1, |out| fits = decimal::unscaled(text, scale, out));
                 if fits.is_none() {
                     rows.undo(nested);
@@ -123,7 +124,7 @@ impl Encoder {
                 let plain = money(text);
                 let mut fits = None;
                 let size = rows.size();
-                rows.bytes_with(row, slot, |out| fits = decimal::unscaled(&rounded(&plain, *scale), *scale, out));
+                rows.bytes_with(row, slot, |out| fits = decimal::unscaled(&rounded(&plain, *scale), *scale as i32, out));
                 if fits.is_none() {
                     rows.truncate(size);
                     rows.null(row, slot);
@@ -159,8 +160,8 @@ impl Encoder {
                 out.extend(text.rchunks(8).map(|byte| byte.iter().fold(0u8, |b, bit| b << 1 | (bit & 1))));
             }),
             Encoder::IsoDate => match time::date(text).ok_or_else(|| wrong("a date"))? {
-                Moment::At(micros) => rows.bytes_with(row, slot, |out| {
-                    time::write_date(out, micros / DAY_US);
+                Moment::At(days) => rows.bytes_with(row, slot, |out| {
+                    time::write_date(out, days);
                     out.push(b'Z');
                 }),
                 _ => rows.bytes(row, slot, text),
@@ -189,7 +190,9 @@ impl Encoder {
             }
             Encoder::IntervalMicros => {
                 let (months, days, micros) = time::interval(text).ok_or_else(|| wrong("an interval"))?;
-                rows.i64(row, slot, (months as f64 * MONTH_US) as i64 + days * DAY_US + micros);
+                // Longer than can be counted: the limit, as Debezium has it.
+                let months = (months as f64 * MONTH_US) as i64;
+                rows.i64(row, slot, months.saturating_add(days.saturating_mul(DAY_US)).saturating_add(micros));
             }
             Encoder::IntervalText => {
                 let parts = time::interval(text).ok_or_else(|| wrong("an interval"))?;

@@ -118,7 +118,7 @@ fn numeric(modifier: i32, modes: &Modes) -> Value {
             // (precision << 16 | scale) + 4; the scale has eleven bits and may be negative.
             let packed = modifier - 4;
             let (precision, scale) = (packed >> 16 & 0xffff, ((packed & 0x7ff) ^ 1024) - 1024);
-            Value { schema: decimal(scale, Some(precision)), encoder: Encoder::Decimal(scale.max(0) as usize) }
+            Value { schema: decimal(scale, Some(precision)), encoder: Encoder::Decimal(scale) }
         }
     }
 }

@@ -7,6 +7,8 @@ mod encode;
 mod geometry;
 mod hstore;
 mod mapping;
+#[cfg(test)]
+mod tests;
 mod time;
 
 use std::fmt;

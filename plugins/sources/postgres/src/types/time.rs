@@ -3,7 +3,7 @@
 /// A moment or a day in PostgreSQL's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// Microseconds since the epoch.
+    /// Microseconds since the epoch; of a date, days.
     At(i64),
     Infinity,
     MinusInfinity,
@@ -106,7 +106,7 @@ fn end(text: &[u8], (year, month, day): (i64, u32, u32)) -> Option<i64> {
     Some(days_from_civil(year, month, day))
 }
 
-/// A `date`, in days since the epoch at midnight (microseconds of it in [`Moment::At`]).
+/// A `date`, in days since the epoch: dates reach further than microseconds can count.
 pub fn date(mut text: &[u8]) -> Option<Moment> {
     match text {
         b"infinity" => return Some(Moment::Infinity),
@@ -114,7 +114,7 @@ pub fn date(mut text: &[u8]) -> Option<Moment> {
         _ => {}
     }
     let day = civil(&mut text)?;
-    Some(Moment::At(end(text, day)?.checked_mul(86_400_000_000)?))
+    Some(Moment::At(end(text, day)?))
 }
 
 /// A `timestamp` or `timestamptz`, in UTC.
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(timestamp(b"1969-12-31 23:59:59.999999"), Some(Moment::At(-1)));
         assert_eq!(timestamp(b"0044-03-15 01:02:03 BC").map(|m| matches!(m, Moment::At(t) if t < 0)), Some(true));
         assert_eq!(timestamp(b"infinity"), Some(Moment::Infinity));
-        assert_eq!(date(b"2024-02-29"), Some(Moment::At(19_782 * 86_400_000_000)));
+        assert_eq!(date(b"2024-02-29"), Some(Moment::At(19_782)));
         assert_eq!(time(b"24:00:00"), Some(86_400_000_000));
         assert_eq!(timetz(b"13:14:15.5-05:30"), time(b"18:44:15.5"));
         for wrong in ["", "2024", "2024-02-29T00:00:00", "2024-02-29 1:2", "x", "2024-02-29 00:00:00 AD"] {
