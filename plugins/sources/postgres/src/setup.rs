@@ -42,7 +42,7 @@ pub fn check_server(connection: &mut dyn Connection, options: &Options) -> Resul
         "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_setting('wal_level'), \
            (SELECT r.rolsuper OR r.rolreplication FROM pg_catalog.pg_roles r WHERE r.rolname = current_user), \
            EXISTS (SELECT 1 FROM pg_catalog.pg_roles r WHERE r.rolname IN ('rds_replication', 'cloudsqlsuperuser', 'azure_pg_admin') \
-             AND pg_catalog.pg_has_role(r.oid, 'MEMBER'))",
+             AND pg_catalog.pg_has_role(r.oid, 'MEMBER')), pg_catalog.pg_is_in_recovery()",
     )?;
     let row = first(&answer)?;
     let version = number(row, 0)?;
@@ -50,6 +50,17 @@ pub fn check_server(connection: &mut dyn Connection, options: &Options) -> Resul
         return Err(Error::fatal(
             "postgres.version",
             format!("the server has version {}; 12 or later is needed", version / 10_000),
+        ));
+    }
+    // Later ones decode on a standby too.
+    if version < 160_000 && text(row, 4)? == "t" {
+        return Err(Error::fatal(
+            "postgres.standby",
+            format!(
+                "the server is a standby, which cannot be captured before version 16 (it has {}); set database.hostname to the primary, or \
+                 promote it with SELECT pg_promote()",
+                version / 10_000
+            ),
         ));
     }
     let level = text(row, 1)?;
@@ -127,6 +138,14 @@ pub fn publication(connection: &mut dyn Connection, options: &Options, tables: &
                 "user \"{}\" may not make publication \"{name}\": {}; make it as the tables' owner or a superuser with {statement}, and \
                  set publication.autocreate.mode=disabled",
                 options.user, e.message
+            ),
+        )),
+        Err(e) if e.sqlstate() == Some("25006") => Err(Error::fatal(
+            "postgres.publication",
+            format!(
+                "publication \"{name}\" cannot be made or changed: the server is read-only ({}); run this on the primary: {statement}, and \
+                 set publication.autocreate.mode=disabled",
+                e.message
             ),
         )),
         Err(e) => Err(e.context("making the publication")),

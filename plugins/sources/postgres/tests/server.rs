@@ -41,9 +41,13 @@ impl Server {
         }
         server.run("initdb", &["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]);
         // A socket in the directory, and no port: nobody else can be met there.
-        let conf = format!("-h '' -k {} -c wal_level=logical -c fsync=off -c max_replication_slots=4", server.dir.display());
-        server.run("pg_ctl", &["-w", "-l", &server.path("log"), "-o", &conf, "start"]);
+        server.up("start", "logical");
         Some(server)
+    }
+    fn up(&self, how: &str, wal_level: &str) {
+        let dir = self.dir.display();
+        let conf = format!("-h '' -k {dir} -c wal_level={wal_level} -c fsync=off -c max_replication_slots=4");
+        self.run("pg_ctl", &["-w", "-l", &self.path("log"), "-o", &conf, how]);
     }
     fn path(&self, name: &str) -> String {
         self.dir.join(name).display().to_string()
@@ -181,6 +185,7 @@ fn what_is_asked_of_a_server() {
     catalogs(&mut pg);
     publications(&server, &mut pg);
     slots(&server, &mut pg);
+    what_cannot_be_captured(&server, &mut pg);
 }
 
 fn roles(server: &Server, pg: &mut Psql) {
@@ -289,4 +294,23 @@ fn slots(server: &Server, pg: &mut Psql) {
     setup::drop_slot(pg, &mine).expect("dropped");
     setup::drop_slot(pg, &mine).expect("nothing to drop");
     assert!(setup::slot(pg, &mine).expect("a look").is_none());
+}
+
+fn what_cannot_be_captured(server: &Server, pg: &mut Psql) {
+    pg.run(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = 'postgres' OR database IS NULL",
+    );
+    server.session("postgres", "other", false).run("SELECT pg_drop_replication_slot('elsewhere')");
+    server.up("restart", "replica");
+    refusal(setup::check_server(pg, &options(&[])), &["wal_level=replica", "set wal_level=logical"]);
+
+    server.up("restart", "logical");
+    std::fs::write(server.dir.join("data/standby.signal"), "").expect("standby.signal");
+    server.up("restart", "logical");
+    match setup::check_server(pg, &options(&[])) {
+        Ok(found) => assert!(found.version >= 160_000),
+        refused => refusal(refused, &["standby", "database.hostname"]),
+    }
+    let theirs = [("publication.name", "late")];
+    refusal(setup::publication(pg, &options(&theirs), &[]), &["read-only", "CREATE PUBLICATION \"late\"", "primary"]);
 }
