@@ -2,7 +2,7 @@
 
 use millrace_plugin::{ConfigKey, PluginInfo};
 
-use crate::options::{CONFLUENT, DEBEZIUM};
+use crate::options::{AIVEN, CONFLUENT, DEBEZIUM};
 
 pub fn info() -> PluginInfo {
     let t = ConfigKey::text;
@@ -11,6 +11,7 @@ pub fn info() -> PluginInfo {
         .doc("Writes records into PostgreSQL tables: insert, upsert, update, delete and truncate, in batches.")
         .class(DEBEZIUM)
         .class(CONFLUENT)
+        .class(AIVEN)
         .binding(
             "target",
             "postgres",

@@ -7,6 +7,8 @@ use crate::catalog::TableName;
 
 pub const DEBEZIUM: &str = "io.debezium.connector.jdbc.JdbcSinkConnector";
 pub const CONFLUENT: &str = "io.confluent.connect.jdbc.JdbcSinkConnector";
+/// The fork of Confluent's sink that has its setting names.
+pub const AIVEN: &str = "io.aiven.connect.jdbc.JdbcSinkConnector";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InsertMode {
@@ -55,7 +57,7 @@ impl Dialect {
     fn of(config: &Config) -> Dialect {
         let class = config.get("connector.class").unwrap_or_default();
         let theirs = ["connection.user", "pk.mode", "pk.fields", "auto.create", "auto.evolve", "table.name.format"];
-        if class == CONFLUENT || (class != DEBEZIUM && theirs.iter().any(|k| config.is_given(k))) {
+        if class == CONFLUENT || class == AIVEN || (class != DEBEZIUM && theirs.iter().any(|k| set(config, k))) {
             Dialect::Confluent
         } else {
             Dialect::Debezium
@@ -163,7 +165,7 @@ impl Options {
         }
         url(config, &mut issues);
         let table_format = text(if debezium { "collection.name.format" } else { "table.name.format" }, "${topic}");
-        let table_format = if debezium && !config.is_given("collection.name.format") {
+        let table_format = if debezium && !set(config, "collection.name.format") {
             text("table.name.format", &table_format)
         } else {
             table_format
@@ -224,6 +226,13 @@ pub fn qualified(name: &str) -> TableName {
     TableName { table, schema: parts.next().map(str::to_owned) }
 }
 
+/// What the keys of the two families are when nobody set them. A task's configuration may have its defaults written out.
+const UNSET: &[&str] = &["", "none", "false", "${topic}"];
+
+fn set(config: &Config, key: &str) -> bool {
+    config.is_given(key) && config.get(key).is_some_and(|v| !UNSET.contains(&v.trim()))
+}
+
 fn list(config: &Config, key: &str) -> Vec<String> {
     config.list(key).into_iter().map(str::to_owned).collect()
 }
@@ -255,12 +264,36 @@ fn url(config: &Config, issues: &mut Vec<ConfigIssue>) {
 fn refused(config: &Config, dialect: Dialect, issues: &mut Vec<ConfigIssue>) {
     let mut only = |key: &str, allowed: &[&str], remedy: &str| {
         if let Some(v) = config.get(key).map(str::trim).filter(|v| !v.is_empty())
+            && config.is_given(key)
             && !allowed.iter().any(|a| a.eq_ignore_ascii_case(v))
         {
             issues.push(issue(key, v, remedy));
         }
     };
     let utc = ["UTC", "Z", "GMT", "Etc/UTC", "+00:00"];
+    // The other family's names would do nothing, and a reader would take them for set.
+    let others: &[(&str, &str)] = match dialect {
+        Dialect::Debezium => &[
+            ("connection.user", "connection.username"),
+            ("pk.mode", "primary.key.mode"),
+            ("pk.fields", "primary.key.fields"),
+            ("auto.create", "schema.evolution"),
+            ("auto.evolve", "schema.evolution"),
+            ("fields.whitelist", "field.include.list"),
+            ("quote.sql.identifiers", "quote.identifiers"),
+        ],
+        Dialect::Confluent => &[
+            ("connection.username", "connection.user"),
+            ("primary.key.mode", "pk.mode"),
+            ("primary.key.fields", "pk.fields"),
+            ("schema.evolution", "auto.create and auto.evolve"),
+            ("field.include.list", "fields.whitelist"),
+            ("collection.name.format", "table.name.format"),
+        ],
+    };
+    for (other, own) in others {
+        only(other, UNSET, &format!("this connector does not have it: use {own}"));
+    }
     if dialect == Dialect::Debezium {
         only("use.time.zone", &utc, "times without a zone are written in UTC: leave it out");
         only("database.time_zone", &utc, "times without a zone are written in UTC: leave it out");
@@ -286,6 +319,7 @@ fn refused(config: &Config, dialect: Dialect, issues: &mut Vec<ConfigIssue>) {
             &default,
             "only the default strategy is offered: leave it out, and use collection.name.format",
         );
+        only("dialect.postgres.postgis.schema", &["public"], "geometries of PostGIS are not offered: leave it out");
         only("collection.table.format", &["${table}"], "it is not offered: use collection.name.format");
         if config.get("collection.name.format").is_some_and(|f| f.contains("${source")) {
             issues.push(ConfigIssue::new("collection.name.format", "\"collection.name.format\" names ${source...}, which is not offered: use ${topic}, and route topics with a transform"));
@@ -293,6 +327,14 @@ fn refused(config: &Config, dialect: Dialect, issues: &mut Vec<ConfigIssue>) {
     } else {
         only("db.timezone", &utc, "times without a zone are written in UTC: leave it out");
         only("quote.sql.identifiers", &["always"], "identifiers are always quoted: leave it out");
+        only("sql.quote.identifiers", &["true"], "identifiers are always quoted: leave it out");
+        only("table.name.normalize", &["false"], "it is not offered: route topics with a transform");
+        only("topics.to.tables.mapping", &[], "it is not offered: route topics with a transform");
+        only("replace.null.with.default", &["true"], "it is the converter's: set value.converter.replace.null.with.default");
+        only("date.timezone", &["DB_TIMEZONE", "UTC"], "dates are written as they are: leave it out");
+        for key in ["truncate.enabled", "field.exclude.list"] {
+            only(key, &["false"], "this connector does not have it: leave it out, or use Debezium's connector.class");
+        }
         only("dialect.name", &["PostgreSqlDatabaseDialect"], "this sink writes into PostgreSQL only: leave it out");
         only("table.types", &["TABLE", "PARTITIONED TABLE"], "it is not offered: leave it out");
     }
@@ -316,6 +358,12 @@ mod tests {
         assert_eq!(issues(&[("connector.class", CONFLUENT), ("insert.mode", "upsert")]), ["pk.mode"]);
         assert_eq!(issues(&[("delete.enabled", "true"), ("primary.key.mode", "kafka")]), ["delete.enabled"]);
         assert_eq!(issues(&[("use.time.zone", "Europe/Rome")]), ["use.time.zone"]);
+        // As a task gets them: with the defaults of both families written out.
+        assert!(issues(&[("connector.class", DEBEZIUM), ("pk.mode", "none"), ("auto.create", "false")]).is_empty());
+        assert!(issues(&[("connector.class", CONFLUENT), ("collection.name.format", "${topic}")]).is_empty());
+        assert_eq!(issues(&[("connector.class", DEBEZIUM), ("pk.mode", "record_key")]), ["pk.mode"]);
+        assert_eq!(issues(&[("connector.class", AIVEN), ("schema.evolution", "basic")]), ["schema.evolution"]);
+        assert_eq!(issues(&[("connector.class", AIVEN), ("topics.to.tables.mapping", "a:b")]), ["topics.to.tables.mapping"]);
         assert_eq!(issues(&[("connection.url", "jdbc:mysql://h/d")]), ["connection.url"]);
     }
 
