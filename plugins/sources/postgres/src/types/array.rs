@@ -6,7 +6,7 @@ use millrace_plugin::{RowBuf, RowMark};
 use super::{Value, ValueError};
 
 /// An element: null, or its text without quotes and escapes.
-type Element = Option<Vec<u8>>;
+pub type Element = Option<Vec<u8>>;
 
 /// Writes an array as a list.
 pub fn write(
@@ -32,7 +32,7 @@ pub fn write(
 }
 
 /// The elements of all dimensions, in order.
-fn elements(text: &[u8], delimiter: u8) -> Option<Vec<Element>> {
+pub fn elements(text: &[u8], delimiter: u8) -> Option<Vec<Element>> {
     // `[0:2]={...}` says that it does not start at 1.
     let mut rest = match text {
         [b'[', ..] => &text[text.iter().position(|b| *b == b'=')? + 1..],

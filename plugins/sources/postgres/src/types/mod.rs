@@ -8,6 +8,8 @@ mod geometry;
 mod hstore;
 mod mapping;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 mod time;
 
