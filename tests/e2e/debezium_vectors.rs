@@ -2,12 +2,11 @@
 //! `plugins/sources/postgres/tests/vectors`, recorded by `record.py` there.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use millrace_tests::{Log, Postgres, Worker, eventually, root};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use millrace_tests::{Log, Postgres, Worker, eventually, read_topics, root};
+use rdkafka::Message;
 use rdkafka::message::Headers;
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
 const PREFIX: &str = "P";
@@ -183,43 +182,17 @@ fn recorded(file: &Value) -> BTreeMap<String, Vec<Record>> {
 
 /// What the log has, by topic without its prefix.
 async fn read(bootstrap: &str) -> anyhow::Result<BTreeMap<String, Vec<Record>>> {
-    let bootstrap = bootstrap.to_owned();
-    tokio::task::spawn_blocking(move || {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &bootstrap)
-            .set("group.id", "vectors")
-            .set("enable.partition.eof", "true")
-            .create()?;
-        let metadata = consumer.fetch_metadata(None, Duration::from_secs(10))?;
-        let mut all = TopicPartitionList::new();
-        for topic in metadata.topics().iter().filter(|t| t.name().starts_with(&format!("{PREFIX}."))) {
-            all.add_partition_offset(topic.name(), 0, Offset::Beginning)?;
+    let mut topics = BTreeMap::<String, Vec<Record>>::new();
+    for m in read_topics(bootstrap, |t| t.starts_with(&format!("{PREFIX}."))).await? {
+        let json = |b: Option<&[u8]>| b.map_or(Ok(Value::Null), serde_json::from_slice);
+        let mut headers = Vec::new();
+        for h in m.headers().into_iter().flat_map(|h| h.iter()) {
+            headers.push(json!([h.key, json(h.value)?]));
         }
-        consumer.assign(&all)?;
-        let (mut open, mut topics) = (all.count(), BTreeMap::<String, Vec<Record>>::new());
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while open > 0 && Instant::now() < deadline {
-            match consumer.poll(Duration::from_millis(200)) {
-                Some(Ok(m)) => {
-                    let json = |b: Option<&[u8]>| b.map_or(Ok(Value::Null), serde_json::from_slice);
-                    let mut headers = Vec::new();
-                    for h in m.headers().into_iter().flat_map(|h| h.iter()) {
-                        headers.push(json!([h.key, json(h.value)?]));
-                    }
-                    let parts = [("key", json(m.key())?), ("value", json(m.payload())?), ("headers", headers.into())];
-                    topics
-                        .entry(m.topic()[PREFIX.len()..].to_owned())
-                        .or_default()
-                        .push(parts.map(|(k, v)| (k, normal(v))).into());
-                }
-                Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => open -= 1,
-                Some(Err(e)) => return Err(e.into()),
-                None => {}
-            }
-        }
-        Ok(topics)
-    })
-    .await?
+        let parts = [("key", json(m.key())?), ("value", json(m.payload())?), ("headers", headers.into())];
+        topics.entry(m.topic()[PREFIX.len()..].to_owned()).or_default().push(parts.map(|(k, v)| (k, normal(v))).into());
+    }
+    Ok(topics)
 }
 
 /// Without what changes from run to run.

@@ -4,10 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use millrace_tests::{Kafka, Log, Postgres, Worker, eventually};
+use millrace_tests::{Kafka, Log, Postgres, Worker, eventually, read_topics};
 use rand::Rng;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use rdkafka::Message;
 use serde_json::{Value, json};
 
 use crate::workload::{TABLES, Writer, Written, create_tables, table};
@@ -99,7 +98,7 @@ async fn crash(log: Log<'_>, name: &str) -> anyhow::Result<()> {
     let mut records = 0;
     let mut duplicates = 0;
     for (t, snapshot) in before.into_iter().enumerate() {
-        let seen = read_seqs(&worker.bootstrap, &topic(t)).await?;
+        let seen = read_seqs(&worker.bootstrap, topic(t)).await?;
         let (r, d) = check_log(&table(t), &seen, &written, t, snapshot).map_err(|e| anyhow::anyhow!("seed {seed}: {e}"))?;
         records += r;
         duplicates += d;
@@ -135,36 +134,15 @@ async fn compare(pg: &Postgres) -> anyhow::Result<()> {
 }
 
 /// The `seq` of every insert and update in a topic, in order of the log.
-async fn read_seqs(bootstrap: &str, topic: &str) -> anyhow::Result<Vec<i64>> {
-    let (bootstrap, topic) = (bootstrap.to_owned(), topic.to_owned());
-    tokio::task::spawn_blocking(move || {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &bootstrap)
-            .set("group.id", "check")
-            .set("enable.partition.eof", "true")
-            .create()?;
-        let mut at = TopicPartitionList::new();
-        at.add_partition_offset(&topic, 0, Offset::Beginning)?;
-        consumer.assign(&at)?;
-        let mut seqs = Vec::new();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while Instant::now() < deadline {
-            match consumer.poll(Duration::from_millis(200)) {
-                None => {}
-                Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => return Ok(seqs),
-                Some(Err(e)) if e.to_string().contains("UnknownTopic") => return Ok(seqs),
-                Some(Err(e)) => return Err(anyhow::anyhow!("{topic}: {e}")),
-                Some(Ok(m)) => {
-                    let Some(value) = m.payload() else { continue };
-                    let value: Value = serde_json::from_slice(value)?;
-                    let after = if value["payload"].is_object() { &value["payload"]["after"] } else { &value["after"] };
-                    seqs.extend(after["seq"].as_i64());
-                }
-            }
-        }
-        anyhow::bail!("{topic}: not read to its end in a minute")
-    })
-    .await?
+async fn read_seqs(bootstrap: &str, topic: String) -> anyhow::Result<Vec<i64>> {
+    let mut seqs = Vec::new();
+    for m in read_topics(bootstrap, move |t| t == topic).await? {
+        let Some(value) = m.payload() else { continue };
+        let value: Value = serde_json::from_slice(value)?;
+        let after = if value["payload"].is_object() { &value["payload"]["after"] } else { &value["after"] };
+        seqs.extend(after["seq"].as_i64());
+    }
+    Ok(seqs)
 }
 
 /// Every committed change is there, first seen in commit order, and nothing that was rolled back. `snapshot` is how many

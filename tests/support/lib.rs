@@ -5,6 +5,7 @@ mod connect;
 mod kafka;
 mod postgres;
 mod process;
+mod topics;
 mod worker;
 
 use std::future::Future;
@@ -15,6 +16,7 @@ pub use connect::{Connect, debezium};
 pub use kafka::Kafka;
 pub use postgres::Postgres;
 pub use process::Process;
+pub use topics::read_topics;
 pub use worker::{Log, Worker};
 
 /// The repository's root.
