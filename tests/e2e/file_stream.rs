@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use millrace_tests::{Kafka, Log, Worker, eventually};
+use millrace_tests::{Kafka, Log, Worker, eventually, read_topics};
 use serde_json::json;
 
 const STRING: &str = "org.apache.kafka.connect.storage.StringConverter";
@@ -89,4 +89,27 @@ fn at_least(file: &Path, n: usize) -> anyhow::Result<()> {
     let distinct: HashSet<usize> = numbers(file).into_iter().collect();
     anyhow::ensure!(distinct.len() >= n, "{} of {n} lines", distinct.len());
     Ok(())
+}
+
+/// `linger.ms` gathers what comes; it must not hold up a task that has no room left until what it sent is acknowledged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_linger_does_not_stall_a_task() -> anyhow::Result<()> {
+    const LINES: usize = 300_000;
+    const LINGER: &str = "60000";
+    let worker = Worker::start(Log::Embedded).await?;
+    let from = worker.dir().join("in.txt");
+    let text: String = (0..LINES).map(|n| format!("line {n} {:0100}\n", n)).collect();
+    std::fs::write(&from, text)?;
+    let source = json!({
+        "connector.class": "FileStreamSource", "tasks.max": "1", "file": from, "topic": "lines",
+        "key.converter": STRING, "value.converter": STRING, "producer.override.linger.ms": LINGER,
+    });
+    worker.create("lines-source", source).await?;
+    // More than 30 MB, which is many times what may wait for the log; what comes last may wait for company.
+    eventually("most lines arrive", Duration::from_secs(50), || async {
+        let lines = read_topics(&worker.bootstrap, |t| t == "lines").await?.len();
+        anyhow::ensure!(lines >= LINES / 2, "{lines} of {LINES}");
+        Ok(())
+    })
+    .await
 }

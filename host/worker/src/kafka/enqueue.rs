@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::bindings as rd;
@@ -152,6 +153,12 @@ impl Enqueuer {
             }
         }
     }
+}
+
+/// Lets librdkafka send what it holds without lingering, for as long or until all is answered for. It blocks.
+pub(super) fn send_now(client: &Client, within: Duration) {
+    // SAFETY: the client is alive. Acknowledgements are taken by whoever polls it.
+    unsafe { rd::rd_kafka_flush(client.producer.client().native_ptr(), within.as_millis() as i32) };
 }
 
 fn message(batch: &Outgoing, record: &OutRecord, slot: u32, i: u32) -> rd::rd_kafka_message_t {

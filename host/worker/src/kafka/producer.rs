@@ -23,6 +23,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::enqueue::{Enqueuer, Topics};
 use super::outgoing::{Outgoing, Refused};
 
+/// `linger.ms` in [`PRODUCER_DEFAULTS`].
+const LINGER_MS: f64 = 1.0;
+
 /// Settings that a worker file or a connector may override.
 pub const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
@@ -53,6 +56,8 @@ pub const BATCHES_MAX: usize = 256;
 const BUDGET_UNIT: usize = 1 << 10;
 /// How long the thread that takes acknowledgements waits in one go.
 const DELIVERY_WAIT: Duration = Duration::from_millis(100);
+/// How long librdkafka is told at a time to send at once what it holds.
+const HURRY: Duration = Duration::from_millis(5);
 /// How soon a record is offered again that found librdkafka's queue full.
 const QUEUE_FULL_WAIT: Duration = Duration::from_millis(1);
 
@@ -173,6 +178,8 @@ pub struct LogProducer {
     alive: Arc<AtomicBool>,
     bytes: Arc<Semaphore>,
     batches: Arc<Semaphore>,
+    /// `linger.ms` was raised: librdkafka may hold back what nothing more can join.
+    lingers: bool,
 }
 
 impl LogProducer {
@@ -191,15 +198,17 @@ impl LogProducer {
         });
         thread.map_err(|e| TaskError::retriable("worker.thread", format!("cannot start the producer's thread: {e}")))?;
         let bytes = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX / BUDGET_UNIT));
-        Ok(LogProducer { client, enqueuer: Enqueuer::default(), alive, bytes, batches: Arc::new(Semaphore::new(BATCHES_MAX)) })
+        let lingers = config.get("linger.ms").and_then(|l| l.parse::<f64>().ok()).is_some_and(|l| l > LINGER_MS);
+        let batches = Arc::new(Semaphore::new(BATCHES_MAX));
+        Ok(LogProducer { client, enqueuer: Enqueuer::default(), alive, bytes, batches, lingers })
     }
 
     /// Hands a batch to the client, waiting for room. Refusals are told by [`Sent::settled`] alone.
     pub async fn send(&mut self, batch: Outgoing) -> Sent {
         let weight = batch.buffer.len() + batch.len() * RECORD_BYTES;
         let units = (weight / BUDGET_UNIT).clamp(1, IN_FLIGHT_BYTES_MAX / BUDGET_UNIT);
-        let bytes = self.bytes.clone().acquire_many_owned(units as u32).await.expect("it is never closed");
-        let place = self.batches.clone().acquire_owned().await.expect("it is never closed");
+        let bytes = self.hurried(self.bytes.clone().acquire_many_owned(units as u32)).await.expect("it is never closed");
+        let place = self.hurried(self.batches.clone().acquire_owned()).await.expect("it is never closed");
         let (done, settled) = oneshot::channel();
         let deliveries = self.client.producer.context().clone();
         let at = deliveries.free.lock().pop().expect("a batch has a permit for its slot");
@@ -227,7 +236,23 @@ impl LogProducer {
     /// Waits until all that was sent is acknowledged or refused.
     pub async fn flush(&self, within: Duration) {
         let all = self.batches.acquire_many(BATCHES_MAX as u32);
-        let _ = tokio::time::timeout(within, all).await;
+        let _ = tokio::time::timeout(within, self.hurried(all)).await;
+    }
+
+    /// Waits for acknowledgements. Nothing more comes meanwhile, so that lingering would only hold up the task.
+    async fn hurried<F: Future>(&self, wait: F) -> F::Output {
+        let mut wait = std::pin::pin!(wait);
+        let hurry = || {
+            let client = self.client.clone();
+            tokio::task::spawn_blocking(move || super::enqueue::send_now(&client, HURRY))
+        };
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut wait => return done,
+                _ = hurry(), if self.lingers => {}
+            }
+        }
     }
 }
 
