@@ -5,4 +5,5 @@ mod connect_answers;
 mod debezium_vectors;
 mod file_stream;
 mod postgres;
+mod postgres_sink;
 mod worker;

@@ -3,7 +3,7 @@
 
 use crate::Error;
 pub use crate::bindings::host::millrace::plugin::postgres::{
-    Binary, ColumnName, Connection, CopyReader, Param, Replication, Rowset,
+    Binary, ColumnName, Connection, CopyReader, Param, Replication, Rowset, Statement,
 };
 
 impl Rowset {

@@ -1,6 +1,6 @@
 //! The plugin's exports: the task over the host's connections.
 
-use millrace_plugin::postgres::{self, Param};
+use millrace_plugin::postgres::{self, Param, Statement};
 use millrace_plugin::{
     Batch, Config, ConfigIssue, Error, Flushed, PluginInfo, RecordFailure, Sink, TaskContext, TopicOffset, TopicPartition, log,
 };
@@ -28,8 +28,11 @@ impl Connection for Session {
     fn execute(&mut self, sql: &str, params: &[Param]) -> Result<u64, Error> {
         self.0.execute(sql, params)
     }
-    fn copy_in(&mut self, sql: &str, data: &[u8]) -> Result<u64, Error> {
-        self.0.copy_in(sql, data)
+    fn submit(&mut self, statements: Vec<Statement>) -> Result<(), Error> {
+        self.0.submit(&statements)
+    }
+    fn outcome(&mut self) -> Result<Vec<u64>, Error> {
+        self.0.outcome()
     }
 }
 
@@ -54,7 +57,7 @@ impl Sink for PostgresSink {
         self.0.open(partitions)
     }
     fn put(&mut self, batch: &Batch<'_>) -> Result<Vec<RecordFailure>, Error> {
-        let failures = self.0.put(batch.rows()?.bytes())?;
+        let failures = self.0.put(batch.rows()?.bytes().to_vec())?;
         if !failures.is_empty() {
             log!(log::Level::Debug, "records were refused"; failed = failures.len());
         }

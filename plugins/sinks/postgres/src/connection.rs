@@ -1,7 +1,7 @@
 //! The seam to a server: what the sink needs of a connection, so that the same logic runs in the host and in native tests.
 
 use millrace_plugin::Error;
-use millrace_plugin::postgres::Param;
+use millrace_plugin::postgres::{Param, Statement};
 
 /// Rows in text form.
 pub type Rows = Vec<Vec<Option<String>>>;
@@ -12,8 +12,10 @@ pub trait Connection {
     fn query(&mut self, sql: &str) -> Result<Rows, Error>;
     /// One statement with parameters; how many rows it touched.
     fn execute(&mut self, sql: &str, params: &[Param]) -> Result<u64, Error>;
-    /// `COPY ... FROM STDIN`.
-    fn copy_in(&mut self, sql: &str, data: &[u8]) -> Result<u64, Error>;
+    /// Statements as one transaction, or inside the open one, without waiting for the server.
+    fn submit(&mut self, statements: Vec<Statement>) -> Result<(), Error>;
+    /// Waits for what was submitted: how many rows each statement touched, or why none has had an effect.
+    fn outcome(&mut self) -> Result<Vec<u64>, Error>;
 }
 
 /// Makes sessions.

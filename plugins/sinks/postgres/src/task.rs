@@ -3,70 +3,93 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use millrace_plugin::postgres::{Binary, Param, quote_literal};
+use millrace_plugin::postgres::Statement;
 use millrace_plugin::row::Batch;
 use millrace_plugin::{Error, ErrorKind, Flushed, LateFailure, RecordFailure, Schema, TopicOffset, TopicPartition, schema};
 
-use crate::catalog::{self, Table, TableName};
+use crate::catalog::{Table, TableName};
 use crate::connection::{Connection, Database, is_data_error, is_stale};
 use crate::encode::Wire;
 use crate::offsets::Offsets;
-use crate::options::{InsertMode, KeyMode, Options, qualified};
-use crate::plan::{Change, Draft, Plan, Target};
-use crate::reduce::{self, Mode, Op, OpKind, Run};
-use crate::statement;
+use crate::options::{InsertMode, Options, qualified};
+use crate::plan::Plan;
+use crate::planning::{Planned, Skip, Skipped};
+use crate::statements::{Prepared, StatementId};
 
 /// A record that would not go in.
-const REFUSED: &str = "postgres.refused";
+pub const REFUSED: &str = "postgres.refused";
 
 type PlanKey = (String, Option<u32>, Option<u32>, bool);
 
 /// A connection, and what is prepared on it.
-struct Session {
-    connection: Box<dyn Connection>,
+pub(crate) struct Session {
+    pub(crate) connection: Box<dyn Connection>,
     /// The composite types made: their name, their oid and that of their array.
-    stages: HashMap<Vec<Wire>, (String, u32, u32)>,
-    sql: HashMap<(u32, u64, bool), Rc<Prepared>>,
+    pub(crate) stages: HashMap<Vec<Wire>, (String, u32, u32)>,
+    pub(crate) sql: HashMap<StatementId, Rc<Prepared>>,
+    /// The server works on the batch `ahead`.
+    submitted: bool,
 }
 
-struct Prepared {
-    sql: String,
-    oid: u32,
-    array: u32,
-}
-
-/// A batch whose good records wait until the host has dealt with its bad ones.
+/// A batch that is not known to be written.
 struct Held {
     batch: Vec<u8>,
-    bad: Vec<u32>,
+    skipped: Skipped,
+}
+
+impl Held {
+    fn new(batch: Vec<u8>, failures: &[RecordFailure]) -> Held {
+        Held { batch, skipped: failures.iter().map(|f| (f.row, Skip::Refused)).collect() }
+    }
+
+    /// Leaves the records of revoked partitions to whom they come next. What is not revoked comes no second time.
+    fn give_up(&mut self, partitions: &[TopicPartition]) {
+        let Ok(view) = parse(&self.batch) else { return };
+        for i in 0..view.len() {
+            let record = view.record(i);
+            let (topic, partition) = (view.topic_of(&record), record.partition());
+            if partitions.iter().any(|p| Some(p.partition) == partition && p.topic == topic) {
+                self.skipped.insert(i as u32, Skip::Revoked);
+            }
+        }
+    }
+
+    /// What the host is told of records that it was told were taken.
+    fn late(&self, failures: Vec<RecordFailure>) -> Result<Vec<LateFailure>, Error> {
+        let view = parse(&self.batch)?;
+        let late = failures.into_iter().map(|f| {
+            let record = view.record(f.row as usize);
+            LateFailure {
+                topic: view.topic_of(&record).to_owned(),
+                partition: record.partition().unwrap_or(-1),
+                offset: record.offset().unwrap_or(-1),
+                retriable: f.retriable,
+                code: f.code,
+                message: f.message,
+            }
+        });
+        Ok(late.collect())
+    }
 }
 
 pub struct Task {
-    options: Options,
+    pub(crate) options: Options,
     database: Box<dyn Database>,
-    session: Option<Session>,
-    tables: HashMap<TableName, Table>,
-    table_ids: Vec<TableName>,
-    plans: Vec<Rc<Plan>>,
-    by_schema: HashMap<PlanKey, Result<u32, String>>,
-    offsets: Option<Offsets>,
+    pub(crate) session: Option<Session>,
+    /// Grows whenever plans and statements made before are void.
+    generation: u64,
+    pub(crate) tables: HashMap<TableName, Table>,
+    pub(crate) table_ids: Vec<TableName>,
+    pub(crate) plans: Vec<Rc<Plan>>,
+    pub(crate) by_schema: HashMap<PlanKey, Result<u32, String>>,
+    pub(crate) offsets: Option<Offsets>,
+    /// A batch whose good records wait until the host has dealt with its bad ones.
     held: Option<Held>,
+    /// The batch that the server works on while the next one is made ready; or, the session lost, worked on.
+    ahead: Option<Held>,
+    /// Records that were taken and then refused, until the next flush.
+    late: Vec<LateFailure>,
     pub schema_of: fn(u32) -> Result<Rc<Schema>, Error>,
-}
-
-/// A batch, planned.
-#[derive(Default)]
-struct Planned {
-    ops: Vec<Op>,
-    keys: Vec<u8>,
-    failures: Vec<RecordFailure>,
-    /// With exactly-once: where each partition moves to.
-    moves: Vec<((String, i32), i64)>,
-}
-
-struct Statement {
-    sql: String,
-    param: Option<Binary>,
 }
 
 impl Task {
@@ -76,12 +99,15 @@ impl Task {
             options,
             database,
             session: None,
+            generation: 0,
             tables: HashMap::new(),
             table_ids: Vec::new(),
             plans: Vec::new(),
             by_schema: HashMap::new(),
             offsets,
             held: None,
+            ahead: None,
+            late: Vec::new(),
             schema_of: schema::get,
         }
     }
@@ -93,7 +119,7 @@ impl Task {
             if let Some(offsets) = &mut self.offsets {
                 offsets.refresh(connection.as_mut()).map_err(|e| self.explain_offsets(e))?;
             }
-            self.session = Some(Session { connection, stages: HashMap::new(), sql: HashMap::new() });
+            self.session = Some(Session { connection, stages: HashMap::new(), sql: HashMap::new(), submitted: false });
         }
         Ok(())
     }
@@ -102,7 +128,7 @@ impl Task {
         e.context(&format!("cannot use \"offsets.table\" {}", self.options.offsets_table))
     }
 
-    fn connection(&mut self) -> Result<&mut dyn Connection, Error> {
+    pub(crate) fn connection(&mut self) -> Result<&mut dyn Connection, Error> {
         self.connect()?;
         Ok(self.session.as_mut().expect("connected").connection.as_mut())
     }
@@ -110,7 +136,9 @@ impl Task {
     /// Forgets the session: what is on it is in doubt.
     fn disconnect(&mut self) {
         self.session = None;
+        self.generation += 1;
     }
+
     /// Forgets what was read of tables, and the session with the statements over them.
     fn forget(&mut self) {
         self.disconnect();
@@ -139,12 +167,23 @@ impl Task {
         if let Some(offsets) = &mut self.offsets {
             offsets.close(partitions);
         }
-        // A batch is held whole. What of it is not revoked has not been answered as durable, so it comes again.
-        self.held = None;
+        [&mut self.held, &mut self.ahead].into_iter().flatten().for_each(|h| h.give_up(partitions));
+        self.late.retain(|f| !partitions.iter().any(|p| p.partition == f.partition && p.topic == f.topic));
     }
 
-    /// Takes a batch in row format 1: written and committed when this returns, the failures aside.
-    pub fn put(&mut self, batch: &[u8]) -> Result<Vec<RecordFailure>, Error> {
+    /// Takes a batch in row format 1.
+    pub fn put(&mut self, batch: Vec<u8>) -> Result<Vec<RecordFailure>, Error> {
+        if self.holds() { self.put_whole(batch) } else { self.put_ahead(batch) }
+    }
+
+    /// Whether rows that are added twice are doubled, or offsets that are stored are passed: then nothing of a batch is
+    /// written before the host has dealt with its bad records, since that may stop the task, and the batch comes again.
+    fn holds(&self) -> bool {
+        self.options.insert_mode == InsertMode::Insert || self.offsets.is_some()
+    }
+
+    /// Written and committed when this returns, unless it holds bad records: then it is held.
+    fn put_whole(&mut self, batch: Vec<u8>) -> Result<Vec<RecordFailure>, Error> {
         let late = self.release()?;
         if let Some(first) = late.first() {
             // Its batch was answered for: only a restart from the stored position brings the record back.
@@ -156,71 +195,107 @@ impl Task {
                 ),
             ));
         }
-        let view = parse(batch)?;
-        let failures = self.write(&view, &[])?;
-        // Rows that are added twice are doubled, and offsets that are stored are passed: where that would follow from the
-        // task being stopped over a failure, nothing is written before the host asks for more.
-        if !failures.is_empty() && self.holds() {
-            let bad = failures.iter().map(|f| f.row).collect();
-            self.held = Some(Held { batch: batch.to_vec(), bad });
+        let failures = self.write(&parse(&batch)?, &Skipped::new())?;
+        if !failures.is_empty() {
+            self.held = Some(Held::new(batch, &failures));
         }
         Ok(failures)
     }
 
-    fn holds(&self) -> bool {
-        self.options.insert_mode == InsertMode::Insert || self.offsets.is_some()
-    }
-
     /// Writes what is held. The failures are of records that were good before: they are not written, and it stays held.
     fn release(&mut self) -> Result<Vec<LateFailure>, Error> {
-        let Some(held) = self.held.take() else { return Ok(Vec::new()) };
-        let done = parse(&held.batch).and_then(|view| {
-            let failures = self.write(&view, &held.bad)?;
-            let late = failures.into_iter().filter(|f| !held.bad.contains(&f.row)).map(|f| {
-                let record = view.record(f.row as usize);
-                LateFailure {
-                    topic: view.topic_of(&record).to_owned(),
-                    partition: record.partition().unwrap_or(-1),
-                    offset: record.offset().unwrap_or(-1),
-                    retriable: f.retriable,
-                    code: f.code,
-                    message: f.message,
-                }
-            });
-            Ok(late.collect())
+        let Some(mut held) = self.held.take() else { return Ok(Vec::new()) };
+        let done = parse(&held.batch).and_then(|view| self.write(&view, &held.skipped));
+        let done = done.and_then(|failures| {
+            let new: Vec<_> = failures.into_iter().filter(|f| !held.skipped.contains_key(&f.row)).collect();
+            held.skipped.extend(new.iter().map(|f| (f.row, Skip::Refused)));
+            held.late(new)
         });
-        match &done {
-            Ok(late) if Vec::is_empty(late) => {}
-            Ok(late) => {
-                let mut held = held;
-                let view = parse(&held.batch)?;
-                let bad = (0..view.len()).filter(|i| {
-                    let r = view.record(*i);
-                    late.iter().any(|l| {
-                        Some(l.offset) == r.offset() && Some(l.partition) == r.partition() && l.topic == view.topic_of(&r)
-                    })
-                });
-                let bad: Vec<u32> = bad.map(|i| i as u32).collect();
-                held.bad.extend(bad);
-                self.held = Some(held);
-            }
-            Err(_) => self.held = Some(held),
+        if done.as_ref().map_or(true, |late| !late.is_empty()) {
+            self.held = Some(held);
         }
         done
     }
 
+    /// Makes a batch ready while the server works on the one before, then hands it over: the answer is taken by the next
+    /// call. Invariant in-order: nothing is handed over before what came earlier is committed.
+    fn put_ahead(&mut self, batch: Vec<u8>) -> Result<Vec<RecordFailure>, Error> {
+        let view = parse(&batch)?;
+        let mut again = false;
+        loop {
+            let ready = self.connect().and_then(|()| {
+                let generation = self.generation;
+                let mut planned = self.plan(&view, &Skipped::new())?;
+                let statements = self.encode_all(&view, &mut planned)?;
+                Ok((generation, planned, statements))
+            });
+            let (generation, planned, statements) = match ready {
+                Ok(ready) => ready,
+                Err(e) if is_stale(&e) && !again => {
+                    again = true;
+                    self.forget();
+                    continue;
+                }
+                Err(e) => {
+                    self.disconnect();
+                    return Err(explain(e, &self.options));
+                }
+            };
+            self.settle()?;
+            if generation != self.generation {
+                continue;
+            }
+            if !statements.is_empty() {
+                let session = self.session.as_mut().expect("connected");
+                if let Err(e) = session.connection.submit(statements) {
+                    self.disconnect();
+                    return Err(explain(e, &self.options));
+                }
+                session.submitted = true;
+                self.ahead = Some(Held::new(batch, &planned.failures));
+            }
+            return Ok(planned.failures);
+        }
+    }
+
+    /// Waits for the batch that the server works on. It is committed when this returns, but for those of its records that
+    /// were refused: the next flush tells them.
+    fn settle(&mut self) -> Result<(), Error> {
+        let Some(held) = self.ahead.take() else { return Ok(()) };
+        if let Some(session) = self.session.as_mut().filter(|s| s.submitted) {
+            session.submitted = false;
+            match session.connection.outcome() {
+                Ok(_) => return Ok(()),
+                Err(e) if is_data_error(&e) => {}
+                // Nothing was written, or that is not known: writing it again changes nothing.
+                Err(_) => self.disconnect(),
+            }
+        }
+        let done = parse(&held.batch).and_then(|view| self.write(&view, &held.skipped)).and_then(|f| held.late(f));
+        match done {
+            Ok(mut late) => self.late.append(&mut late),
+            Err(e) => {
+                self.ahead = Some(held);
+                return Err(e);
+            }
+        }
+        Ok(())
+    }
+
     /// Invariant durable-before-commit: everything put is committed in PostgreSQL when this answers.
     pub fn flush(&mut self, upto: Vec<TopicOffset>) -> Result<Flushed, Error> {
-        let failures = self.release()?;
+        self.settle()?;
+        let mut failures = self.release()?;
+        failures.append(&mut self.late);
         // What is still held is not written: the offsets stay behind until the next flush.
         let offsets = if self.held.is_some() { Vec::new() } else { upto };
         Ok(Flushed { offsets, failures })
     }
 
-    /// One transaction, without the records `bad`. Where a failure has to be dealt with before anything is written, nothing is.
-    fn write(&mut self, batch: &Batch<'_>, bad: &[u32]) -> Result<Vec<RecordFailure>, Error> {
+    /// One transaction, without what is skipped. Where a failure has to be dealt with before anything is written, nothing is.
+    fn write(&mut self, batch: &Batch<'_>, skipped: &Skipped) -> Result<Vec<RecordFailure>, Error> {
         for attempt in 0.. {
-            match self.write_once(batch, bad) {
+            match self.write_once(batch, skipped) {
                 Ok(Some(failures)) => return Ok(failures),
                 // Another task moved the stored offsets: they were read again.
                 Ok(None) if attempt < 3 => {}
@@ -240,9 +315,9 @@ impl Task {
         unreachable!("the loop ends by its attempts")
     }
 
-    fn write_once(&mut self, batch: &Batch<'_>, bad: &[u32]) -> Result<Option<Vec<RecordFailure>>, Error> {
+    fn write_once(&mut self, batch: &Batch<'_>, skipped: &Skipped) -> Result<Option<Vec<RecordFailure>>, Error> {
         self.connect()?;
-        let mut planned = self.plan(batch, bad)?;
+        let mut planned = self.plan(batch, skipped)?;
         let statements = self.encode_all(batch, &mut planned)?;
         let known = !planned.failures.is_empty() && self.holds();
         if planned.ops.is_empty() && planned.moves.is_empty() {
@@ -252,10 +327,8 @@ impl Task {
             // Find every failure now, and undo.
             return self.separate(batch, planned);
         }
-        if statements.len() == 1 && planned.moves.is_empty() {
-            // A single statement is a transaction of its own: one round trip.
-            let s = &statements[0];
-            return match run(self.connection()?, s) {
+        if planned.moves.is_empty() {
+            return match self.run(statements) {
                 Ok(()) => Ok(Some(planned.failures)),
                 Err(e) if is_data_error(&e) => self.separate(batch, planned),
                 Err(e) => Err(e),
@@ -265,7 +338,7 @@ impl Task {
         if !self.advance(&planned)? {
             return Ok(None);
         }
-        let mut done = statements.iter().try_for_each(|s| run(self.connection()?, s));
+        let mut done = self.run(statements);
         if done.is_ok() {
             done = self.connection()?.query("COMMIT").map(drop);
         }
@@ -280,6 +353,13 @@ impl Task {
             }
             Err(e) => Err(e),
         }
+    }
+
+    /// Runs statements as one transaction, or inside the open one.
+    fn run(&mut self, statements: Vec<Statement>) -> Result<(), Error> {
+        let connection = self.connection()?;
+        connection.submit(statements)?;
+        connection.outcome().map(drop)
     }
 
     /// Moves the stored offsets inside the open transaction; false when another has, after a rollback.
@@ -317,12 +397,11 @@ impl Task {
             let statements = self.encode_all(batch, &mut part)?;
             planned.keys = part.keys;
             planned.failures.append(&mut part.failures);
-            let connection = self.connection()?;
-            connection.query("SAVEPOINT part")?;
-            match statements.iter().try_for_each(|s| run(connection, s)) {
-                Ok(()) => drop(connection.query("RELEASE part")?),
+            self.connection()?.query("SAVEPOINT part")?;
+            match self.run(statements) {
+                Ok(()) => drop(self.connection()?.query("RELEASE part")?),
                 Err(e) if is_data_error(&e) => {
-                    connection.query("ROLLBACK TO part; RELEASE part")?;
+                    self.connection()?.query("ROLLBACK TO part; RELEASE part")?;
                     if to - from == 1 {
                         planned.failures.push(refused(ops[from].row, &e));
                     } else {
@@ -342,360 +421,11 @@ impl Task {
         planned.failures.sort_by_key(|f| f.row);
         Ok(Some(planned.failures))
     }
-
-    /// Which table, which row and what to do, for every record.
-    fn plan(&mut self, batch: &Batch<'_>, bad: &[u32]) -> Result<Planned, Error> {
-        let mut planned = Planned { ops: Vec::with_capacity(batch.len()), ..Planned::default() };
-        let mut cached: Option<((u32, Option<u32>, Option<u32>, bool), Result<u32, String>)> = None;
-        for i in 0..batch.len() {
-            let record = batch.record(i);
-            let topic = batch.topic_of(&record);
-            if self.offsets.is_some() && !self.fresh(topic, &record, &mut planned)? {
-                continue;
-            }
-            if bad.contains(&(i as u32)) {
-                continue;
-            }
-            let tombstone = record.value().is_none();
-            if tombstone && !self.options.delete {
-                continue;
-            }
-            let key = (record.topic(), record.key_schema(), record.value_schema(), tombstone);
-            let plan = match &cached {
-                Some((k, plan)) if *k == key => plan.clone(),
-                _ => {
-                    let plan = self.plan_of(topic, key.1, key.2, tombstone)?;
-                    cached = Some((key, plan.clone()));
-                    plan
-                }
-            };
-            let at = match plan {
-                Ok(NOTHING) => continue,
-                Ok(at) => at,
-                Err(why) => {
-                    planned.failures.push(RecordFailure::poison(i, "postgres.unfit", why));
-                    continue;
-                }
-            };
-            let plan = &self.plans[at as usize];
-            let kind = match plan.change(&self.options, &record) {
-                Change::Skip => continue,
-                Change::Write => OpKind::Write,
-                Change::Delete => OpKind::Delete,
-                Change::Truncate => OpKind::Truncate,
-            };
-            let (row, key_row) = (plan.row(&record), record.key());
-            let from = planned.keys.len();
-            let mut unseen = 0;
-            if kind != OpKind::Truncate {
-                let written = (0..plan.keys)
-                    .try_for_each(|c| plan.write(c, topic, &record, key_row.as_ref(), row.as_ref(), &mut planned.keys));
-                if let Err(why) = written {
-                    planned.keys.truncate(from);
-                    planned.failures.push(RecordFailure::poison(i, REFUSED, why));
-                    continue;
-                }
-            }
-            if let (OpKind::Write, Some(row)) = (kind, &row) {
-                unseen = plan.unseen(&self.options, row);
-            }
-            let table = self.table_ids.iter().position(|t| *t == plan.table).expect("a plan's table has an id") as u32;
-            planned.ops.push(Op { row: i as u32, plan: at, table, kind, unseen, key: (from as u32, planned.keys.len() as u32) });
-        }
-        Ok(planned)
-    }
-
-    /// Whether the stored offset does not cover the record; notes where its partition moves to.
-    fn fresh(&self, topic: &str, record: &millrace_plugin::Record<'_>, planned: &mut Planned) -> Result<bool, Error> {
-        let offsets = self.offsets.as_ref().expect("asked with exactly-once only");
-        let (Some(partition), Some(offset)) = (record.partition(), record.offset()) else {
-            return Err(Error::config(
-                "exactly.once",
-                "\"exactly.once\" is true, and a record has no partition and offset to store: set it to false",
-            ));
-        };
-        let Some(next) = offsets.next(topic, partition) else {
-            return Err(Error::config(
-                "exactly.once",
-                format!(
-                    "\"exactly.once\" is true, and a transform gave a record the topic \"{topic}\", which is not one that is read: set it to false, or leave the topic as it is and use the table's name format"
-                ),
-            ));
-        };
-        if offset < next {
-            return Ok(false);
-        }
-        match planned.moves.iter_mut().find(|((t, p), _)| *p == partition && t == topic) {
-            Some((_, to)) => *to = (*to).max(offset + 1),
-            None => planned.moves.push(((topic.to_owned(), partition), offset + 1)),
-        }
-        Ok(true)
-    }
-
-    /// The plan for a topic and its schemas; the inner error is that of every such record.
-    fn plan_of(
-        &mut self,
-        topic: &str,
-        key: Option<u32>,
-        value: Option<u32>,
-        tombstone: bool,
-    ) -> Result<Result<u32, String>, Error> {
-        let id = (topic.to_owned(), key, value, tombstone);
-        if let Some(plan) = self.by_schema.get(&id) {
-            return Ok(plan.clone());
-        }
-        let key_schema = key.map(self.schema_of).transpose()?;
-        let value_schema = value.map(self.schema_of).transpose()?;
-        let plan = match Draft::new(&self.options, topic, key_schema.as_ref(), value_schema.as_ref(), tombstone) {
-            Err(why) => Err(why),
-            Ok(draft) => match self.table_for(&draft, tombstone)? {
-                // Nothing to delete where there is no table yet: ask again at the next record.
-                None => return Ok(Ok(NOTHING)),
-                Some(Err(why)) => Err(why),
-                Some(Ok(table)) => draft.bind(&table).map(|plan| {
-                    if !self.table_ids.contains(&plan.table) {
-                        self.table_ids.push(plan.table.clone());
-                    }
-                    self.plans.push(Rc::new(plan));
-                    self.plans.len() as u32 - 1
-                }),
-            },
-        };
-        self.by_schema.insert(id, plan.clone());
-        Ok(plan)
-    }
-
-    /// The table as it is, made or given columns where the settings say so.
-    fn table_for(&mut self, draft: &Draft, tombstone: bool) -> Result<Option<Result<Table, String>>, Error> {
-        let name = draft.table.sql();
-        if !self.tables.contains_key(&draft.table) {
-            let connection = self.connection()?;
-            let mut found = catalog::read(connection, &draft.table)?;
-            if found.is_none() {
-                if tombstone {
-                    return Ok(None);
-                }
-                if !self.options.create {
-                    return Err(Error::fatal(
-                        "postgres.no-table",
-                        format!("there is no table {name}: create it, or set {}", self.options.dialect.create()),
-                    ));
-                }
-                let sql = match draft.create() {
-                    Ok(sql) => sql,
-                    Err(why) => return Ok(Some(Err(why))),
-                };
-                millrace_plugin::info!("creates a table"; table = name);
-                let connection = self.connection()?;
-                make(connection, &sql, &name)?;
-                found = catalog::read(connection, &draft.table)?;
-            }
-            let table = found.ok_or_else(|| Error::fatal("postgres.no-table", format!("the table {name} was created and is not found: give the table's name format a schema that is in the user's search_path")))?;
-            self.tables.insert(draft.table.clone(), table);
-        }
-        let table = &self.tables[&draft.table];
-        if draft.missing(table).next().is_some() {
-            let missing: Vec<_> = draft.missing(table).map(|w| w.name.clone()).collect();
-            if !self.options.evolve {
-                return Err(Error::fatal(
-                    "postgres.no-column",
-                    format!(
-                        "the table {name} has no column \"{}\": add it, or set {}, or leave the field out",
-                        missing.join("\", \""),
-                        self.options.dialect.evolve()
-                    ),
-                ));
-            }
-            if let Some(w) = draft.missing(table).find(|w| w.key) {
-                return Err(Error::fatal(
-                    "postgres.no-column",
-                    format!(
-                        "the table {name} lacks \"{}\", a column of the key, which is not added to a table that exists: add it with a unique index",
-                        w.name
-                    ),
-                ));
-            }
-            let sql = match draft.alter(table) {
-                Ok(sql) => sql,
-                Err(why) => return Ok(Some(Err(why))),
-            };
-            let connection = self.connection()?;
-            make(connection, &sql, &name)?;
-            let read = catalog::read(connection, &draft.table)?;
-            match read {
-                Some(table) => drop(self.tables.insert(draft.table.clone(), table)),
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(Ok(self.tables[&draft.table].clone())))
-    }
-
-    /// The statements for what is planned. Records that cannot be encoded leave the plan, and become its failures.
-    fn encode_all(&mut self, batch: &Batch<'_>, planned: &mut Planned) -> Result<Vec<Statement>, Error> {
-        loop {
-            let append = self.options.insert_mode == InsertMode::Insert || self.options.key_mode == KeyMode::None;
-            let mode = if append { Mode::Append } else { Mode::LastWins };
-            let plans = &self.plans;
-            let wide = |a: u32, b: u32| {
-                let (a, b) = (&plans[a as usize].columns, &plans[b as usize].columns);
-                b.iter().all(|c| a.iter().any(|d| d.name == c.name))
-            };
-            let runs = reduce::runs(&planned.ops, &planned.keys, mode, wide);
-            let (mut statements, mut failures) = (Vec::new(), Vec::new());
-            for run in &runs {
-                self.encode(batch, planned, run, &mut statements, &mut failures)?;
-            }
-            if failures.is_empty() {
-                return Ok(statements);
-            }
-            // Without the bad ones an earlier change of the same row may be its last: reduce again.
-            planned.ops.retain(|op| !failures.iter().any(|f| f.row == op.row));
-            planned.failures.append(&mut failures);
-        }
-    }
-
-    fn encode(
-        &mut self,
-        batch: &Batch<'_>,
-        planned: &Planned,
-        run: &Run,
-        out: &mut Vec<Statement>,
-        failures: &mut Vec<RecordFailure>,
-    ) -> Result<(), Error> {
-        let op = |i: &u32| &planned.ops[*i as usize];
-        let mut doing: HashMap<(u32, u64, bool), (Rc<Prepared>, Vec<u8>, usize)> = HashMap::new();
-        let mut order = Vec::new();
-        if run.truncate {
-            out.push(Statement { sql: format!("TRUNCATE TABLE {}", self.table_ids[run.table as usize].sql()), param: None });
-        }
-        for i in &run.deletes {
-            let id = (op(i).plan, 0, true);
-            if !doing.contains_key(&id) {
-                doing.insert(id, (self.prepared(id)?, Vec::new(), 0));
-                order.push(id);
-            }
-            let (prepared, data, rows) = doing.get_mut(&id).expect("just put there");
-            if *rows == 0 {
-                statement::open(prepared.oid, data);
-            }
-            *rows += 1;
-            let at = statement::begin(self.plans[id.0 as usize].keys, data);
-            data.extend_from_slice(&planned.keys[op(i).key.0 as usize..op(i).key.1 as usize]);
-            statement::end(at, data);
-        }
-        let mut last: Option<(u32, u64, bool)> = None;
-        let mut current: (Option<Rc<Prepared>>, Vec<u8>, usize) = (None, Vec::new(), 0);
-        for i in &run.writes {
-            let op = op(i);
-            let id = (op.plan, op.unseen, false);
-            if last != Some(id) {
-                // Groups change seldom: the one being written is kept at hand.
-                if let (Some(l), (Some(p), data, rows)) = (last, std::mem::take(&mut current)) {
-                    doing.insert(l, (p, data, rows));
-                }
-                current = match doing.remove(&id) {
-                    Some((p, data, rows)) => (Some(p), data, rows),
-                    None => {
-                        order.push(id);
-                        let p = self.prepared(id)?;
-                        let mut data = Vec::with_capacity(run.writes.len() * 64);
-                        statement::open(p.oid, &mut data);
-                        (Some(p), data, 0)
-                    }
-                };
-                last = Some(id);
-            }
-            let plan = &self.plans[op.plan as usize];
-            let record = batch.record(op.row as usize);
-            let (row, key, topic) = (plan.row(&record), record.key(), batch.topic_of(&record));
-            let data = &mut current.1;
-            let at = statement::begin(plan.columns.len() - op.unseen.count_ones() as usize, data);
-            data.extend_from_slice(&planned.keys[op.key.0 as usize..op.key.1 as usize]);
-            let written = (plan.keys..plan.columns.len())
-                .filter(|c| *c >= 64 || op.unseen >> c & 1 == 0)
-                .try_for_each(|c| plan.write(c, topic, &record, key.as_ref(), row.as_ref(), data));
-            if let Err(why) = written {
-                data.truncate(at);
-                failures.push(RecordFailure::poison(op.row as usize, REFUSED, why));
-                continue;
-            }
-            statement::end(at, data);
-            current.2 += 1;
-        }
-        if let (Some(l), (Some(p), data, rows)) = (last, current) {
-            doing.insert(l, (p, data, rows));
-        }
-        for id in order {
-            let Some((prepared, mut data, rows)) = doing.remove(&id).filter(|d| d.2 > 0 && !d.0.sql.is_empty()) else { continue };
-            statement::close(rows, &mut data);
-            out.push(Statement { sql: prepared.sql.clone(), param: Some(Binary { oid: prepared.array, data }) });
-        }
-        Ok(())
-    }
-
-    /// The statement of a plan: its write without some columns, or its delete.
-    fn prepared(&mut self, id: (u32, u64, bool)) -> Result<Rc<Prepared>, Error> {
-        self.connect()?;
-        let session = self.session.as_mut().expect("connected");
-        if let Some(p) = session.sql.get(&id) {
-            return Ok(p.clone());
-        }
-        let plan = self.plans[id.0 as usize].clone();
-        let columns: Vec<&Target> = match id.2 {
-            true => plan.columns[..plan.keys].iter().collect(),
-            false => plan.columns.iter().enumerate().filter(|(i, _)| *i >= 64 || id.1 >> i & 1 == 0).map(|(_, c)| c).collect(),
-        };
-        let wires: Vec<Wire> = columns.iter().map(|c| c.wire).collect();
-        if !session.stages.contains_key(&wires) {
-            let name = format!("millrace_rows_{}", session.stages.len());
-            session.connection.query(&statement::stage(&name, &wires)).map_err(|e| {
-                e.context(
-                    "cannot make the temporary table whose type the rows cross in (the user needs TEMPORARY on the database)",
-                )
-            })?;
-            let found = session.connection.query(&format!(
-                "SELECT oid, typarray FROM pg_type WHERE oid = {}::regtype",
-                quote_literal(&format!("pg_temp.{name}"))
-            ))?;
-            let oid = |i: usize| found.first().and_then(|r| r.get(i)?.as_deref()?.parse().ok());
-            let (Some(row), Some(array)) = (oid(0), oid(1)) else {
-                return Err(Error::retriable("postgres.no-type", format!("the type of the temporary table {name} is not found")));
-            };
-            session.stages.insert(wires.clone(), (format!("pg_temp.{name}"), row, array));
-        }
-        let (stage, oid, array) = &session.stages[&wires];
-        let sql = if id.2 {
-            statement::delete(&plan, stage)
-        } else {
-            statement::write(&plan, &columns, self.options.insert_mode, stage)
-        };
-        let prepared = Rc::new(Prepared { sql, oid: *oid, array: *array });
-        session.sql.insert(id, prepared.clone());
-        Ok(prepared)
-    }
 }
 
-/// In place of a plan: its records change nothing.
-const NOTHING: u32 = u32::MAX;
-
+/// A batch that the SDK has given, and checked.
 fn parse(batch: &[u8]) -> Result<Batch<'_>, Error> {
-    Batch::parse(batch).map_err(|e| Error::fatal("postgres.malformed", e.to_string()))
-}
-
-fn run(connection: &mut dyn Connection, s: &Statement) -> Result<(), Error> {
-    match &s.param {
-        None => connection.query(&s.sql).map(drop),
-        Some(p) => connection.execute(&s.sql, &[Param::Binary(p.clone())]).map(drop),
-    }
-}
-
-/// `CREATE TABLE` or `ALTER TABLE`; two tasks may make the same table at once, and one of them is told it is there.
-fn make(connection: &mut dyn Connection, sql: &str, table: &str) -> Result<(), Error> {
-    match connection.query(sql) {
-        Ok(_) => Ok(()),
-        Err(e) if matches!(e.sqlstate(), Some("23505" | "42P07" | "42701")) => Ok(()),
-        Err(e) => Err(e.context(&format!("cannot make or change the table {table}"))),
-    }
+    Batch::reopen(batch).map_err(|e| Error::fatal("postgres.malformed", e.to_string()))
 }
 
 fn refused(row: u32, e: &Error) -> RecordFailure {

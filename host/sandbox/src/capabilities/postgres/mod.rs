@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio_util::task::AbortOnDropHandle;
 use wasmtime::component::Resource;
 
-use crate::bindings::postgres::{Host, HostConnection, HostCopyReader, HostReplication, Param, Rowset};
+use crate::bindings::postgres::{Host, HostConnection, HostCopyReader, HostReplication, Param, Rowset, Statement};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::state::State;
 use crate::wit::error;
@@ -29,7 +30,11 @@ use stream::Stream;
 use target::Target;
 
 /// A connection for statements.
-pub struct Connection(Arc<Mutex<Session>>);
+pub struct Connection {
+    session: Arc<Mutex<Session>>,
+    /// What was submitted, and has not been asked for; it ends with the connection.
+    submitted: Option<AbortOnDropHandle<Result<Vec<u64>, Error>>>,
+}
 /// A `COPY ... TO STDOUT` that runs on a connection.
 pub struct CopyReader {
     session: Arc<Mutex<Session>>,
@@ -58,13 +63,13 @@ impl Host for State {}
 impl HostConnection for State {
     async fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         Ok(match self.open_session(&name, false).await {
-            Ok(session) => Ok(self.table.push(Connection(Arc::new(Mutex::new(session))))?),
+            Ok(session) => Ok(self.table.push(Connection { session: Arc::new(Mutex::new(session)), submitted: None })?),
             Err(error) => Err(error),
         })
     }
 
     async fn query(&mut self, connection: Resource<Connection>, sql: String) -> wasmtime::Result<Result<Rowset, Error>> {
-        let session = self.table.get(&connection)?.0.clone();
+        let session = self.table.get(&connection)?.session.clone();
         Ok(self.waits.clone().on(async { session.lock().await.query(&sql).await }).await)
     }
 
@@ -74,8 +79,35 @@ impl HostConnection for State {
         sql: String,
         params: Vec<Param>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let session = self.table.get(&connection)?.0.clone();
-        Ok(self.waits.clone().on(async { session.lock().await.execute(sql, &params).await }).await)
+        let session = self.table.get(&connection)?.session.clone();
+        Ok(self.waits.clone().on(async { session.lock().await.execute(sql, params).await }).await)
+    }
+
+    async fn submit(
+        &mut self,
+        connection: Resource<Connection>,
+        statements: Vec<Statement>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let connection = self.table.get_mut(&connection)?;
+        if connection.submitted.is_some() {
+            let message = "a submission is under way: take its `outcome` first";
+            return Ok(Err(error::new(ErrorKind::Fatal, "postgres.busy", message)));
+        }
+        // The lock is taken here, so that no later call comes in between.
+        let mut session = self.waits.clone().on(connection.session.clone().lock_owned()).await;
+        let run = tokio::spawn(async move { session.execute_all(statements).await });
+        connection.submitted = Some(AbortOnDropHandle::new(run));
+        // A task that was just spawned waits on this thread; the guest would keep it from starting.
+        tokio::task::yield_now().await;
+        Ok(Ok(()))
+    }
+
+    async fn outcome(&mut self, connection: Resource<Connection>) -> wasmtime::Result<Result<Vec<u64>, Error>> {
+        let Some(submitted) = self.table.get_mut(&connection)?.submitted.take() else {
+            let message = "nothing was submitted whose outcome has not been taken";
+            return Ok(Err(error::new(ErrorKind::Fatal, "postgres.nothing-submitted", message)));
+        };
+        Ok(self.waits.clone().on(submitted).await?)
     }
 
     async fn copy_in(
@@ -84,7 +116,7 @@ impl HostConnection for State {
         sql: String,
         data: Vec<u8>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let session = self.table.get(&connection)?.0.clone();
+        let session = self.table.get(&connection)?.session.clone();
         Ok(self.waits.clone().on(async { session.lock().await.copy_in(&sql, &data).await }).await)
     }
 
@@ -93,7 +125,7 @@ impl HostConnection for State {
         connection: Resource<Connection>,
         sql: String,
     ) -> wasmtime::Result<Result<Resource<CopyReader>, Error>> {
-        let session = self.table.get(&connection)?.0.clone();
+        let session = self.table.get(&connection)?.session.clone();
         let started = self.waits.clone().on(async { session.lock().await.copy_out(&sql).await }).await;
         Ok(match started {
             Ok(()) => Ok(self.table.push(CopyReader { session, copying: Arc::default() })?),
@@ -102,7 +134,11 @@ impl HostConnection for State {
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
-        let session = self.table.delete(connection)?.0;
+        let Connection { session, submitted } = self.table.delete(connection)?;
+        if submitted.is_some() {
+            // The server is in the middle of an answer: the socket is closed as it is.
+            return Ok(());
+        }
         // A reader may still hold it; then it ends with the reader.
         if let Ok(session) = Arc::try_unwrap(session) {
             self.waits.clone().on(session.into_inner().close()).await;

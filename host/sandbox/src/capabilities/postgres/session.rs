@@ -9,7 +9,7 @@ use super::connect::connect;
 use super::failure;
 use super::target::Target;
 use super::wire::{Wire, append, message, text};
-use crate::bindings::postgres::{ColumnName, Param, Rowset};
+use crate::bindings::postgres::{ColumnName, Param, Rowset, Statement};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::wit::error;
 
@@ -22,11 +22,14 @@ const PARAMS_MAX: usize = 65_535;
 /// A message of `COPY ... FROM STDIN`.
 const COPY_BYTES: usize = 1 << 20;
 
+/// What a prepared statement is known by: its text, and the types of its parameters.
+type StatementKey = (String, Vec<u32>);
+
 /// A connection and what is prepared on it.
 pub struct Session {
     pub(super) wire: Wire,
-    statements: HashMap<(String, Vec<u32>), String>,
-    oldest: VecDeque<(String, Vec<u32>)>,
+    statements: HashMap<StatementKey, String>,
+    oldest: VecDeque<StatementKey>,
     prepared: u64,
     /// A `COPY ... TO STDOUT` has the connection.
     pub(super) copying: bool,
@@ -108,47 +111,55 @@ impl Session {
     }
 
     /// One statement with parameters, prepared once.
-    pub async fn execute(&mut self, sql: String, params: &[Param]) -> Result<u64, Error> {
+    pub async fn execute(&mut self, sql: String, params: Vec<Param>) -> Result<u64, Error> {
+        let counts = self.execute_all(vec![Statement { sql, params }]).await?;
+        Ok(counts.into_iter().sum())
+    }
+
+    /// Statements in one transaction, each prepared once; how many rows each touched. All go out behind each other with a
+    /// single Sync: the server runs what precedes it as one transaction, and skips the rest after an error.
+    pub async fn execute_all(&mut self, statements: Vec<Statement>) -> Result<Vec<u64>, Error> {
         self.free()?;
-        if params.len() > PARAMS_MAX {
-            let message = format!("{} parameters: PostgreSQL takes {PARAMS_MAX}; bind columns as arrays", params.len());
+        if let Some(s) = statements.iter().find(|s| s.params.len() > PARAMS_MAX) {
+            let message = format!("{} parameters: PostgreSQL takes {PARAMS_MAX}; bind columns as arrays", s.params.len());
             return Err(error::new(ErrorKind::Fatal, "postgres.too-many-parameters", message));
         }
-        let oids = params.iter().map(|p| if let Param::Binary(b) = p { b.oid } else { 0 }).collect();
-        let key = (sql, oids);
-        let mut out = Vec::with_capacity(256);
-        let (name, new) = match self.statements.get(&key) {
-            Some(name) => (name.clone(), false),
-            None => {
-                self.prepared += 1;
-                let name = format!("s{}", self.prepared);
-                if self.statements.len() >= STATEMENTS_MAX
-                    && let Some(oldest) = self.oldest.pop_front().and_then(|k| self.statements.remove(&k))
-                {
-                    append(&mut out, b'C', |m| {
-                        m.push(b'S');
-                        text(m, &oldest);
+        let mut out = Vec::with_capacity(256 + statements.iter().map(size).sum::<usize>());
+        self.make_room(statements.len(), &mut out);
+        // Prepared from here on, in the order in which the server answers for them.
+        let mut new: Vec<(StatementKey, String)> = Vec::new();
+        for Statement { sql, params } in statements {
+            let oids = params.iter().map(|p| if let Param::Binary(b) = p { b.oid } else { 0 }).collect();
+            let key = (sql, oids);
+            let known = self.statements.get(&key).or_else(|| new.iter().find(|(k, _)| *k == key).map(|(_, name)| name));
+            let name = match known {
+                Some(name) => name.clone(),
+                None => {
+                    self.prepared += 1;
+                    let name = format!("s{}", self.prepared);
+                    append(&mut out, b'P', |m| {
+                        text(m, &name);
+                        text(m, &key.0);
+                        m.extend_from_slice(&(key.1.len() as u16).to_be_bytes());
+                        key.1.iter().for_each(|oid| m.extend_from_slice(&oid.to_be_bytes()));
                     });
+                    new.push((key, name.clone()));
+                    name
                 }
-                append(&mut out, b'P', |m| {
-                    text(m, &name);
-                    text(m, &key.0);
-                    m.extend_from_slice(&(key.1.len() as u16).to_be_bytes());
-                    key.1.iter().for_each(|oid| m.extend_from_slice(&oid.to_be_bytes()));
-                });
-                (name, true)
-            }
-        };
-        append(&mut out, b'B', |m| bind(m, &name, params));
-        append(&mut out, b'E', |m| m.extend_from_slice(&[0; 5]));
+            };
+            append(&mut out, b'B', |m| bind(m, &name, &params));
+            append(&mut out, b'E', |m| m.extend_from_slice(&[0; 5]));
+        }
         append(&mut out, b'S', |_| {});
-        let (mut count, mut parsed) = (0, false);
+        let (mut counts, mut parsed) = (Vec::new(), 0);
         let answered = async {
             self.wire.send(&out).await?;
             until_ready(&mut self.wire, true, |tag, body| {
                 match tag {
-                    b'1' => parsed = true,
-                    b'C' => count = rows_of(body),
+                    b'1' => parsed += 1,
+                    b'C' => counts.push(rows_of(body)),
+                    // An empty statement.
+                    b'I' => counts.push(0),
                     _ => {}
                 }
                 Ok(())
@@ -156,7 +167,7 @@ impl Session {
             .await
         };
         let answered = answered.await;
-        if new && parsed {
+        for (key, name) in new.into_iter().take(parsed) {
             self.statements.insert(key.clone(), name);
             self.oldest.push_back(key);
         }
@@ -168,7 +179,20 @@ impl Session {
             self.oldest.clear();
         }
         self.noted(answered)?;
-        Ok(count)
+        Ok(counts)
+    }
+
+    /// Closes the oldest prepared statements, before any is used, until `more` fit.
+    fn make_room(&mut self, more: usize, out: &mut Vec<u8>) {
+        while self.statements.len() + more > STATEMENTS_MAX
+            && let Some(oldest) = self.oldest.pop_front()
+        {
+            let Some(name) = self.statements.remove(&oldest) else { continue };
+            append(out, b'C', |m| {
+                m.push(b'S');
+                text(m, &name);
+            });
+        }
     }
 
     /// `COPY ... FROM STDIN` with all of `data`.
@@ -261,6 +285,16 @@ async fn refuse_copy(wire: &mut Wire, tag: u8, extended: bool) -> Result<(), Err
         b'W' => wire.send(&message(b'c', |_| {})).await,
         _ => Ok(()),
     }
+}
+
+/// About what a statement takes in messages.
+fn size(statement: &Statement) -> usize {
+    let of = |p: &Param| match p {
+        Param::Null => 8,
+        Param::Text(t) => t.len() + 8,
+        Param::Binary(b) => b.data.len() + 8,
+    };
+    64 + statement.sql.len() + statement.params.iter().map(of).sum::<usize>()
 }
 
 fn bind(m: &mut Vec<u8>, statement: &str, params: &[Param]) {

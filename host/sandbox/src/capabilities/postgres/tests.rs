@@ -9,7 +9,7 @@ use millrace_record::config::ConfigDef;
 use millrace_record::{Binding, RawConfig, Wake};
 
 use super::*;
-use crate::bindings::postgres::Binary;
+use crate::bindings::postgres::{Binary, Statement};
 use crate::settings::Settings;
 use crate::state::Owner;
 
@@ -143,8 +143,8 @@ async fn statements(session: &mut Session) {
 
     let insert = "insert into t values ($1, $2)".to_owned();
     for id in 0..3 {
-        let params = [Param::Text(id.to_string()), Param::Null];
-        assert_eq!(session.execute(insert.clone(), &params).await.unwrap(), 1);
+        let params = vec![Param::Text(id.to_string()), Param::Null];
+        assert_eq!(session.execute(insert.clone(), params).await.unwrap(), 1);
     }
     // A whole column as one array: {10, 11}.
     let mut array = Vec::new();
@@ -152,28 +152,55 @@ async fn statements(session: &mut Session) {
         array.extend_from_slice(&n.to_be_bytes());
     }
     let unnest = "insert into t select unnest($1), 'many'".to_owned();
-    assert_eq!(session.execute(unnest, &[Param::Binary(Binary { oid: 1007, data: array })]).await.unwrap(), 2);
+    assert_eq!(session.execute(unnest, vec![Param::Binary(Binary { oid: 1007, data: array })]).await.unwrap(), 2);
     assert_eq!(one(session, "select count(*) from pg_prepared_statements").await, "2");
 
-    let twice = session.execute(insert, &[Param::Text("1".into()), Param::Null]).await.unwrap_err();
+    let twice = session.execute(insert, vec![Param::Text("1".into()), Param::Null]).await.unwrap_err();
     assert_eq!((twice.code.as_str(), twice.kind), ("postgres.23505", ErrorKind::Fatal));
     assert!(twice.attributes.contains(&("constraint".into(), "t_pkey".into())), "{:?}", twice.attributes);
     let wrong = session.query("selec 1").await.unwrap_err();
     assert!(wrong.message.contains("syntax error") && wrong.message.contains("SQLSTATE 42601"), "{}", wrong.message);
     let copy = session.query("copy t from stdin").await.unwrap_err();
     assert!(copy.message.contains("copy-in"), "{}", copy.message);
-    let copy = session.execute("copy t from stdin".into(), &[]).await.unwrap_err();
+    let copy = session.execute("copy t from stdin".into(), vec![]).await.unwrap_err();
     assert!(copy.message.contains("copy-in"), "{}", copy.message);
     assert_eq!(one(session, "select count(*) from t").await, "5");
     session.query("discard all").await.unwrap();
     let gone =
-        session.execute("insert into t values ($1, $2)".into(), &[Param::Text("7".into()), Param::Null]).await.unwrap_err();
+        session.execute("insert into t values ($1, $2)".into(), vec![Param::Text("7".into()), Param::Null]).await.unwrap_err();
     assert_eq!(gone.code, "postgres.26000");
     assert_eq!(
-        session.execute("insert into t values ($1, $2)".into(), &[Param::Text("7".into()), Param::Null]).await.unwrap(),
+        session.execute("insert into t values ($1, $2)".into(), vec![Param::Text("7".into()), Param::Null]).await.unwrap(),
         1
     );
+    together(session).await;
 }
+
+/// Statements in one transaction: all of them or none, prepared once though one comes twice, the oldest closed for room.
+async fn together(session: &mut Session) {
+    let add =
+        |id: i32| Statement { sql: "insert into t values ($1, 'together')".into(), params: vec![Param::Text(id.to_string())] };
+    let count = Statement { sql: "update t set name = name where name = 'together'".into(), params: vec![] };
+    assert_eq!(session.execute_all(vec![add(20), add(21), count.clone()]).await.unwrap(), [1, 1, 2]);
+    let twice = session.execute_all(vec![add(22), add(20), count.clone()]).await.unwrap_err();
+    assert_eq!(twice.code, "postgres.23505");
+    assert_eq!(session.execute_all(vec![count.clone(), add(22)]).await.unwrap(), [2, 1]);
+    assert_eq!(session.execute_all(vec![]).await.unwrap(), [0; 0]);
+    // The deferred constraint speaks at the end of the transaction, after every statement has been answered.
+    session.query("create table d (id int references t deferrable initially deferred)").await.unwrap();
+    let dangling = Statement { sql: "insert into d values (99)".into(), params: vec![] };
+    assert_eq!(session.execute_all(vec![add(23), dangling]).await.unwrap_err().code, "postgres.23503");
+    assert_eq!(session.execute_all(vec![add(23)]).await.unwrap(), [1]);
+    for i in 0..=STATEMENTS_MAX_IN_TEST {
+        let sql = format!("delete from t where id = {}", 1_000 + i);
+        session.execute_all(vec![Statement { sql, params: vec![] }, count.clone()]).await.unwrap();
+    }
+    assert_eq!(one(session, "select count(*) <= 256 from pg_prepared_statements").await, "t");
+    session.query("drop table d; delete from t where name = 'together'").await.unwrap();
+}
+
+/// More than are kept prepared.
+const STATEMENTS_MAX_IN_TEST: usize = 300;
 
 async fn roles(server: &Server, session: &mut Session) {
     let roles = "create role app login password 'secret'; create role secure login password 'secret';
