@@ -44,10 +44,11 @@ pub const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("topic.metadata.propagation.max.ms", "30000"),
 ];
 
-/// Bytes of keys, values and headers that may wait for the log; one batch beyond it is let through alone. One full request:
-/// an idempotent librdkafka has no second one of a partition under way, and its thread spins while records wait for the
-/// answer to the first. The next request forms in the task meanwhile, so that batches grow with the load by themselves.
-pub const IN_FLIGHT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of keys, values and headers that may wait for the log; one batch beyond it is let through alone. One full request
+/// and the beginning of the next: an idempotent librdkafka has no second one of a partition under way, and its thread spins
+/// while records wait for the answer to the first. The rest forms in the task meanwhile, so that batches grow with the load
+/// by themselves.
+pub const IN_FLIGHT_BYTES_MAX: usize = 5 << 18;
 /// What a record weighs in this beside its bytes.
 const RECORD_BYTES: usize = 100;
 /// Batches that may wait for the log.
