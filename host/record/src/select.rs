@@ -2,7 +2,7 @@
 
 use millrace_row::BatchWriter;
 
-use crate::Batch;
+use crate::{Batch, Outcome};
 
 impl Batch {
     /// The records at these rows, in this order; a row may be named more than once.
@@ -20,46 +20,33 @@ impl Batch {
         Batch::trusted(out)
     }
 
-    /// All records of several batches, one batch behind the other.
-    pub fn concat<'a>(batches: impl IntoIterator<Item = &'a Batch>) -> Batch {
-        let batches: Vec<&Batch> = batches.into_iter().filter(|b| !b.is_empty()).collect();
-        if let [one] = batches[..] {
-            return one.clone();
-        }
-        let mut out = BatchWriter::with_capacity(batches.iter().map(|b| b.bytes().len()).sum());
-        for batch in batches {
-            let view = batch.view();
-            let topics: Vec<u32> = view.topics().iter().map(|t| out.topic(t)).collect();
-            for record in view.iter() {
-                out.copy(&record, topics[record.topic() as usize]);
-            }
-        }
-        Batch::trusted(out)
-    }
-
-    /// How many records these batches hold.
-    pub fn record_count<'a>(batches: impl IntoIterator<Item = &'a Batch>) -> usize {
-        batches.into_iter().map(Batch::len).sum()
-    }
-
-    /// Two batches made from one input, each with the input rows its records descend from in rising order, as one batch in
-    /// the input's order, with the origins. Where both descend from one row, those of `a` come first.
+    /// This batch, where its rows `chosen` (ascending) went through a transform and came back as `made`: what came of a row
+    /// takes its place. Answers each record's row in this batch too.
     ///
-    /// Panics when a batch has not as many origins as records.
-    pub fn merge(a: (&Batch, &[u32]), b: (&Batch, &[u32])) -> (Batch, Vec<u32>) {
-        assert_eq!((a.0.len(), b.0.len()), (a.1.len(), b.1.len()), "one origin a record");
-        let views = [a.0.view(), b.0.view()];
-        let mut out = BatchWriter::with_capacity(a.0.bytes().len() + b.0.bytes().len());
-        let topics: Vec<Vec<u32>> = views.iter().map(|v| v.topics().iter().map(|t| out.topic(t)).collect()).collect();
-        let (mut i, mut j) = (0, 0);
-        let mut origin = Vec::with_capacity(a.1.len() + b.1.len());
-        while i < a.1.len() || j < b.1.len() {
-            let from_a = j == b.1.len() || (i < a.1.len() && a.1[i] <= b.1[j]);
-            let (part, at) = if from_a { (0, &mut i) } else { (1, &mut j) };
-            let record = views[part].record(*at);
-            out.copy(&record, topics[part][record.topic() as usize]);
-            origin.push(if from_a { a.1[*at] } else { b.1[*at] });
-            *at += 1;
+    /// Panics when an origin is not below the length of `chosen`.
+    pub fn merge(&self, chosen: &[u32], made: &Outcome) -> (Batch, Vec<u32>) {
+        let views = [self.view(), made.records.view()];
+        let mut out = BatchWriter::with_capacity(self.bytes().len());
+        let topics = views.each_ref().map(|v| v.topics().iter().map(|t| out.topic(t)).collect::<Vec<_>>());
+        let mut origin = Vec::with_capacity(self.len());
+        let mut copy = |of: usize, at: usize, row: u32| {
+            let record = views[of].record(at);
+            out.copy(&record, topics[of][record.topic() as usize]);
+            origin.push(row);
+        };
+        // What was made, by the row it came from; several records of one row stay in their order.
+        let from = |i: usize| chosen[made.origin.as_ref().map_or(i, |o| o[i] as usize)];
+        let mut by_row: Vec<(u32, usize)> = (0..made.records.len()).map(|i| (from(i), i)).collect();
+        by_row.sort_by_key(|(row, _)| *row);
+        let (mut made_next, mut chosen_next) = (by_row.into_iter().peekable(), chosen.iter().peekable());
+        for row in 0..self.len() as u32 {
+            if chosen_next.next_if_eq(&&row).is_none() {
+                copy(0, row as usize, row);
+                continue;
+            }
+            while let Some((_, i)) = made_next.next_if(|(r, _)| *r == row) {
+                copy(1, i, row);
+            }
         }
         (Batch::trusted(out), origin)
     }
@@ -100,14 +87,14 @@ mod tests {
     #[test]
     fn splits_and_merges() {
         let all = batch(&[0, 1, 2, 3, 4]);
-        let (a, b) = (all.select(&[1, 3]), all.select(&[0, 2, 4]));
-        assert_eq!((offsets(&a), offsets(&b)), (vec![1, 3], vec![0, 2, 4]));
-        let (merged, origin) = Batch::merge((&a, &[1, 3]), (&b, &[0, 2, 4]));
-        assert_eq!((offsets(&merged), origin), (vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4]));
-        let joined = Batch::concat([&a, &Batch::empty(), &b]);
-        assert_eq!(offsets(&joined), [1, 3, 0, 2, 4]);
-        assert_eq!(Batch::record_count([&a, &b]), 5);
-        assert!(Batch::concat([]).is_empty());
+        let (odd, even) = (all.select(&[1, 3]), all.select(&[0, 2, 4]));
+        assert_eq!((offsets(&odd), offsets(&even)), (vec![1, 3], vec![0, 2, 4]));
         assert!(all.select(&[]).is_empty() && Batch::empty().select(&[]).is_empty());
+        let made = |offsets: &[i64], origin| Outcome { records: batch(offsets), origin, failures: Vec::new() };
+        let (same, origin) = all.merge(&[1, 3], &made(&[11, 13], None));
+        assert_eq!((offsets(&same), origin), (vec![0, 11, 2, 13, 4], vec![0, 1, 2, 3, 4]));
+        // Row 1 is dropped; row 3 gives two records, row 4 one, in an order of their own.
+        let (other, origin) = all.merge(&[1, 3, 4], &made(&[13, 14, 15], Some(vec![1, 2, 1])));
+        assert_eq!((offsets(&other), origin), (vec![0, 2, 13, 15, 14], vec![0, 2, 3, 3, 4]));
     }
 }

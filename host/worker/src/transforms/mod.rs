@@ -1,11 +1,9 @@
 //! The chain of transforms of a connector (`transforms=a,b`), with predicates, over whole batches.
 
-mod batches;
 mod predicate;
 
 use millrace_record::{Batch, ErrorKind, PluginKind, RawConfig, TaskContext, TaskError, Transform, Wake};
 
-pub(crate) use batches::select;
 use predicate::Predicate;
 
 use crate::task::{TaskRuntime, TaskSpec};
@@ -138,7 +136,7 @@ impl Step {
             e
         };
         let input = match &chosen {
-            Some(rows) => select(&out.records, rows),
+            Some(rows) => out.records.select(rows),
             None => out.records.clone(),
         };
         let outcome = self.transform.apply(&input).await.map_err(|e| named(e, &self.alias))?;
@@ -174,7 +172,7 @@ impl Step {
                 out.records = outcome.records;
             }
             Some(rows) => {
-                let (records, origin) = batches::merge(&out.records, rows, &outcome);
+                let (records, origin) = out.records.merge(rows, &outcome);
                 out.origin = Some(origin.into_iter().map(|row| before.as_ref().map_or(row, |b| b[row as usize])).collect());
                 out.records = records;
             }

@@ -13,7 +13,7 @@ use crate::errors::backoff::RecordRetry;
 use crate::errors::dead_letters::Cause;
 use crate::errors::tolerance::Tolerance;
 use crate::task::supervise::Failure;
-use crate::transforms::{Transformed, select};
+use crate::transforms::Transformed;
 
 /// A consumed record that failed: its place in the batch of messages, and why.
 pub(super) struct Errant {
@@ -121,7 +121,7 @@ impl Outlet {
                 return Ok(None);
             }
             let rows: Vec<u32> = again.iter().map(|f| f.row).collect();
-            match self.plugin.put(&select(records, &rows)).await {
+            match self.plugin.put(&records.select(&rows)).await {
                 Ok(failures) => {
                     let failures = failures.into_iter().map(|f| RecordFailure { row: rows[f.row as usize], ..f });
                     let (still, now): (Vec<_>, Vec<_>) = failures.partition(|f| f.retriable);
