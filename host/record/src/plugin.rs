@@ -209,10 +209,24 @@ pub trait Plugin: Send + Sync {
     /// its installation nor `grants` allow.
     fn check_grants(&self, grants: &[String]) -> Result<(), TaskError>;
     /// What the plugin itself says of a configuration, beyond its definition. Reaches no server.
-    async fn validate(&self, config: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError>;
-    /// How to split the work (sources and sinks).
-    async fn task_configs(&self, config: &RawConfig, max_tasks: u32) -> Result<Vec<RawConfig>, TaskError>;
-    async fn source(&self, ctx: TaskContext) -> Result<Box<dyn SourceTask>, TaskError>;
-    async fn sink(&self, ctx: TaskContext) -> Result<Box<dyn SinkTask>, TaskError>;
-    async fn transform(&self, ctx: TaskContext) -> Result<Box<dyn Transform>, TaskError>;
+    async fn validate(&self, _config: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
+        Ok(Vec::new())
+    }
+    /// How to split the work (sources and sinks); by default one task has all of it.
+    async fn task_configs(&self, config: &RawConfig, _max_tasks: u32) -> Result<Vec<RawConfig>, TaskError> {
+        Ok(vec![config.clone()])
+    }
+    async fn source(&self, _ctx: TaskContext) -> Result<Box<dyn SourceTask>, TaskError> {
+        Err(is_not(self.info(), PluginKind::Source))
+    }
+    async fn sink(&self, _ctx: TaskContext) -> Result<Box<dyn SinkTask>, TaskError> {
+        Err(is_not(self.info(), PluginKind::Sink))
+    }
+    async fn transform(&self, _ctx: TaskContext) -> Result<Box<dyn Transform>, TaskError> {
+        Err(is_not(self.info(), PluginKind::Transform))
+    }
+}
+
+fn is_not(info: &PluginInfo, wanted: PluginKind) -> TaskError {
+    TaskError::fatal("plugin.kind", format!("\"{}\" is a {:?}, not a {wanted:?}", info.name, info.kind))
 }

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
-use millrace_record::config::{ConfigDef, ConfigIssue};
+use millrace_record::config::ConfigDef;
 use millrace_record::convert::converter;
 use millrace_record::row::{BatchWriter, RecordMeta};
 use millrace_record::{
-    Batch, Kind, Mark, Plugin, PluginInfo, PluginKind, Polled, RawConfig, Schema, Schemas, SinkTask, SourceOffset, SourceTask,
-    TaskContext, TaskError, Transform,
+    Batch, Kind, Mark, Plugin, PluginInfo, PluginKind, Polled, RawConfig, Schema, Schemas, SourceOffset, SourceTask, TaskContext,
+    TaskError,
 };
 use millrace_worker::kafka::client::ClientSettings;
 use millrace_worker::task::*;
@@ -149,21 +149,9 @@ impl Plugin for TenColumns {
     fn check_grants(&self, _: &[String]) -> Result<(), TaskError> {
         Ok(())
     }
-    async fn validate(&self, _: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
-        Ok(Vec::new())
-    }
-    async fn task_configs(&self, config: &RawConfig, _: u32) -> Result<Vec<RawConfig>, TaskError> {
-        Ok(vec![config.clone()])
-    }
     async fn source(&self, _: TaskContext) -> Result<Box<dyn SourceTask>, TaskError> {
         let (topic, next) = (self.topic.clone(), AtomicUsize::new(0));
         Ok(Box::new(Rows { topic, bulk: self.bulk, schema: self.schema, next, timed_from: None }))
-    }
-    async fn sink(&self, _: TaskContext) -> Result<Box<dyn SinkTask>, TaskError> {
-        Err(TaskError::fatal("example", "it is a source"))
-    }
-    async fn transform(&self, _: TaskContext) -> Result<Box<dyn Transform>, TaskError> {
-        Err(TaskError::fatal("example", "it is a source"))
     }
 }
 

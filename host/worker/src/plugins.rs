@@ -131,7 +131,7 @@ pub mod tests {
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use millrace_record::config::{ConfigDef, ConfigIssue};
+    use millrace_record::config::ConfigDef;
     use millrace_record::*;
 
     use super::Plugins;
@@ -159,21 +159,6 @@ pub mod tests {
         }
         fn check_grants(&self, _: &[String]) -> Result<(), TaskError> {
             Ok(())
-        }
-        async fn validate(&self, _: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
-            Ok(Vec::new())
-        }
-        async fn task_configs(&self, config: &RawConfig, _: u32) -> Result<Vec<RawConfig>, TaskError> {
-            Ok(vec![config.clone()])
-        }
-        async fn source(&self, _: TaskContext) -> Result<Box<dyn SourceTask>, TaskError> {
-            Err(TaskError::fatal("test", "makes no tasks"))
-        }
-        async fn sink(&self, _: TaskContext) -> Result<Box<dyn SinkTask>, TaskError> {
-            Err(TaskError::fatal("test", "makes no tasks"))
-        }
-        async fn transform(&self, _: TaskContext) -> Result<Box<dyn Transform>, TaskError> {
-            Err(TaskError::fatal("test", "makes no tasks"))
         }
     }
 

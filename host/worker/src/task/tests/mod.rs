@@ -9,11 +9,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use millrace_broker::{Broker, BrokerConfig};
-use millrace_record::config::{ConfigDef, ConfigIssue};
+use millrace_record::config::ConfigDef;
 use millrace_record::convert::converter;
-use millrace_record::{
-    Plugin, PluginInfo, PluginKind, RawConfig, SinkTask, SourceOffset, SourceTask, TaskContext, TaskError, Transform,
-};
+use millrace_record::{Plugin, PluginInfo, PluginKind, RawConfig, SinkTask, SourceOffset, SourceTask, TaskContext, TaskError};
 use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Message, OwnedMessage};
@@ -106,20 +104,11 @@ impl Plugin for Native {
     fn check_grants(&self, _: &[String]) -> Result<(), TaskError> {
         Ok(())
     }
-    async fn validate(&self, _: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
-        Ok(Vec::new())
-    }
-    async fn task_configs(&self, config: &RawConfig, _: u32) -> Result<Vec<RawConfig>, TaskError> {
-        Ok(vec![config.clone()])
-    }
     async fn source(&self, _: TaskContext) -> Result<Box<dyn SourceTask>, TaskError> {
         Ok(self.source.as_ref().expect("a source")())
     }
     async fn sink(&self, _: TaskContext) -> Result<Box<dyn SinkTask>, TaskError> {
         Ok(self.sink.as_ref().expect("a sink")())
-    }
-    async fn transform(&self, _: TaskContext) -> Result<Box<dyn Transform>, TaskError> {
-        Err(TaskError::fatal("test", "no transform"))
     }
 }
 
