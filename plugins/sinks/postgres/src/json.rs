@@ -1,5 +1,6 @@
 //! Structs, lists and maps as JSON texts, for columns of `json` and `jsonb`.
 
+use data_encoding::BASE64;
 use millrace_plugin::{Kind, Row, Schema};
 use serde_json::{Map, Number, Value};
 
@@ -13,7 +14,7 @@ pub fn value(schema: &Schema, row: &Row<'_>, slot: usize) -> Value {
         Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64 => Value::Number(row.i64(slot).into()),
         Kind::Float32 | Kind::Float64 => Number::from_f64(row.f64(slot)).map_or(Value::Null, Value::Number),
         Kind::Text => Value::String(row.text(slot).to_owned()),
-        Kind::Bytes => Value::String(base64(row.get_bytes(slot))),
+        Kind::Bytes => Value::String(BASE64.encode(row.get_bytes(slot))),
         Kind::Any => serde_json::from_slice(row.get_bytes(slot)).unwrap_or(Value::Null),
         Kind::Struct => row.row(slot).map_or(Value::Null, |r| {
             let fields = schema.fields.iter().enumerate();
@@ -36,24 +37,4 @@ pub fn entries(schema: &Schema, row: &Row<'_>, slot: usize) -> Option<Map<String
         other => other.to_string(),
     };
     Some((0..keys.len()).map(|i| (name(i), value(element, &values, i))).collect())
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for c in bytes.chunks(3) {
-        let n = (c[0] as u32) << 16 | (*c.get(1).unwrap_or(&0) as u32) << 8 | *c.get(2).unwrap_or(&0) as u32;
-        for i in 0..4 {
-            out.push(if i <= c.len() { ALPHABET[(n >> (18 - 6 * i) & 63) as usize] as char } else { '=' });
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn base64_pads() {
-        assert_eq!(["", "f", "fo", "foo"].map(|s| super::base64(s.as_bytes())), ["", "Zg==", "Zm8=", "Zm9v"]);
-    }
 }

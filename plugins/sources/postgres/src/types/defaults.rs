@@ -57,17 +57,12 @@ fn computed(value: &Value) -> Option<&'static str> {
 
 /// `::character varying(10)`, `::"schema"."type"[]`, and no more.
 fn is_cast(text: &str) -> bool {
-    text.strip_prefix("::")
-        .is_some_and(|t| t.chars().all(|c| c.is_alphanumeric() || " _().,\"[]".contains(c)) && !t.contains("("))
-        || text.strip_prefix("::").is_some_and(|t| {
-            t.split_once('(').is_some_and(|(name, rest)| {
-                name.chars().all(|c| c.is_alphanumeric() || " _.\"".contains(c))
-                    && rest.split_once(')').is_some_and(|(digits, tail)| {
-                        digits.chars().all(|c| c.is_ascii_digit() || c == ',')
-                            && tail.chars().all(|c| c.is_alphanumeric() || " []".contains(c))
-                    })
-            })
-        })
+    let Some(cast) = text.strip_prefix("::") else { return false };
+    let (name, modifier) = cast.split_once('(').unwrap_or((cast, ")"));
+    let Some((digits, tail)) = modifier.split_once(')') else { return false };
+    name.chars().all(|c| c.is_alphanumeric() || " _.,\"[]".contains(c))
+        && digits.chars().all(|c| c.is_ascii_digit() || c == ',')
+        && tail.chars().all(|c| c.is_alphanumeric() || " []".contains(c))
 }
 
 /// A default as JSON, as Connect's JSON converter would write the value.
@@ -87,7 +82,7 @@ pub fn json(value: &Value, expression: &str, required: bool) -> Option<String> {
         Kind::Float32 => json!(root.f64(0) as f32),
         Kind::Float64 => json!(root.f64(0)),
         Kind::Text => json!(root.text(0)),
-        Kind::Bytes => Json::String(super::encode::base64_of(root.get_bytes(0))),
+        Kind::Bytes => Json::String(data_encoding::BASE64.encode(root.get_bytes(0))),
         // A variable scale's, a list's: not offered.
         _ => return None,
     };

@@ -1,5 +1,6 @@
 //! Values in PostgreSQL's text form into slots.
 
+use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXLOWER_PERMISSIVE};
 use millrace_plugin::{RowBuf, RowMark};
 
 use super::time::{self, Moment};
@@ -22,10 +23,6 @@ impl Unit {
         }
     }
 }
-
-/// How many digits of a second's fraction are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fraction(pub usize);
 
 #[derive(Debug, Clone)]
 pub enum Encoder {
@@ -52,13 +49,14 @@ pub enum Encoder {
     Timestamp(Unit),
     IsoTimestamp,
     ZonedTime,
-    ZonedTimestamp(Fraction),
+    /// With how many digits of a second's fraction.
+    ZonedTimestamp(usize),
     IntervalMicros,
     IntervalText,
     HstoreJson,
     HstoreMap,
     Array(Box<Value>, u8),
-    Geometry(geometry::Shape),
+    Point,
 }
 
 /// What Debezium puts for an infinite timestamp, in microseconds.
@@ -93,7 +91,7 @@ impl Encoder {
             }
             Encoder::ZonedTimestamp(fraction) => {
                 let moment = time::timestamp(text).ok_or_else(|| wrong("a timestamp"))?;
-                rows.bytes_with(row, slot, |out| zoned(out, moment, Some(fraction.0)));
+                rows.bytes_with(row, slot, |out| zoned(out, moment, Some(*fraction)));
             }
             Encoder::Date => match time::date(text).ok_or_else(|| wrong("a date"))? {
                 Moment::At(days) => rows.i64(row, slot, days),
@@ -134,24 +132,18 @@ impl Encoder {
             Encoder::MoneyDouble => rows.f64(row, slot, float(&money(text)).ok_or_else(|| wrong("an amount of money"))?),
             Encoder::MoneyText => rows.bytes(row, slot, &money(text)),
             Encoder::Bytea => {
-                let hex = text.strip_prefix(b"\\x").filter(|h| is_hex(h)).ok_or_else(|| wrong("bytes in hexadecimal"))?;
-                rows.bytes_with(row, slot, |out| out.extend(hex.chunks_exact(2).map(|p| nibble(p[0]) << 4 | nibble(p[1]))));
+                let mut hex = false;
+                rows.bytes_with(row, slot, |out| hex = unhex(text, out));
+                if !hex {
+                    rows.null(row, slot);
+                    return Err(wrong("bytes in hexadecimal"));
+                }
             }
             Encoder::ByteaText(mode) => {
-                let plain: Vec<u8>;
-                let hex = match text.strip_prefix(b"\\x").filter(|h| is_hex(h)) {
-                    Some(hex) => hex,
-                    // A type without a mapping: its text's own bytes.
-                    None => {
-                        plain = text.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]).collect();
-                        &plain
-                    }
-                };
-                rows.bytes_with(row, slot, |out| match mode {
-                    BinaryMode::Base64 => base64(out, hex, BASE64),
-                    BinaryMode::Base64UrlSafe => base64(out, hex, BASE64_URL),
-                    BinaryMode::Hex | BinaryMode::Bytes => out.extend_from_slice(hex),
-                });
+                let mut bytes = Vec::new();
+                // A type without a mapping: its text's own bytes.
+                let bytes = if unhex(text, &mut bytes) { &bytes } else { text };
+                write_bytes(*mode, rows, row, slot, bytes);
             }
             Encoder::Opaque => rows.bytes(row, slot, text),
             Encoder::Bit => rows.bool(row, slot, text == b"1"),
@@ -207,7 +199,7 @@ impl Encoder {
                 hstore::write_map(rows, row, slot, &pairs);
             }
             Encoder::Array(element, delimiter) => return array::write(element, *delimiter, rows, row, slot, text),
-            Encoder::Geometry(shape) => return shape.write(rows, row, slot, text).ok_or_else(|| wrong("a geometry")),
+            Encoder::Point => return geometry::write_point(rows, row, slot, text).ok_or_else(|| wrong("a point")),
             _ => {}
         }
         Ok(())
@@ -347,50 +339,31 @@ fn interval_text((months, days, micros): (i64, i64, i64)) -> String {
     format!("P{years}Y{months}M{days}DT{hours}H{minutes}M{sign}{seconds}{fraction}S")
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-fn is_hex(text: &[u8]) -> bool {
-    text.len().is_multiple_of(2) && text.iter().all(u8::is_ascii_hexdigit)
-}
-
-fn nibble(b: u8) -> u8 {
-    match b {
-        b'0'..=b'9' => b - b'0',
-        _ => (b | 0x20) - b'a' + 10,
+/// Appends the bytes of a `bytea` in PostgreSQL's hexadecimal form. False, and nothing appended: it is not that.
+fn unhex(text: &[u8], out: &mut Vec<u8>) -> bool {
+    let Some(hex) = text.strip_prefix(b"\\x").filter(|h| h.len().is_multiple_of(2)) else { return false };
+    let from = out.len();
+    out.resize(from + hex.len() / 2, 0);
+    let right = HEXLOWER_PERMISSIVE.decode_mut(hex, &mut out[from..]).is_ok();
+    if !right {
+        out.truncate(from);
     }
+    right
 }
 
 /// Bytes as `binary.handling.mode` wants them, in a slot.
 pub fn write_bytes(mode: BinaryMode, rows: &mut RowBuf, row: RowMark, slot: usize, bytes: &[u8]) {
-    let hex: Vec<u8> = bytes.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]).collect();
-    rows.bytes_with(row, slot, |out| match mode {
-        BinaryMode::Bytes => out.extend_from_slice(bytes),
-        BinaryMode::Base64 => base64(out, &hex, BASE64),
-        BinaryMode::Base64UrlSafe => base64(out, &hex, BASE64_URL),
-        BinaryMode::Hex => out.extend_from_slice(&hex),
+    let encoding = match mode {
+        BinaryMode::Bytes => return rows.bytes(row, slot, bytes),
+        BinaryMode::Base64 => BASE64,
+        BinaryMode::Base64UrlSafe => BASE64URL,
+        BinaryMode::Hex => HEXLOWER,
+    };
+    rows.bytes_with(row, slot, |out| {
+        let from = out.len();
+        out.resize(from + encoding.encode_len(bytes.len()), 0);
+        encoding.encode_mut(bytes, &mut out[from..]);
     });
-}
-
-/// Base 64 of bytes.
-pub fn base64_of(bytes: &[u8]) -> String {
-    let hex: Vec<u8> = bytes.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]).collect();
-    let mut out = Vec::new();
-    base64(&mut out, &hex, BASE64);
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// Base 64 of bytes given in hexadecimal.
-fn base64(out: &mut Vec<u8>, hex: &[u8], alphabet: &[u8; 64]) {
-    let bytes: Vec<u8> = hex.chunks_exact(2).map(|p| nibble(p[0]) << 4 | nibble(p[1])).collect();
-    for chunk in bytes.chunks(3) {
-        let n = chunk.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
-        for i in 0..=chunk.len() {
-            out.push(alphabet[(n >> (18 - 6 * i)) as usize & 63]);
-        }
-        out.extend(std::iter::repeat_n(b'=', 3 - chunk.len()));
-    }
 }
 
 #[cfg(test)]
@@ -422,9 +395,24 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_padded() {
-        let mut out = Vec::new();
-        base64(&mut out, b"00ff10ab", BASE64);
-        assert_eq!(out, b"AP8Qqw==");
+    fn bytes_are_read_and_written() {
+        let mut bytes = Vec::new();
+        assert!(unhex(b"\\x00ff10ab", &mut bytes));
+        for wrong in ["\\x0", "\\xzz", "00"] {
+            assert!(!unhex(wrong.as_bytes(), &mut bytes), "{wrong}");
+        }
+        assert_eq!(bytes, b"\x00\xff\x10\xab");
+        let modes = [
+            (BinaryMode::Bytes, &bytes[..]),
+            (BinaryMode::Hex, b"00ff10ab"),
+            (BinaryMode::Base64, b"AP8Qqw=="),
+            (BinaryMode::Base64UrlSafe, b"AP8Qqw=="),
+        ];
+        for (mode, written) in modes {
+            let mut rows = RowBuf::new();
+            let row = rows.begin(1);
+            write_bytes(mode, &mut rows, row, 0, &bytes);
+            assert_eq!(millrace_plugin::Row::new(rows.as_bytes()).unwrap().get_bytes(0), written, "{mode:?}");
+        }
     }
 }

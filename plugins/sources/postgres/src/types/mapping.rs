@@ -2,7 +2,7 @@
 
 use millrace_plugin::Schema;
 
-use super::encode::{Encoder, Fraction, Unit};
+use super::encode::{Encoder, Unit};
 use super::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, TimeMode, Value};
 use crate::catalog::{PgKind, PgType, Types};
 
@@ -88,7 +88,7 @@ fn base(t: &PgType, modifier: i32, modes: &Modes) -> Option<Value> {
         "time" => Some(time(modifier, modes)),
         "timetz" => plain(named("io.debezium.time.ZonedTime"), Encoder::ZonedTime),
         "timestamp" => Some(timestamp(modifier, modes)),
-        "timestamptz" => plain(named("io.debezium.time.ZonedTimestamp"), Encoder::ZonedTimestamp(fraction(modifier))),
+        "timestamptz" => plain(named("io.debezium.time.ZonedTimestamp"), Encoder::ZonedTimestamp(precision(modifier))),
         "interval" => Some(match modes.interval {
             IntervalMode::Numeric => Value {
                 schema: Schema::int64().named("io.debezium.time.MicroDuration").version(1),
@@ -96,7 +96,8 @@ fn base(t: &PgType, modifier: i32, modes: &Modes) -> Option<Value> {
             },
             IntervalMode::String => Value { schema: named("io.debezium.time.Interval"), encoder: Encoder::IntervalText },
         }),
-        "point" | "box" | "lseg" | "path" | "polygon" | "circle" | "line" => super::geometry::mapping(&t.name),
+        "point" => Some(super::geometry::point()),
+        "box" | "lseg" | "path" | "polygon" | "circle" | "line" => None,
         _ => unknown(modes),
     }
 }
@@ -154,10 +155,6 @@ fn bits(name: &str, modifier: i32) -> Value {
 /// Digits of the fraction that a type keeps.
 fn precision(modifier: i32) -> usize {
     usize::try_from(modifier).map_or(6, |m| m.min(6))
-}
-
-fn fraction(modifier: i32) -> Fraction {
-    if modifier == -1 { Fraction(6) } else { Fraction(precision(modifier)) }
 }
 
 fn int32(name: &str, encoder: Encoder) -> Value {
