@@ -2,6 +2,7 @@
 
 mod cli;
 mod connect_answers;
+mod connect_transforms;
 mod debezium_vectors;
 mod file_stream;
 mod postgres;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use millrace_row::{Row, RowBuf};
 
+pub use self::json::default_row;
 use crate::json::Bad;
 use crate::{Kind, RawConfig, Schemas};
 

@@ -1,5 +1,6 @@
 //! The chain of transforms of a connector (`transforms=a,b`), with predicates, over whole batches.
 
+pub(crate) mod native;
 mod predicate;
 
 use millrace_record::{Batch, ErrorKind, PluginKind, RawConfig, TaskContext, TaskError, Transform, Wake};

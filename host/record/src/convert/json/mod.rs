@@ -29,6 +29,16 @@ pub(super) struct Form {
     pub replace_null: bool,
 }
 
+/// A schema's default, as a row of one slot. None: it has none, or one that does not fit its type.
+pub fn default_row(schema: &Schema) -> Option<Vec<u8>> {
+    const FORM: Form = Form { schemas: true, numeric: false, replace_null: true };
+    let node = Node::compile(schema, FORM);
+    let mut rows = RowBuf::new();
+    let row = rows.begin(1);
+    decode::value(&node, FORM, &mut Scanner::new(node.default.as_deref()?), &mut rows, row, 0).ok()?;
+    Some(rows.into_bytes())
+}
+
 const OPEN: &str = "{\"schema\":";
 const MIDDLE: &str = ",\"payload\":";
 

@@ -1,0 +1,59 @@
+//! `HoistField`: the whole key or value becomes the one field of a new struct or map.
+
+use std::sync::Arc;
+
+use millrace_record::config::{ConfigType, Default, Importance};
+use millrace_record::row::BatchWriter;
+use millrace_record::{Field, Kind, Schema};
+
+use super::rows::{BySchema, Take, free};
+use super::{Definition, Each, Incoming, Operand, Part, key};
+
+struct HoistField {
+    part: Part,
+    field: String,
+    shapes: BySchema<(Arc<Schema>, u32)>,
+}
+
+pub(super) fn definition(part: Part) -> Definition {
+    Definition {
+        name: "HoistField",
+        part: Some(part),
+        documentation: "Wrap data using the specified field name in a Struct when schema present, or a Map in the case of schemaless data.",
+        keys: vec![key(
+            "field",
+            ConfigType::String,
+            Default::Required,
+            Importance::Medium,
+            "Field name for the single field that will be created in the resulting Struct or Map.",
+        )],
+        make: |part, settings, schemas| {
+            let field = settings.required("field").to_owned();
+            Ok(Box::new(HoistField { part: part.expect("a part"), field, shapes: BySchema::new(schemas) }))
+        },
+    }
+}
+
+impl Each for HoistField {
+    fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
+        let HoistField { part, field, shapes } = self;
+        record.with_part(*part, out, |rows| {
+            let json = |text: &str| serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"));
+            let value = match record.operand(*part) {
+                Operand::Typed(id, root) => {
+                    let shape = shapes.get(id, |schema, schemas| {
+                        let schema = Arc::new(schema.clone());
+                        let fields = vec![Field { name: field.as_str().into(), schema: schema.clone() }];
+                        Ok((schema, schemas.intern(Schema { fields, ..Schema::new(Kind::Struct) })))
+                    })?;
+                    let row = rows.begin(1);
+                    Take::whole(&shape.0, &root, rows, row, 0);
+                    return Ok(Some(Some(shape.1)));
+                }
+                Operand::Free(text) => json(text)?,
+                Operand::Null => serde_json::Value::Null,
+            };
+            Ok(free(&serde_json::json!({ field.as_str(): value }), rows))
+        })
+    }
+}

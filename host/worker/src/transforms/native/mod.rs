@@ -1,0 +1,292 @@
+//! Kafka Connect's own transforms, which run in the worker: listed, configured and validated like every plugin.
+//!
+//! They work on packed rows. What a transform does to a schema is worked out once for each schema; a record without a
+//! schema is a JSON document. Texts of errors are Connect's. `vectors` holds what the real Kafka Connect made of the same
+//! records with the same settings.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use millrace_record::config::{ConfigDef, ConfigKey, ConfigType, Default, Importance};
+use millrace_record::row::{BatchWriter, Record, RecordMeta, Row, RowBuf};
+use millrace_record::{
+    Batch, Outcome, Plugin, PluginInfo, PluginKind, RecordFailure, Schemas, TaskContext, TaskError, Transform,
+};
+
+use super::list;
+use crate::plugins::VERSION;
+
+mod extract_field;
+mod headers;
+mod hoist_field;
+mod insert_field;
+mod path;
+mod regex_router;
+mod replace_field;
+mod rows;
+mod set_schema_metadata;
+mod value_to_key;
+
+/// What a transform works on: `$Key` or `$Value`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Key,
+    Value,
+}
+
+/// A record on its way through.
+#[derive(Clone, Copy)]
+pub(super) struct Incoming<'a> {
+    record: Record<'a>,
+    topic: &'a str,
+}
+
+/// A key or value.
+pub(super) enum Operand<'a> {
+    Null,
+    /// Without a schema: a JSON text.
+    Free(&'a str),
+    /// The id of its schema, and its root row.
+    Typed(u32, Row<'a>),
+}
+
+impl<'a> Incoming<'a> {
+    fn operand(&self, part: Part) -> Operand<'a> {
+        let (row, schema) = match part {
+            Part::Key => (self.record.key(), self.record.key_schema()),
+            Part::Value => (self.record.value(), self.record.value_schema()),
+        };
+        match (row, schema) {
+            (None, _) => Operand::Null,
+            (Some(row), None) => Operand::Free(row.text(0)),
+            (Some(row), Some(schema)) => Operand::Typed(schema, row),
+        }
+    }
+
+    /// Everything but the parts.
+    fn meta(&self, out: &mut BatchWriter) -> RecordMeta {
+        RecordMeta {
+            topic: out.topic(self.topic),
+            partition: self.record.partition(),
+            offset: self.record.offset(),
+            timestamp: self.record.timestamp(),
+            key_schema: self.record.key_schema(),
+            value_schema: self.record.value_schema(),
+        }
+    }
+
+    /// The record as it is.
+    fn pass(&self, out: &mut BatchWriter) {
+        let topic = out.topic(self.topic);
+        out.copy(&self.record, topic);
+    }
+
+    /// The record with one part made anew; the function answers as [`BatchWriter::value_with`] wants it.
+    fn with_part(
+        &self,
+        part: Part,
+        out: &mut BatchWriter,
+        write: impl FnOnce(&mut RowBuf) -> Result<Option<Option<u32>>, String>,
+    ) -> Result<(), String> {
+        let mut meta = self.meta(out);
+        match part {
+            Part::Key => meta.key_schema = None,
+            Part::Value => meta.value_schema = None,
+        }
+        out.begin(meta);
+        match part {
+            Part::Key => {
+                self.record.value().into_iter().for_each(|v| out.value(v));
+                out.key_with(write)?;
+            }
+            Part::Value => {
+                out.value_with(write)?;
+                self.record.key().into_iter().for_each(|k| out.key(k));
+            }
+        }
+        out.headers_from(&self.record);
+        out.end();
+        Ok(())
+    }
+}
+
+/// A transform of one record at a time.
+pub(super) trait Each: Send {
+    /// Appends what becomes of the record: one, or none. After an error nothing of it counts.
+    fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String>;
+}
+
+/// The settings of one transform, checked against their definition.
+pub(super) struct Settings<'a> {
+    def: &'a ConfigDef,
+    config: &'a millrace_record::RawConfig,
+}
+
+/// A wrong setting: its key, and what is wrong.
+pub(super) type Wrong = (&'static str, String);
+
+impl<'a> Settings<'a> {
+    fn text(&self, key: &str) -> Option<&'a str> {
+        // Texts stand as they were given: white space may be meant.
+        self.config.get(key).map(String::as_str).or_else(|| self.def.value(self.config, key))
+    }
+    fn required(&self, key: &str) -> &'a str {
+        self.text(key).unwrap_or_default()
+    }
+    fn names(&self, key: &str) -> Vec<String> {
+        list(self.text(key).map(str::to_owned).as_ref())
+    }
+    fn yes(&self, key: &str) -> bool {
+        self.text(key).is_some_and(|v| v.trim().eq_ignore_ascii_case("true"))
+    }
+}
+
+/// How one transform is known and made.
+pub(super) struct Definition {
+    name: &'static str,
+    /// None: it is not about a part.
+    part: Option<Part>,
+    documentation: &'static str,
+    keys: Vec<ConfigKey>,
+    make: fn(Option<Part>, &Settings<'_>, &Arc<Schemas>) -> Result<Box<dyn Each>, Wrong>,
+}
+
+fn key(name: &str, kind: ConfigType, default: Default, importance: Importance, documentation: &str) -> ConfigKey {
+    ConfigKey {
+        name: name.into(),
+        kind,
+        default,
+        importance,
+        documentation: documentation.into(),
+        group: None,
+        order: 0,
+        display_name: name.into(),
+        dependents: Vec::new(),
+        allowed: Vec::new(),
+    }
+}
+
+fn replace_null_key() -> ConfigKey {
+    key(
+        "replace.null.with.default",
+        ConfigType::Boolean,
+        Default::Value("true".into()),
+        Importance::Medium,
+        "Whether to replace fields that have a default value and that are null to the default value. When set to true, the default value is used, otherwise null is used.",
+    )
+}
+
+/// All of them, as plugins.
+pub(crate) fn plugins() -> Vec<Arc<dyn Plugin>> {
+    let parts = [Part::Key, Part::Value];
+    let of_parts = [
+        extract_field::definition,
+        hoist_field::definition,
+        insert_field::definition,
+        replace_field::definition,
+        set_schema_metadata::definition,
+    ];
+    let both = of_parts.iter().flat_map(|d| parts.map(|p| d(p)));
+    let whole =
+        [headers::drop_headers(), headers::insert_header(), filter(), regex_router::definition(), value_to_key::definition()];
+    both.chain(whole).map(|d| Arc::new(Native::new(d)) as Arc<dyn Plugin>).collect()
+}
+
+fn filter() -> Definition {
+    struct Filter;
+    impl Each for Filter {
+        fn apply(&mut self, _: Incoming<'_>, _: &mut BatchWriter) -> Result<(), String> {
+            Ok(())
+        }
+    }
+    Definition {
+        name: "Filter",
+        part: None,
+        documentation: "Drops all records, filtering them from subsequent transformations in the chain. This is intended to be used conditionally to filter out records matching (or not matching) a particular Predicate.",
+        keys: Vec::new(),
+        make: |_, _, _| Ok(Box::new(Filter)),
+    }
+}
+
+struct Native {
+    info: PluginInfo,
+    part: Option<Part>,
+    make: fn(Option<Part>, &Settings<'_>, &Arc<Schemas>) -> Result<Box<dyn Each>, Wrong>,
+}
+
+impl Native {
+    fn new(d: Definition) -> Self {
+        let name = match d.part {
+            None => d.name.to_owned(),
+            Some(part) => format!("{}${part:?}", d.name),
+        };
+        let info = PluginInfo {
+            kind: PluginKind::Transform,
+            class_names: vec![format!("org.apache.kafka.connect.transforms.{name}")],
+            name,
+            version: VERSION.into(),
+            documentation: d.documentation.into(),
+            config: ConfigDef { keys: d.keys },
+            bindings: Vec::new(),
+            capabilities: Vec::new(),
+        };
+        Native { info, part: d.part, make: d.make }
+    }
+}
+
+#[async_trait]
+impl Plugin for Native {
+    fn info(&self) -> &PluginInfo {
+        &self.info
+    }
+    fn check_grants(&self, _: &[String]) -> Result<(), TaskError> {
+        Ok(())
+    }
+    async fn transform(&self, ctx: TaskContext) -> Result<Box<dyn Transform>, TaskError> {
+        let field = |key: &str| ctx.alias.as_ref().map_or(key.to_owned(), |alias| format!("transforms.{alias}.{key}"));
+        if let Some(issue) = self.info.config.validate(&ctx.config).into_iter().next() {
+            return Err(TaskError::config(&field(&issue.name), issue.message));
+        }
+        let settings = Settings { def: &self.info.config, config: &ctx.config };
+        let each = (self.make)(self.part, &settings, &ctx.schemas).map_err(|(key, why)| TaskError::config(&field(key), why))?;
+        Ok(Box::new(Running(each)))
+    }
+}
+
+struct Running(Box<dyn Each>);
+
+/// A record that a transform cannot handle.
+const CODE: &str = "transform.data";
+
+#[async_trait]
+impl Transform for Running {
+    async fn configure(&mut self) -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    async fn apply(&mut self, records: &Batch) -> Result<Outcome, TaskError> {
+        let view = records.view();
+        let mut out = BatchWriter::with_capacity(records.bytes().len());
+        let (mut origin, mut failures) = (Vec::with_capacity(view.len()), Vec::new());
+        for (i, record) in view.iter().enumerate() {
+            let before = out.len();
+            match self.0.apply(Incoming { record, topic: view.topic_of(&record) }, &mut out) {
+                Ok(()) if out.len() > before => origin.push(i as u32),
+                Ok(()) => {}
+                Err(message) => {
+                    if out.len() > before {
+                        out.undo();
+                    }
+                    failures.push(RecordFailure { row: i as u32, retriable: false, code: CODE.into(), message });
+                }
+            }
+        }
+        let whole = origin.len() == view.len();
+        Ok(Outcome { records: Batch::trusted(out), origin: (!whole).then_some(origin), failures })
+    }
+
+    async fn close(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! `ReplaceField`: fields are left out or renamed.
+
+use millrace_record::config::{ConfigType, Default, Importance};
+use millrace_record::row::BatchWriter;
+use millrace_record::{Field, Schema, Schemas};
+use serde_json::{Map, Value};
+
+use super::rows::{BySchema, Shape, Take, free, like, require_map, require_struct};
+use super::{Definition, Each, Incoming, Operand, Part, key, replace_null_key};
+
+const PURPOSE: &str = "field replacement";
+
+struct ReplaceField {
+    part: Part,
+    names: Names,
+    replace_null: bool,
+    shapes: BySchema<Shape>,
+}
+
+struct Names {
+    exclude: Vec<String>,
+    include: Vec<String>,
+    renames: Vec<(String, String)>,
+}
+
+impl Names {
+    /// What a field is called behind the transform. None: it is left out.
+    fn of<'a>(&'a self, field: &'a str) -> Option<&'a str> {
+        let in_list = |list: &[String]| list.iter().any(|n| n == field);
+        if in_list(&self.exclude) || (!self.include.is_empty() && !in_list(&self.include)) {
+            return None;
+        }
+        Some(self.renames.iter().find(|(from, _)| from == field).map_or(field, |(_, to)| to))
+    }
+}
+
+pub(super) fn definition(part: Part) -> Definition {
+    let list = |name: &str, documentation: &str| {
+        key(name, ConfigType::List, Default::Value(String::new()), Importance::Medium, documentation)
+    };
+    Definition {
+        name: "ReplaceField",
+        part: Some(part),
+        documentation: "Filter or rename fields.",
+        keys: vec![
+            list("exclude", "Fields to exclude. This takes precedence over the fields to include."),
+            list("include", "Fields to include. If specified, only these fields will be used."),
+            list("renames", "Field rename mappings."),
+            replace_null_key(),
+        ],
+        make: |part, settings, schemas| {
+            let given = settings.names("renames");
+            let pair = |mapping: &String| match mapping.split(':').collect::<Vec<_>>()[..] {
+                [from, to] => Ok((from.to_owned(), to.to_owned())),
+                _ => {
+                    let given = given.join(", ");
+                    let message = format!("Invalid value [{given}] for configuration renames: Invalid rename mapping: {mapping}");
+                    Err(("renames", message))
+                }
+            };
+            let names = Names {
+                exclude: settings.names("exclude"),
+                include: settings.names("include"),
+                renames: given.iter().map(pair).collect::<Result<_, _>>()?,
+            };
+            Ok(Box::new(ReplaceField {
+                part: part.expect("a part"),
+                names,
+                replace_null: settings.yes("replace.null.with.default"),
+                shapes: BySchema::new(schemas),
+            }))
+        },
+    }
+}
+
+fn shape(schema: &Schema, schemas: &Schemas, names: &Names, replace_null: bool) -> Result<Shape, String> {
+    require_struct(schema, PURPOSE)?;
+    let mut made = like(schema);
+    let mut takes = Vec::new();
+    for (slot, field) in schema.fields.iter().enumerate() {
+        if let Some(name) = names.of(&field.name) {
+            made.fields.push(Field { name: name.into(), schema: field.schema.clone() });
+            takes.push(Take::new(slot, &field.schema, replace_null));
+        }
+    }
+    Ok(Shape { schema: schemas.intern(made), takes })
+}
+
+impl Each for ReplaceField {
+    fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
+        let ReplaceField { part, names, replace_null, shapes } = self;
+        match record.operand(*part) {
+            Operand::Null => {
+                record.pass(out);
+                Ok(())
+            }
+            Operand::Free(text) => {
+                let map = require_map(text, PURPOSE)?;
+                let kept: Map<String, Value> =
+                    map.into_iter().filter_map(|(name, value)| Some((names.of(&name)?.to_owned(), value))).collect();
+                record.with_part(*part, out, |rows| Ok(free(&Value::Object(kept), rows)))
+            }
+            Operand::Typed(id, root) => {
+                let shape = shapes.get(id, |s, schemas| shape(s, schemas, names, *replace_null))?;
+                record.with_part(*part, out, |rows| {
+                    shape.write(&root, 0, rows);
+                    Ok(Some(Some(shape.schema)))
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Every vector of `vectors` whose transform there is: the same records, the same texts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use millrace_record::convert::{Converter, converter};
+use millrace_record::row::{BatchWriter, Header, RecordMeta, Row, RowBuf};
+use millrace_record::{Batch, RawConfig, Schemas, TaskContext, Wake};
+use serde_json::{Map, Value, json};
+
+use super::plugins;
+
+const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
+
+/// What differs: transform, a part of its configuration, the record (empty: all), why.
+const DIFFERENT: &[(&str, &str, &str)] = &[
+    // A null struct that has a schema is a plain null here.
+    ("", "", "optional_null"),
+    ("ExtractField", "{\"field\":\"address\"}", "nested_nulls"),
+    // A look-around is not supported: the settings are refused.
+    ("RegexRouter", "(?!db)", ""),
+    // An expression is refused in other words.
+    ("RegexRouter", "{\"regex\":\"(\"", ""),
+    // Java's hash code in a text.
+    ("InsertField", "{\"static.field\":\"s\"}", ""),
+    // What is not inferred of a header's text: structures, dates, and what `Values` makes of a time.
+    ("InsertHeader", "[1,2]", ""),
+    ("InsertHeader", "{\\\"a\\\":1}", ""),
+    ("InsertHeader", "2023-11-14", ""),
+    ("InsertHeader", "12:00", ""),
+];
+
+fn differs(transform: &str, config: &str, record: &str) -> bool {
+    let listed = |(t, part, of): &(&str, &str, &str)| {
+        transform.starts_with(t) && config.contains(part) && (of.is_empty() || *of == record)
+    };
+    DIFFERENT.iter().any(listed)
+}
+
+struct Converters {
+    schemas: Arc<Schemas>,
+    with: Box<dyn Converter>,
+    without: Box<dyn Converter>,
+}
+
+impl Converters {
+    fn new() -> Self {
+        let schemas = Schemas::new();
+        let make = |enabled: &str| {
+            let settings = [("schemas.enable", enabled), ("replace.null.with.default", "false")];
+            let config: RawConfig = settings.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+            converter(JSON, false, &config, &schemas).unwrap()
+        };
+        Converters { with: make("true"), without: make("false"), schemas }
+    }
+
+    fn read(&mut self, node: &Value, rows: &mut RowBuf) -> Option<Option<u32>> {
+        let (converter, text) = match node.get("schema") {
+            _ if node.is_null() => return None,
+            Some(_) => (&mut self.with, node.to_string()),
+            None => (&mut self.without, node["payload"].to_string()),
+        };
+        converter.decode("t", Some(text.as_bytes()), rows).expect("a record of the vectors is read")
+    }
+
+    fn write(&mut self, schema: Option<u32>, row: Option<Row<'_>>) -> Value {
+        let mut out = Vec::new();
+        let Some(row) = row else { return Value::Null };
+        match schema {
+            Some(_) => self.with.encode("t", schema, Some(row), &mut out).expect("it is written"),
+            None => self.without.encode("t", None, Some(row), &mut out).expect("it is written"),
+        };
+        let written: Value = serde_json::from_slice(&out).expect("JSON");
+        if schema.is_some() { written } else { json!({ "payload": written }) }
+    }
+
+    fn batch(&mut self, record: &Value) -> Batch {
+        let mut w = BatchWriter::new();
+        let topic = w.topic(record["topic"].as_str().unwrap_or("orders"));
+        w.begin(RecordMeta {
+            topic,
+            partition: Some(3),
+            offset: Some(42),
+            timestamp: record["timestamp"].as_i64(),
+            key_schema: None,
+            value_schema: None,
+        });
+        w.value_with(|rows| Ok::<_, ()>(self.read(&record["value"], rows))).unwrap();
+        w.key_with(|rows| Ok::<_, ()>(self.read(&record["key"], rows))).unwrap();
+        for header in record["headers"].as_array().into_iter().flatten() {
+            let mut rows = RowBuf::new();
+            let schema = self.read(&header[1], &mut rows);
+            let value = schema.and_then(|_| Row::new(rows.as_bytes()));
+            w.header(Header { name: header[0].as_str().unwrap(), schema: schema.flatten(), value });
+        }
+        w.end();
+        Batch::trusted(w)
+    }
+
+    fn written(&mut self, batch: &Batch) -> Value {
+        let view = batch.view();
+        if view.is_empty() {
+            return Value::Null;
+        }
+        let r = view.record(0);
+        let mut out = Map::new();
+        out.insert("topic".into(), view.topic_of(&r).into());
+        out.insert("key".into(), self.write(r.key_schema(), r.key()));
+        out.insert("value".into(), self.write(r.value_schema(), r.value()));
+        let headers = r.headers().map(|h| json!([h.name, self.write(h.schema, h.value)])).collect();
+        out.insert("headers".into(), headers);
+        if let Some(t) = r.timestamp() {
+            out.insert("timestamp".into(), t.into());
+        }
+        Value::Object(out)
+    }
+}
+
+fn context(schemas: &Arc<Schemas>, config: RawConfig) -> TaskContext {
+    TaskContext {
+        connector: "c".into(),
+        task: 0,
+        config,
+        alias: Some("x".into()),
+        schemas: schemas.clone(),
+        wake: Wake::default(),
+        grants: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn every_vector_is_met() {
+    let cases: Value = serde_json::from_str(include_str!("vectors/cases.json")).unwrap();
+    let vectors: Vec<Value> = serde_json::from_str(include_str!("vectors/vectors.json")).unwrap();
+    let plugins = plugins();
+    let mut converters = Converters::new();
+    let (mut met, mut wrong, mut missing) = (0, Vec::new(), BTreeMap::<&str, usize>::new());
+    for vector in &vectors {
+        let name = vector["transform"].as_str().unwrap();
+        let given = vector["config"].to_string();
+        let Some(plugin) = plugins.iter().find(|p| p.info().name == name) else {
+            *missing.entry(name).or_default() += 1;
+            continue;
+        };
+        if differs(name, &given, "") {
+            continue;
+        }
+        let config: RawConfig =
+            vector["config"].as_object().unwrap().iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
+        let made = plugin.transform(context(&converters.schemas, config)).await;
+        let mut transform = match (made, vector.get("refused")) {
+            (Ok(transform), None) => transform,
+            (Err(e), Some(refused)) if Some(e.message.as_str()) == refused["message"].as_str() => {
+                met += 1;
+                continue;
+            }
+            (made, refused) => {
+                wrong.push(format!("{name} {given}: {:?}, Connect: {refused:?}", made.err().map(|e| e.message)));
+                continue;
+            }
+        };
+        for (record, expected) in vector["records"].as_object().unwrap() {
+            if differs(name, &given, record) {
+                continue;
+            }
+            let batch = converters.batch(&cases["records"][record]);
+            let outcome = transform.apply(&batch).await.unwrap();
+            let ours = match outcome.failures.first() {
+                Some(f) => json!({ "message": f.message }),
+                None => converters.written(&outcome.records),
+            };
+            let theirs = match expected.get("message") {
+                Some(message) => json!({ "message": message }),
+                None => expected.clone(),
+            };
+            if ours == theirs {
+                met += 1;
+            } else {
+                wrong.push(format!("{name} {given} of {record}\n   ours: {ours}\nConnect: {theirs}"));
+            }
+        }
+    }
+    println!("{met} vectors met; of transforms that are not there: {missing:?}");
+    assert!(wrong.is_empty(), "{} of {} are wrong:\n{}", wrong.len(), met + wrong.len(), wrong.join("\n"));
+}

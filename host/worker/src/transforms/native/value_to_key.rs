@@ -1,0 +1,73 @@
+//! `ValueToKey`: fields of the value become the key.
+
+use millrace_record::config::{ConfigType, Default, Importance};
+use millrace_record::row::BatchWriter;
+use millrace_record::{Kind, Schema, Schemas};
+use serde_json::{Map, Value};
+
+use super::rows::{BySchema, Shape, Take, free, require_map, require_struct};
+use super::{Definition, Each, Incoming, Operand, Part, key, replace_null_key};
+
+const PURPOSE: &str = "copying fields from value to key";
+
+struct ValueToKey {
+    fields: Vec<String>,
+    replace_null: bool,
+    shapes: BySchema<Shape>,
+}
+
+pub(super) fn definition() -> Definition {
+    Definition {
+        name: "ValueToKey",
+        part: None,
+        documentation: "Replace the record key with a new key formed from a subset of fields in the record value.",
+        keys: vec![
+            key(
+                "fields",
+                ConfigType::List,
+                Default::Required,
+                Importance::High,
+                "Field names on the record value to extract as the record key.",
+            ),
+            replace_null_key(),
+        ],
+        make: |_, settings, schemas| {
+            Ok(Box::new(ValueToKey {
+                fields: settings.names("fields"),
+                replace_null: settings.yes("replace.null.with.default"),
+                shapes: BySchema::new(schemas),
+            }))
+        },
+    }
+}
+
+fn shape(schema: &Schema, schemas: &Schemas, fields: &[String], replace_null: bool) -> Result<Shape, String> {
+    require_struct(schema, PURPOSE)?;
+    let (mut made, mut takes) = (Schema::new(Kind::Struct), Vec::new());
+    for name in fields {
+        let slot = schema.index(name).ok_or_else(|| format!("Field does not exist: {name}"))?;
+        made.fields.push(schema.fields[slot].clone());
+        takes.push(Take::new(slot, &schema.fields[slot].schema, replace_null));
+    }
+    Ok(Shape { schema: schemas.intern(made), takes })
+}
+
+impl Each for ValueToKey {
+    fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
+        let ValueToKey { fields, replace_null, shapes } = self;
+        record.with_part(Part::Key, out, |rows| match record.operand(Part::Value) {
+            Operand::Null => Err(format!("Only Map objects supported in absence of schema for [{PURPOSE}], found: null")),
+            Operand::Free(text) => {
+                let map = require_map(text, PURPOSE)?;
+                let key: Map<String, Value> =
+                    fields.iter().map(|f| (f.clone(), map.get(f).cloned().unwrap_or_default())).collect();
+                Ok(free(&Value::Object(key), rows))
+            }
+            Operand::Typed(id, root) => {
+                let shape = shapes.get(id, |s, schemas| shape(s, schemas, fields, *replace_null))?;
+                shape.write(&root, 0, rows);
+                Ok(Some(Some(shape.schema)))
+            }
+        })
+    }
+}
