@@ -1,7 +1,7 @@
 //! Decimals: Connect's bytes (the unscaled value, two's complement, big endian) to text and back, of any size.
 
 /// `BigDecimal.toString` of an unscaled value and its scale.
-pub(crate) fn to_text(unscaled: &[u8], scale: i32) -> String {
+pub fn to_text(unscaled: &[u8], scale: i32) -> String {
     let (negative, digits) = digits(unscaled);
     let mut out = String::with_capacity(digits.len() + 4);
     if negative {
@@ -40,7 +40,7 @@ pub(crate) fn to_text(unscaled: &[u8], scale: i32) -> String {
 
 /// The unscaled value of a number's text at `scale`. None: it is not a number, is longer than a thousand digits, or has digits
 /// below the scale.
-pub(crate) fn from_text(text: &str, scale: i32) -> Option<Vec<u8>> {
+pub fn from_text(text: &str, scale: i32) -> Option<Vec<u8>> {
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
         None => (text, 0),

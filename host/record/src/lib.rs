@@ -7,7 +7,7 @@
 mod batch;
 pub mod config;
 pub mod convert;
-mod decimal;
+pub mod decimal;
 mod error;
 mod json;
 pub mod patch;

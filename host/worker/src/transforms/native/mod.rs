@@ -17,9 +17,11 @@ use super::list;
 use crate::plugins::VERSION;
 
 mod extract_field;
+mod header_from;
 mod headers;
 mod hoist_field;
 mod insert_field;
+mod mask_field;
 mod path;
 mod regex_router;
 mod replace_field;
@@ -88,6 +90,18 @@ impl<'a> Incoming<'a> {
         out: &mut BatchWriter,
         write: impl FnOnce(&mut RowBuf) -> Result<Option<Option<u32>>, String>,
     ) -> Result<(), String> {
+        self.with_part_open(part, out, write)?;
+        out.end();
+        Ok(())
+    }
+
+    /// The same, with room for headers behind those that the record has; the caller ends it.
+    fn with_part_open(
+        &self,
+        part: Part,
+        out: &mut BatchWriter,
+        write: impl FnOnce(&mut RowBuf) -> Result<Option<Option<u32>>, String>,
+    ) -> Result<(), String> {
         let mut meta = self.meta(out);
         match part {
             Part::Key => meta.key_schema = None,
@@ -105,7 +119,6 @@ impl<'a> Incoming<'a> {
             }
         }
         out.headers_from(&self.record);
-        out.end();
         Ok(())
     }
 }
@@ -181,8 +194,10 @@ pub(crate) fn plugins() -> Vec<Arc<dyn Plugin>> {
     let parts = [Part::Key, Part::Value];
     let of_parts = [
         extract_field::definition,
+        header_from::definition,
         hoist_field::definition,
         insert_field::definition,
+        mask_field::definition,
         replace_field::definition,
         set_schema_metadata::definition,
     ];

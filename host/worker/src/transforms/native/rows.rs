@@ -29,6 +29,11 @@ impl Take {
         Take { slot, kind: schema.kind, default: if replace_null { default_row(schema) } else { None } }
     }
 
+    /// Whether there is a value, or a default in its place.
+    pub fn some(&self, from: &Row<'_>) -> bool {
+        !from.is_null(self.slot) || self.default.as_deref().and_then(Row::new).is_some_and(|d| !d.is_null(0))
+    }
+
     /// Takes the field of `from` into slot `to`, which is null so far.
     pub fn write(&self, from: &Row<'_>, rows: &mut RowBuf, row: RowMark, to: usize) {
         if !from.is_null(self.slot) {
@@ -146,7 +151,7 @@ pub fn require_map(text: &str, purpose: &str) -> Result<Map<String, Value>, Stri
 }
 
 /// The Java class of a schema's values.
-fn java_class(schema: &Schema) -> &'static str {
+pub fn java_class(schema: &Schema) -> &'static str {
     let logical = schema.name.as_deref().and_then(|n| n.strip_prefix("org.apache.kafka.connect.data."));
     match (schema.kind, logical) {
         (Kind::Bytes, Some("Decimal")) => "java.math.BigDecimal",

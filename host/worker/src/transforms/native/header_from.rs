@@ -1,0 +1,145 @@
+//! `HeaderFrom`: fields are copied or moved into headers.
+
+use millrace_record::config::{ConfigType, Default, Importance};
+use millrace_record::row::{BatchWriter, Header, Row, RowBuf};
+use millrace_record::{Schema, Schemas};
+use serde_json::{Map, Value};
+
+use super::rows::{BySchema, Shape, Take, free, like, require_map, require_struct};
+use super::{Definition, Each, Incoming, Operand, Part, key, replace_null_key};
+
+struct HeaderFrom {
+    part: Part,
+    /// Field and header.
+    pairs: Vec<(String, String)>,
+    /// The fields go.
+    moves: bool,
+    purpose: String,
+    replace_null: bool,
+    plans: BySchema<Plan>,
+}
+
+/// What is done where there is a schema.
+struct Plan {
+    /// Of each pair: the field, and the id of its schema.
+    headers: Vec<(Take, u32)>,
+    /// What is left of the struct.
+    rest: Shape,
+}
+
+pub(super) fn definition(part: Part) -> Definition {
+    let required = |name: &str, kind, documentation: &str| key(name, kind, Default::Required, Importance::High, documentation);
+    let mut operation = required(
+        "operation",
+        ConfigType::String,
+        "Either `move` if the fields are to be moved to the headers (removed from the key/value), or `copy` if the fields are to be copied to the headers (retained in the key/value).",
+    );
+    operation.allowed = vec!["move".into(), "copy".into()];
+    Definition {
+        name: "HeaderFrom",
+        part: Some(part),
+        documentation: "Moves or copies fields in the key/value of a record into that record's headers.",
+        keys: vec![
+            required("fields", ConfigType::List, "Field names in the record whose values are to be copied or moved to headers."),
+            required(
+                "headers",
+                ConfigType::List,
+                "Header names, in the same order as the field names listed in the fields configuration property.",
+            ),
+            operation,
+            replace_null_key(),
+        ],
+        make: |part, settings, schemas| {
+            let (fields, headers) = (settings.names("fields"), settings.names("headers"));
+            if fields.len() != headers.len() {
+                let why = "'fields' config must have the same number of elements as 'headers' config.";
+                return Err(("headers", why.into()));
+            }
+            let operation = settings.required("operation").trim().to_owned();
+            Ok(Box::new(HeaderFrom {
+                part: part.expect("a part"),
+                pairs: fields.into_iter().zip(headers).collect(),
+                moves: operation == "move",
+                purpose: format!("header {operation}"),
+                replace_null: settings.yes("replace.null.with.default"),
+                plans: BySchema::new(schemas),
+            }))
+        },
+    }
+}
+
+impl HeaderFrom {
+    fn plan(
+        schema: &Schema,
+        schemas: &Schemas,
+        pairs: &[(String, String)],
+        purpose: &str,
+        replace_null: bool,
+    ) -> Result<Plan, String> {
+        require_struct(schema, purpose)?;
+        let mut headers = Vec::new();
+        for (field, _) in pairs {
+            // So Connect.
+            let slot = schema.index(field).ok_or("Cannot invoke \"org.apache.kafka.connect.data.Field.schema()\" because the return value of \"org.apache.kafka.connect.data.Schema.field(String)\" is null")?;
+            let of = &schema.fields[slot].schema;
+            headers.push((Take::new(slot, of, replace_null), schemas.intern((**of).clone())));
+        }
+        let (mut made, mut takes) = (like(schema), Vec::new());
+        for (slot, field) in schema.fields.iter().enumerate() {
+            if !pairs.iter().any(|(name, _)| **name == *field.name) {
+                made.fields.push(field.clone());
+                takes.push(Take::new(slot, &field.schema, replace_null));
+            }
+        }
+        Ok(Plan { headers, rest: Shape { schema: schemas.intern(made), takes } })
+    }
+}
+
+/// Appends a header; a row of no bytes is null.
+fn add(out: &mut BatchWriter, name: &str, schema: Option<u32>, rows: &RowBuf, some: bool) {
+    out.header(Header { name, schema, value: Row::new(rows.as_bytes()).filter(|_| some) });
+}
+
+impl Each for HeaderFrom {
+    fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
+        let HeaderFrom { part, pairs, moves, purpose, replace_null, plans } = self;
+        let mut rows = RowBuf::new();
+        match record.operand(*part) {
+            Operand::Null => Err(format!("Only Map objects supported in absence of schema for [{purpose}], found: null")),
+            Operand::Free(text) => {
+                let map = require_map(text, purpose)?;
+                let rest: Map<String, Value> = map
+                    .iter()
+                    .filter(|(k, _)| !*moves || !pairs.iter().any(|(f, _)| f == *k))
+                    .map(|(k, v)| (k.clone(), v.clone()))
+                    .collect();
+                record.with_part_open(*part, out, |rows| Ok(free(&Value::Object(rest), rows)))?;
+                for (field, header) in pairs.iter() {
+                    rows.clear();
+                    let some = free(map.get(field).unwrap_or(&Value::Null), &mut rows).is_some();
+                    add(out, header, None, &rows, some);
+                }
+                out.end();
+                Ok(())
+            }
+            Operand::Typed(id, root) => {
+                let plan = plans.get(id, |s, schemas| Self::plan(s, schemas, pairs, purpose, *replace_null))?;
+                record.with_part_open(*part, out, |rows| {
+                    if !*moves {
+                        rows.append(root);
+                        return Ok(Some(Some(id)));
+                    }
+                    plan.rest.write(&root, 0, rows);
+                    Ok(Some(Some(plan.rest.schema)))
+                })?;
+                for ((take, schema), (_, header)) in plan.headers.iter().zip(pairs.iter()) {
+                    rows.clear();
+                    let some = take.root(&root, &mut rows);
+                    add(out, header, Some(*schema), &rows, some);
+                }
+                out.end();
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `MaskField`: values of fields become the zero of their type, or a text or number of one's own.
+
+use millrace_record::config::{ConfigType, Default, Importance};
+use millrace_record::row::{BatchWriter, RowBuf, RowMark};
+use millrace_record::{Kind, Schema};
+use serde_json::{Value, json};
+
+use super::rows::{BySchema, Take, free, java_class, require_map, require_struct};
+use super::{Definition, Each, Incoming, Operand, Part, key, replace_null_key};
+
+const PURPOSE: &str = "mask fields";
+
+struct MaskField {
+    part: Part,
+    fields: Vec<String>,
+    replacement: Option<String>,
+    replace_null: bool,
+    plans: BySchema<Vec<(Take, Option<Mask>)>>,
+}
+
+/// What a value becomes that is not null.
+#[derive(Debug)]
+enum Mask {
+    Slot(u64),
+    Bytes(Vec<u8>),
+    List,
+    Map,
+    /// Connect's refusal.
+    Refused(String),
+}
+
+impl Mask {
+    fn of(schema: &Schema, replacement: Option<&str>) -> Mask {
+        let class = java_class(schema);
+        let Some(replacement) = replacement else {
+            return match schema.kind {
+                Kind::Text => Mask::Bytes(Vec::new()),
+                Kind::List => Mask::List,
+                Kind::Map => Mask::Map,
+                Kind::Bytes if schema.scale().is_some() => Mask::Bytes(vec![0]),
+                Kind::Bytes | Kind::Struct | Kind::Any => Mask::Refused(format!("Cannot mask value of type: class {class}")),
+                // Zero, false and the epoch.
+                _ => Mask::Slot(0),
+            };
+        };
+        let integer = |width: u32| {
+            let n: Option<i64> = replacement.parse().ok();
+            n.filter(|n| width == 64 || (-(1 << (width - 1))..1 << (width - 1)).contains(n)).map(|n| Mask::Slot(n as u64))
+        };
+        let made = match schema.kind {
+            _ if class == "java.util.Date" => None,
+            Kind::Text => Some(Mask::Bytes(replacement.into())),
+            Kind::Int8 => integer(8).or_else(|| Some(not_a_number(replacement))),
+            Kind::Int16 => integer(16).or_else(|| Some(not_a_number(replacement))),
+            Kind::Int32 => integer(32).or_else(|| Some(not_a_number(replacement))),
+            Kind::Int64 => integer(64).or_else(|| Some(not_a_number(replacement))),
+            Kind::Float32 => Some(
+                replacement.parse::<f32>().map_or_else(|_| not_a_number(replacement), |f| Mask::Slot(f64::from(f).to_bits())),
+            ),
+            Kind::Float64 => {
+                Some(replacement.parse::<f64>().map_or_else(|_| not_a_number(replacement), |f| Mask::Slot(f.to_bits())))
+            }
+            Kind::Bytes => schema.scale().map(|scale| {
+                millrace_record::decimal::from_text(replacement, scale).map_or_else(|| not_a_number(replacement), Mask::Bytes)
+            }),
+            _ => None,
+        };
+        made.unwrap_or_else(|| Mask::Refused(format!("Cannot mask value of type class {class} with custom replacement.")))
+    }
+
+    fn write(&self, rows: &mut RowBuf, row: RowMark, to: usize) -> Result<(), String> {
+        match self {
+            Mask::Slot(n) => rows.slot(row, to, *n),
+            Mask::Bytes(bytes) => rows.bytes(row, to, bytes),
+            Mask::List => {
+                let list = rows.begin(0);
+                rows.end_nested(row, to, list);
+            }
+            Mask::Map => {
+                let map = rows.begin(2);
+                for i in 0..2 {
+                    let list = rows.begin(0);
+                    rows.end_nested(map, i, list);
+                }
+                rows.end_nested(row, to, map);
+            }
+            Mask::Refused(why) => return Err(why.clone()),
+        }
+        Ok(())
+    }
+}
+
+fn not_a_number(replacement: &str) -> Mask {
+    Mask::Refused(format!("Unable to convert {replacement} (class java.lang.String) to a number"))
+}
+
+/// A value without a schema.
+fn masked(value: &Value, replacement: Option<&str>) -> Result<Value, String> {
+    let number = |n: Option<Value>| {
+        n.ok_or_else(|| format!("Unable to convert {} (class java.lang.String) to a number", replacement.unwrap_or_default()))
+    };
+    let refused = |class: &str| Err(format!("Cannot mask value of type class {class} with custom replacement."));
+    match (value, replacement) {
+        (Value::Null, _) => Ok(Value::Null),
+        (Value::Bool(_), None) => Ok(json!(false)),
+        (Value::Number(n), None) => Ok(if n.is_f64() { json!(0.0) } else { json!(0) }),
+        (Value::String(_), None) => Ok(json!("")),
+        (Value::Array(_), None) => Ok(json!([])),
+        (Value::Object(_), None) => Ok(json!({})),
+        (Value::Number(n), Some(r)) if n.is_f64() => number(r.parse::<f64>().ok().map(|f| json!(f))),
+        (Value::Number(_), Some(r)) => number(r.parse::<i64>().ok().map(|n| json!(n))),
+        (Value::String(_), Some(r)) => Ok(json!(r)),
+        (Value::Bool(_), Some(_)) => refused("java.lang.Boolean"),
+        (Value::Array(_), Some(_)) => refused("java.util.ArrayList"),
+        (Value::Object(_), Some(_)) => refused("java.util.HashMap"),
+    }
+}
+
+pub(super) fn definition(part: Part) -> Definition {
+    Definition {
+        name: "MaskField",
+        part: Some(part),
+        documentation: "Mask specified fields with a valid null value for the field type (i.e. 0, false, empty string, and so on). For numeric and string fields, an optional replacement value can be specified that is converted to the correct type.",
+        keys: vec![
+            key("fields", ConfigType::List, Default::Required, Importance::High, "Names of fields to mask."),
+            key(
+                "replacement",
+                ConfigType::String,
+                Default::Null,
+                Importance::Low,
+                "Custom value replacement, that will be applied to all 'fields' values (numeric or non-empty string values only).",
+            ),
+            replace_null_key(),
+        ],
+        make: |part, settings, schemas| {
+            let fields = settings.names("fields");
+            if fields.is_empty() {
+                let why = "Configuration 'fields' must not be empty. Valid values include: any non-empty value";
+                return Err(("fields", why.into()));
+            }
+            let replacement = settings.text("replacement").map(str::to_owned);
+            if replacement.as_deref() == Some("") {
+                let why = "Invalid value  for configuration replacement: String must be non-empty";
+                return Err(("replacement", why.into()));
+            }
+            Ok(Box::new(MaskField {
+                part: part.expect("a part"),
+                fields,
+                replacement,
+                replace_null: settings.yes("replace.null.with.default"),
+                plans: BySchema::new(schemas),
+            }))
+        },
+    }
+}
+
+impl Each for MaskField {
+    fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
+        let MaskField { part, fields, replacement, replace_null, plans } = self;
+        record.with_part(*part, out, |rows| match record.operand(*part) {
+            Operand::Null => Err(format!("Only Map objects supported in absence of schema for [{PURPOSE}], found: null")),
+            Operand::Free(text) => {
+                let mut map = require_map(text, PURPOSE)?;
+                for field in fields.iter() {
+                    // One that is not there is null then, as Connect has it.
+                    let value = map.entry(field.as_str()).or_insert(Value::Null);
+                    *value = masked(value, replacement.as_deref())?;
+                }
+                Ok(free(&Value::Object(map), rows))
+            }
+            Operand::Typed(id, root) => {
+                let plan = plans.get(id, |schema, _| {
+                    require_struct(schema, PURPOSE)?;
+                    let of = |(slot, f): (usize, &millrace_record::Field)| {
+                        let mask = fields.iter().any(|n| **n == *f.name).then(|| Mask::of(&f.schema, replacement.as_deref()));
+                        (Take::new(slot, &f.schema, *replace_null), mask)
+                    };
+                    Ok(schema.fields.iter().enumerate().map(of).collect())
+                })?;
+                let row = rows.begin(plan.len());
+                for (to, (take, mask)) in plan.iter().enumerate() {
+                    match mask {
+                        None => take.write(&root, rows, row, to),
+                        Some(mask) if take.some(&root) => mask.write(rows, row, to)?,
+                        Some(_) => {}
+                    }
+                }
+                Ok(Some(Some(id)))
+            }
+        })
+    }
+}
