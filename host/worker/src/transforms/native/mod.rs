@@ -154,6 +154,9 @@ impl<'a> Settings<'a> {
     }
 }
 
+/// Makes a transform of its settings.
+type Make = fn(Option<Part>, &Settings<'_>, &Arc<Schemas>) -> Result<Box<dyn Each>, Wrong>;
+
 /// How one transform is known and made.
 pub(super) struct Definition {
     name: &'static str,
@@ -161,7 +164,7 @@ pub(super) struct Definition {
     part: Option<Part>,
     documentation: &'static str,
     keys: Vec<ConfigKey>,
-    make: fn(Option<Part>, &Settings<'_>, &Arc<Schemas>) -> Result<Box<dyn Each>, Wrong>,
+    make: Make,
 }
 
 fn key(name: &str, kind: ConfigType, default: Default, importance: Importance, documentation: &str) -> ConfigKey {
@@ -201,7 +204,7 @@ pub(crate) fn plugins() -> Vec<Arc<dyn Plugin>> {
         replace_field::definition,
         set_schema_metadata::definition,
     ];
-    let both = of_parts.iter().flat_map(|d| parts.map(|p| d(p)));
+    let both = of_parts.iter().flat_map(|d| parts.map(d));
     let whole =
         [headers::drop_headers(), headers::insert_header(), filter(), regex_router::definition(), value_to_key::definition()];
     both.chain(whole).map(|d| Arc::new(Native::new(d)) as Arc<dyn Plugin>).collect()
@@ -226,7 +229,7 @@ fn filter() -> Definition {
 struct Native {
     info: PluginInfo,
     part: Option<Part>,
-    make: fn(Option<Part>, &Settings<'_>, &Arc<Schemas>) -> Result<Box<dyn Each>, Wrong>,
+    make: Make,
 }
 
 impl Native {
@@ -260,10 +263,10 @@ impl Plugin for Native {
     async fn transform(&self, ctx: TaskContext) -> Result<Box<dyn Transform>, TaskError> {
         let field = |key: &str| ctx.alias.as_ref().map_or(key.to_owned(), |alias| format!("transforms.{alias}.{key}"));
         if let Some(issue) = self.info.config.validate(&ctx.config).into_iter().next() {
-            return Err(TaskError::config(&field(&issue.name), issue.message));
+            return Err(TaskError::config(field(&issue.name), issue.message));
         }
         let settings = Settings { def: &self.info.config, config: &ctx.config };
-        let each = (self.make)(self.part, &settings, &ctx.schemas).map_err(|(key, why)| TaskError::config(&field(key), why))?;
+        let each = (self.make)(self.part, &settings, &ctx.schemas).map_err(|(key, why)| TaskError::config(field(key), why))?;
         Ok(Box::new(Running(each)))
     }
 }
