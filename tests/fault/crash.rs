@@ -2,6 +2,7 @@
 //! the log holds every change, in order, without a gap.
 
 use std::collections::{HashMap, HashSet};
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use millrace_tests::{Kafka, Log, Postgres, Worker, eventually, read_topics};
@@ -103,13 +104,15 @@ async fn crash(log: Log<'_>, name: &str) -> anyhow::Result<()> {
         records += r;
         duplicates += d;
     }
-    println!(
+    // Past the runner, which shows what a test prints only where it fails.
+    writeln!(
+        std::io::stdout(),
         "{name}: {} kills in {:.0} s, {} transactions, {} rows changed, {records} changes in the log, {duplicates} of them duplicates",
         rounds(),
         started.elapsed().as_secs_f64(),
         written.transactions,
         written.rows
-    );
+    )?;
     anyhow::ensure!(worker.stop().await, "the worker did not stop by itself:\n{}", worker.log_tail());
     Ok(())
 }
