@@ -47,25 +47,23 @@ impl Mask {
             let n: Option<i64> = replacement.parse().ok();
             n.filter(|n| width == 64 || (-(1 << (width - 1))..1 << (width - 1)).contains(n)).map(|n| Mask::Slot(n as u64))
         };
+        // Outer none: the type takes no replacement; inner none: the replacement is not a number of it.
         let made = match schema.kind {
             _ if class == "java.util.Date" => None,
-            Kind::Text => Some(Mask::Bytes(replacement.into())),
-            Kind::Int8 => integer(8).or_else(|| Some(not_a_number(replacement))),
-            Kind::Int16 => integer(16).or_else(|| Some(not_a_number(replacement))),
-            Kind::Int32 => integer(32).or_else(|| Some(not_a_number(replacement))),
-            Kind::Int64 => integer(64).or_else(|| Some(not_a_number(replacement))),
-            Kind::Float32 => Some(
-                replacement.parse::<f32>().map_or_else(|_| not_a_number(replacement), |f| Mask::Slot(f64::from(f).to_bits())),
-            ),
-            Kind::Float64 => {
-                Some(replacement.parse::<f64>().map_or_else(|_| not_a_number(replacement), |f| Mask::Slot(f.to_bits())))
-            }
-            Kind::Bytes => schema.scale().map(|scale| {
-                millrace_record::decimal::from_text(replacement, scale).map_or_else(|| not_a_number(replacement), Mask::Bytes)
-            }),
+            Kind::Text => Some(Some(Mask::Bytes(replacement.into()))),
+            Kind::Int8 => Some(integer(8)),
+            Kind::Int16 => Some(integer(16)),
+            Kind::Int32 => Some(integer(32)),
+            Kind::Int64 => Some(integer(64)),
+            Kind::Float32 => Some(replacement.parse::<f32>().ok().map(|f| Mask::Slot(f64::from(f).to_bits()))),
+            Kind::Float64 => Some(replacement.parse::<f64>().ok().map(|f| Mask::Slot(f.to_bits()))),
+            Kind::Bytes => schema.scale().map(|scale| millrace_record::decimal::from_text(replacement, scale).map(Mask::Bytes)),
             _ => None,
         };
-        made.unwrap_or_else(|| Mask::Refused(format!("Cannot mask value of type class {class} with custom replacement.")))
+        match made {
+            Some(made) => made.unwrap_or_else(|| Mask::Refused(not_a_number(replacement))),
+            None => Mask::Refused(no_replacement(class)),
+        }
     }
 
     fn write(&self, rows: &mut RowBuf, row: RowMark, to: usize) -> Result<(), String> {
@@ -90,16 +88,18 @@ impl Mask {
     }
 }
 
-fn not_a_number(replacement: &str) -> Mask {
-    Mask::Refused(format!("Unable to convert {replacement} (class java.lang.String) to a number"))
+fn not_a_number(replacement: &str) -> String {
+    format!("Unable to convert {replacement} (class java.lang.String) to a number")
+}
+
+fn no_replacement(class: &str) -> String {
+    format!("Cannot mask value of type class {class} with custom replacement.")
 }
 
 /// A value without a schema.
 fn masked(value: &Value, replacement: Option<&str>) -> Result<Value, String> {
-    let number = |n: Option<Value>| {
-        n.ok_or_else(|| format!("Unable to convert {} (class java.lang.String) to a number", replacement.unwrap_or_default()))
-    };
-    let refused = |class: &str| Err(format!("Cannot mask value of type class {class} with custom replacement."));
+    let number = |n: Option<Value>| n.ok_or_else(|| not_a_number(replacement.unwrap_or_default()));
+    let refused = |class: &str| Err(no_replacement(class));
     match (value, replacement) {
         (Value::Null, _) => Ok(Value::Null),
         (Value::Bool(_), None) => Ok(json!(false)),

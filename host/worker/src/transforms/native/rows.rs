@@ -29,16 +29,21 @@ impl Take {
         Take { slot, kind: schema.kind, default: if replace_null { default_row(schema) } else { None } }
     }
 
+    /// The default in its one slot, where there is one that is not null.
+    fn default(&self) -> Option<Row<'_>> {
+        self.default.as_deref().and_then(Row::new).filter(|d| !d.is_null(0))
+    }
+
     /// Whether there is a value, or a default in its place.
     pub fn some(&self, from: &Row<'_>) -> bool {
-        !from.is_null(self.slot) || self.default.as_deref().and_then(Row::new).is_some_and(|d| !d.is_null(0))
+        !from.is_null(self.slot) || self.default().is_some()
     }
 
     /// Takes the field of `from` into slot `to`, which is null so far.
     pub fn write(&self, from: &Row<'_>, rows: &mut RowBuf, row: RowMark, to: usize) {
         if !from.is_null(self.slot) {
             copy(self.kind, from, self.slot, rows, row, to);
-        } else if let Some(default) = self.default.as_deref().and_then(Row::new).filter(|d| !d.is_null(0)) {
+        } else if let Some(default) = self.default() {
             copy(self.kind, &default, 0, rows, row, to);
         }
     }
@@ -46,8 +51,7 @@ impl Take {
     /// Appends the field as a root row: a struct's own, or one slot. False: it is a null struct, which has no row.
     pub fn root(&self, from: &Row<'_>, rows: &mut RowBuf) -> bool {
         if self.kind == Kind::Struct {
-            let default = self.default.as_deref().and_then(Row::new);
-            let nested = from.row(self.slot).filter(|_| !from.is_null(self.slot)).or_else(|| default?.row(0));
+            let nested = from.row(self.slot).filter(|_| !from.is_null(self.slot)).or_else(|| self.default()?.row(0));
             return nested.map(|n| rows.append(n)).is_some();
         }
         let root = rows.begin(1);
