@@ -40,7 +40,7 @@ impl Predicate {
         let predicate = match class.rsplit(['.', '$']).next() {
             Some("TopicNameMatches") => {
                 let (key, pattern) = setting("pattern")?;
-                let regex = Regex::new(&format!("^(?:{pattern})$")).map_err(|e| {
+                let regex = super::whole(pattern).map_err(|e| {
                     TaskError::config(&key, format!("\"{key}\" is \"{pattern}\", which is not a regular expression: {e}"))
                 })?;
                 Predicate::TopicNameMatches(regex)

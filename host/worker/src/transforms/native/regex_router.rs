@@ -7,6 +7,7 @@ use millrace_record::row::BatchWriter;
 use regex::{Captures, Regex};
 
 use super::{Definition, Each, Incoming, key};
+use crate::transforms::whole;
 
 struct RegexRouter {
     regex: Regex,
@@ -36,7 +37,7 @@ pub(super) fn definition() -> Definition {
         ],
         make: |_, settings, _| {
             let given = settings.required("regex");
-            let regex = Regex::new(&format!("^(?:{given})$")).map_err(|e| {
+            let regex = whole(given).map_err(|e| {
                 let why = e.to_string();
                 let why = why.lines().last().unwrap_or_default();
                 ("regex", format!("Invalid value {given} for configuration regex: Invalid regex: {why}"))
