@@ -7,13 +7,6 @@ use millrace_record::{Plugin, PluginKind, TaskError};
 
 use crate::task::PluginLookup;
 
-/// Converters that the worker has built in; the classes that `key.converter` and its like name.
-pub const CONVERTERS: &[&str] = &[
-    "org.apache.kafka.connect.converters.ByteArrayConverter",
-    "org.apache.kafka.connect.json.JsonConverter",
-    "org.apache.kafka.connect.storage.StringConverter",
-];
-pub const HEADER_CONVERTERS: &[&str] = &["org.apache.kafka.connect.storage.SimpleHeaderConverter"];
 /// Predicates that the worker has built in.
 pub const PREDICATES: &[&str] = &[
     "org.apache.kafka.connect.transforms.predicates.HasHeaderKey",

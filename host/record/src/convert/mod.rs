@@ -1,5 +1,6 @@
 //! Converters: bytes of the log to rows and back, by Kafka Connect's class names and options.
 
+mod catalog;
 mod header;
 mod json;
 mod plain;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use millrace_row::{Row, RowBuf};
 
+pub use self::catalog::{BUILT_IN, BuiltIn, SIMPLE_HEADER_CONVERTER};
 pub use self::json::default_row;
 use crate::json::Bad;
 use crate::{Kind, RawConfig, Schemas};
@@ -118,30 +120,12 @@ impl<'a> Settings<'a> {
 pub type ConverterFactory =
     fn(class: &str, is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>) -> Result<Box<dyn Converter>, String>;
 
-/// Class names of the converters that there are, fully qualified.
-pub const CONVERTERS: &[&str] = &[
-    "org.apache.kafka.connect.json.JsonConverter",
-    "org.apache.kafka.connect.storage.StringConverter",
-    "org.apache.kafka.connect.converters.ByteArrayConverter",
-    "org.apache.kafka.connect.converters.BooleanConverter",
-    "org.apache.kafka.connect.converters.ShortConverter",
-    "org.apache.kafka.connect.converters.IntegerConverter",
-    "org.apache.kafka.connect.converters.LongConverter",
-    "org.apache.kafka.connect.converters.FloatConverter",
-    "org.apache.kafka.connect.converters.DoubleConverter",
-];
-
-/// Class name of the header converter that is not a converter of keys and values too.
-pub const SIMPLE_HEADER_CONVERTER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
-
-/// Makes the converter of a class name, fully qualified or simple (`JsonConverter`). `config` holds the converter's own
+/// Makes the converter of a class name, fully qualified, simple (`JsonConverter`) or its alias (`Json`). `config` holds the converter's own
 /// keys, without the `key.converter.` prefix. The error names the class or key, the value and the remedy.
 /// `is_key` is for converters that name their schemas after it.
 pub fn converter(class: &str, _is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>) -> Result<Box<dyn Converter>, String> {
     let settings = Settings(config);
-    let name = class.trim();
-    let full = CONVERTERS.iter().chain([&SIMPLE_HEADER_CONVERTER]).find(|c| **c == name || c.rsplit('.').next() == Some(name));
-    Ok(match full.and_then(|c| c.rsplit('.').next()) {
+    Ok(match BuiltIn::find(class.trim()).map(BuiltIn::simple) {
         Some("JsonConverter") => Box::new(json::JsonConverter::new(&settings, schemas)?),
         Some("StringConverter") => Box::new(plain::StringConverter::new(&settings, schemas)?),
         Some("ByteArrayConverter") => Box::new(plain::ByteArrayConverter::new(schemas)),
@@ -153,7 +137,7 @@ pub fn converter(class: &str, _is_key: bool, config: &RawConfig, schemas: &Arc<S
         Some("DoubleConverter") => Box::new(plain::NumberConverter::new(Kind::Float64, "DoubleConverter", schemas)),
         Some("SimpleHeaderConverter") => Box::new(header::SimpleHeaderConverter::new(schemas)),
         _ => {
-            let known: Vec<_> = CONVERTERS.iter().filter_map(|c| c.rsplit('.').next()).collect();
+            let known: Vec<_> = BUILT_IN.iter().map(BuiltIn::simple).collect();
             return Err(format!("Class {class} could not be found: use one of {}", known.join(", ")));
         }
     })

@@ -20,10 +20,13 @@ fn make(class: &str, schemas: &Arc<Schemas>) -> Box<dyn Converter> {
 #[test]
 fn every_class_is_found_by_both_names() {
     let schemas = Schemas::new();
-    for class in CONVERTERS.iter().chain([&SIMPLE_HEADER_CONVERTER]) {
-        make(class, &schemas);
-        make(class.rsplit('.').next().unwrap(), &schemas);
+    for of in BUILT_IN {
+        for name in [of.class, of.simple(), of.alias] {
+            make(name, &schemas);
+        }
     }
+    assert!(BuiltIn::find("json").is_none() && BuiltIn::find("").is_none());
+    assert!(BUILT_IN.is_sorted_by_key(|b| b.class));
     let error = converter("AvroThing", false, &RawConfig::new(), &schemas).err().unwrap();
     assert!(error.contains("AvroThing") && error.contains("JsonConverter"), "{error}");
 }

@@ -7,12 +7,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use millrace_record::config::ConfigDef;
+use millrace_record::convert::BuiltIn;
 use millrace_record::{Plugin, PluginKind, RawConfig, TaskError};
 
 use super::infos::{ConfigInfo, ConfigInfos, Definition, unknown};
 use super::{Herder, HerderError, common, reference};
 use crate::kafka::client::ClientKind;
-use crate::plugins::{HEADER_CONVERTERS, PREDICATES, class};
+use crate::plugins::{PREDICATES, class};
 use crate::task::PluginLookup;
 
 /// Elements of a list setting.
@@ -160,9 +161,7 @@ impl Herder {
             }
         }
         if let Some(class) = given(config, "header.converter") {
-            let simple = |c: &str| c.rsplit('.').next().unwrap_or(c).to_owned();
-            let built_in = HEADER_CONVERTERS.iter().chain(crate::plugins::CONVERTERS).any(|c| *c == class || simple(c) == class);
-            if !built_in {
+            if !BuiltIn::find(class).is_some_and(|b| b.header) {
                 infos.error(
                     "header.converter",
                     format!("Invalid value {class} for configuration header.converter: Class {class} could not be found."),

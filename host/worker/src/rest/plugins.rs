@@ -3,12 +3,13 @@
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use millrace_record::PluginKind;
+use millrace_record::convert::BUILT_IN;
 use serde_json::{Value, json};
 
 use super::body::{self, JsonObject};
 use super::{Answer, App, RestError, json as answer};
 use crate::herder::Definition;
-use crate::plugins::{CONVERTERS, HEADER_CONVERTERS, PREDICATES, VERSION, class, kind_name};
+use crate::plugins::{PREDICATES, VERSION, class, kind_name};
 
 pub async fn list(State(rest): App, Query(params): Query<Vec<(String, String)>>) -> Answer {
     let herder = rest.herder().await?;
@@ -17,9 +18,9 @@ pub async fn list(State(rest): App, Query(params): Query<Vec<(String, String)>>)
     let plugins = herder.plugins.list().iter().filter(|p| all || p.info().kind != PluginKind::Transform);
     let mut listed: Vec<Value> = plugins.map(|p| entry(class(&**p), kind_name(p.info().kind), &p.info().version)).collect();
     if all {
-        for (kind, classes) in [("converter", CONVERTERS), ("header_converter", HEADER_CONVERTERS), ("predicate", PREDICATES)] {
-            listed.extend(classes.iter().map(|c| entry(c, kind, VERSION)));
-        }
+        listed.extend(BUILT_IN.iter().filter(|b| b.converter).map(|b| entry(b.class, "converter", VERSION)));
+        listed.extend(BUILT_IN.iter().filter(|b| b.header).map(|b| entry(b.class, "header_converter", VERSION)));
+        listed.extend(PREDICATES.iter().map(|c| entry(c, "predicate", VERSION)));
     }
     Ok(answer(StatusCode::OK, &Value::from(listed)))
 }
