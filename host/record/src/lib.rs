@@ -26,3 +26,9 @@ pub use plugin::{
 pub use schema::{Field, Kind, Schema, Schemas};
 
 pub use millrace_row as row;
+
+/// Values as Java prints them.
+pub mod java {
+    pub use crate::convert::to_string;
+    pub use crate::json::{java_f32, java_f64};
+}

@@ -12,6 +12,7 @@ use millrace_row::{Row, RowBuf};
 
 pub use self::catalog::{BUILT_IN, BuiltIn, SIMPLE_HEADER_CONVERTER};
 pub use self::json::default_row;
+pub use self::text::to_string;
 use crate::json::Bad;
 use crate::{Kind, RawConfig, Schemas};
 

@@ -7,7 +7,7 @@ use crate::json::{java_f32, java_f64};
 use crate::{Kind, Schema};
 
 /// A root row: `Struct{id=1,name=x}`, `[1, 2]`, `{a=1}`.
-pub(super) fn to_string(schema: &Schema, row: &Row<'_>, out: &mut Vec<u8>) {
+pub fn to_string(schema: &Schema, row: &Row<'_>, out: &mut Vec<u8>) {
     if schema.kind == Kind::Struct { fields(schema, row, out) } else { slot(schema, row, 0, out) }
 }
 

@@ -6,7 +6,7 @@ mod scan;
 mod write;
 
 pub(crate) use edit::{edit, find};
-pub(crate) use number::{java_f32, java_f64};
+pub use number::{java_f32, java_f64};
 pub(crate) use scan::{Bad, NodeType, Scanner};
 pub(crate) use write::{base64_into, quoted};
 

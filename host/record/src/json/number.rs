@@ -1,7 +1,7 @@
 //! Numbers as Java prints them: the shortest digits that read back, in Java's own layout.
 
 /// Appends a double as `Double.toString` does: plain from 10^-3 to below 10^7, else `1.234E10`; `NaN`, `Infinity`.
-pub(crate) fn java_f64(v: f64, out: &mut Vec<u8>) {
+pub fn java_f64(v: f64, out: &mut Vec<u8>) {
     if !v.is_finite() {
         return not_finite(v, out);
     }
@@ -10,7 +10,7 @@ pub(crate) fn java_f64(v: f64, out: &mut Vec<u8>) {
 }
 
 /// Appends a float as `Float.toString` does.
-pub(crate) fn java_f32(v: f32, out: &mut Vec<u8>) {
+pub fn java_f32(v: f32, out: &mut Vec<u8>) {
     if !v.is_finite() {
         return not_finite(v as f64, out);
     }

@@ -5,7 +5,7 @@ use millrace_record::row::{BatchWriter, Row};
 use millrace_record::{Kind, Schema, Schemas};
 
 use super::rows::{BySchema, Take, free, require_map, require_struct};
-use super::{Definition, Each, Incoming, Operand, Part, key, path, replace_null_key};
+use super::{Definition, Each, Incoming, Make, Operand, Part, key, path, replace_null_key};
 
 const PURPOSE: &str = "field extraction";
 
@@ -29,23 +29,22 @@ struct Found {
 pub(super) fn definition(part: Part) -> Definition {
     Definition {
         name: "ExtractField",
-        part: Some(part),
         documentation: "Extract the specified field from a Struct when schema present, or a Map in the case of schemaless data. Any null values are passed through unmodified.",
         keys: vec![
             key("field", ConfigType::String, Default::Required, Importance::Medium, "Field name to extract."),
             path::version_key(),
             replace_null_key(),
         ],
-        make: |part, settings, schemas| {
+        make: Make::Of(part, |part, settings, schemas| {
             let field = settings.required("field").to_owned();
             Ok(Box::new(ExtractField {
-                part: part.expect("a part"),
+                part,
                 steps: path::steps(settings, &field)?,
                 field,
                 replace_null: settings.yes("replace.null.with.default"),
                 found: BySchema::new(schemas),
             }))
-        },
+        }),
     }
 }
 

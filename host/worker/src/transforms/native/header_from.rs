@@ -6,7 +6,7 @@ use millrace_record::{Schema, Schemas};
 use serde_json::{Map, Value};
 
 use super::rows::{BySchema, Shape, Take, free, like, require_map, require_struct};
-use super::{Definition, Each, Incoming, Operand, Part, key, replace_null_key};
+use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 struct HeaderFrom {
     part: Part,
@@ -37,7 +37,6 @@ pub(super) fn definition(part: Part) -> Definition {
     operation.allowed = vec!["move".into(), "copy".into()];
     Definition {
         name: "HeaderFrom",
-        part: Some(part),
         documentation: "Moves or copies fields in the key/value of a record into that record's headers.",
         keys: vec![
             required("fields", ConfigType::List, "Field names in the record whose values are to be copied or moved to headers."),
@@ -49,7 +48,7 @@ pub(super) fn definition(part: Part) -> Definition {
             operation,
             replace_null_key(),
         ],
-        make: |part, settings, schemas| {
+        make: Make::Of(part, |part, settings, schemas| {
             let (fields, headers) = (settings.names("fields"), settings.names("headers"));
             if fields.len() != headers.len() {
                 let why = "'fields' config must have the same number of elements as 'headers' config.";
@@ -57,14 +56,14 @@ pub(super) fn definition(part: Part) -> Definition {
             }
             let operation = settings.required("operation").trim().to_owned();
             Ok(Box::new(HeaderFrom {
-                part: part.expect("a part"),
+                part,
                 pairs: fields.into_iter().zip(headers).collect(),
                 moves: operation == "move",
                 purpose: format!("header {operation}"),
                 replace_null: settings.yes("replace.null.with.default"),
                 plans: BySchema::new(schemas),
             }))
-        },
+        }),
     }
 }
 

@@ -5,14 +5,13 @@ use millrace_record::config::{ConfigType, Default, Importance};
 use millrace_record::convert::{SIMPLE_HEADER_CONVERTER, converter};
 use millrace_record::row::{BatchWriter, Header, Row, RowBuf};
 
-use super::{Definition, Each, Incoming, key};
+use super::{Definition, Each, Incoming, Make, key};
 
 struct DropHeaders(Vec<String>);
 
 pub(super) fn drop_headers() -> Definition {
     Definition {
         name: "DropHeaders",
-        part: None,
         documentation: "Removes one or more headers from each record.",
         keys: vec![key(
             "headers",
@@ -21,14 +20,14 @@ pub(super) fn drop_headers() -> Definition {
             Importance::High,
             "The name of the headers to be removed.",
         )],
-        make: |_, settings, _| {
+        make: Make::Whole(|settings, _| {
             let names = settings.names("headers");
             if names.is_empty() {
                 let why = "Configuration 'headers' must not be empty. Valid values include: any non-empty value";
                 return Err(("headers", why.into()));
             }
             Ok(Box::new(DropHeaders(names)))
-        },
+        }),
     }
 }
 
@@ -64,7 +63,6 @@ struct InsertHeader {
 pub(super) fn insert_header() -> Definition {
     Definition {
         name: "InsertHeader",
-        part: None,
         documentation: "Add a header to each record.",
         keys: vec![
             key("header", ConfigType::String, Default::Required, Importance::High, "The name of the header."),
@@ -76,7 +74,7 @@ pub(super) fn insert_header() -> Definition {
                 "The literal value that is to be set as the header value on all records.",
             ),
         ],
-        make: |_, settings, schemas| {
+        make: Make::Whole(|settings, schemas| {
             let wrong = |e: String| ("value.literal", e);
             let mut infer = converter(SIMPLE_HEADER_CONVERTER, false, &RawConfig::new(), schemas).map_err(wrong)?;
             let (mut rows, literal) = (RowBuf::new(), settings.required("value.literal"));
@@ -86,7 +84,7 @@ pub(super) fn insert_header() -> Definition {
                 row: schema.is_some().then(|| rows.into_bytes()),
                 schema: schema.flatten(),
             }))
-        },
+        }),
     }
 }
 

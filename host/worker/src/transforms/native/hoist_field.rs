@@ -7,7 +7,7 @@ use millrace_record::row::BatchWriter;
 use millrace_record::{Field, Kind, Schema};
 
 use super::rows::{BySchema, Take, free};
-use super::{Definition, Each, Incoming, Operand, Part, key};
+use super::{Definition, Each, Incoming, Make, Operand, Part, key};
 
 struct HoistField {
     part: Part,
@@ -18,7 +18,6 @@ struct HoistField {
 pub(super) fn definition(part: Part) -> Definition {
     Definition {
         name: "HoistField",
-        part: Some(part),
         documentation: "Wrap data using the specified field name in a Struct when schema present, or a Map in the case of schemaless data.",
         keys: vec![key(
             "field",
@@ -27,10 +26,10 @@ pub(super) fn definition(part: Part) -> Definition {
             Importance::Medium,
             "Field name for the single field that will be created in the resulting Struct or Map.",
         )],
-        make: |part, settings, schemas| {
+        make: Make::Of(part, |part, settings, schemas| {
             let field = settings.required("field").to_owned();
-            Ok(Box::new(HoistField { part: part.expect("a part"), field, shapes: BySchema::new(schemas) }))
-        },
+            Ok(Box::new(HoistField { part, field, shapes: BySchema::new(schemas) }))
+        }),
     }
 }
 

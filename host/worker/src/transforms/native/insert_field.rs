@@ -8,7 +8,7 @@ use millrace_record::{Field, Kind, Schema, Schemas};
 use serde_json::Value;
 
 use super::rows::{BySchema, Shape, Take, free, like, require_map, require_struct};
-use super::{Definition, Each, Incoming, Operand, Part, key, replace_null_key};
+use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 const PURPOSE: &str = "field insertion";
 
@@ -51,10 +51,9 @@ pub(super) fn definition(part: Part) -> Definition {
     keys.push(replace_null_key());
     Definition {
         name: "InsertField",
-        part: Some(part),
         documentation: "Insert field(s) using attributes from the record metadata or a configured static value.",
         keys,
-        make: |part, settings, schemas| {
+        make: Make::Of(part, |part, settings, schemas| {
             let mut inserts = Vec::new();
             for (what, key, _) in FIELDS {
                 let Some(spec) = settings.text(key) else { continue };
@@ -74,13 +73,13 @@ pub(super) fn definition(part: Part) -> Definition {
                 return Err(("static.value", why));
             }
             Ok(Box::new(InsertField {
-                part: part.expect("a part"),
+                part,
                 inserts,
                 constant: constant.unwrap_or_default().to_owned(),
                 replace_null: settings.yes("replace.null.with.default"),
                 shapes: BySchema::new(schemas),
             }))
-        },
+        }),
     }
 }
 

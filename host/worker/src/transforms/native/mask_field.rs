@@ -6,7 +6,7 @@ use millrace_record::{Kind, Schema};
 use serde_json::{Value, json};
 
 use super::rows::{BySchema, Take, free, java_class, require_map, require_struct};
-use super::{Definition, Each, Incoming, Operand, Part, key, replace_null_key};
+use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 const PURPOSE: &str = "mask fields";
 
@@ -119,7 +119,6 @@ fn masked(value: &Value, replacement: Option<&str>) -> Result<Value, String> {
 pub(super) fn definition(part: Part) -> Definition {
     Definition {
         name: "MaskField",
-        part: Some(part),
         documentation: "Mask specified fields with a valid null value for the field type (i.e. 0, false, empty string, and so on). For numeric and string fields, an optional replacement value can be specified that is converted to the correct type.",
         keys: vec![
             key("fields", ConfigType::List, Default::Required, Importance::High, "Names of fields to mask."),
@@ -132,7 +131,7 @@ pub(super) fn definition(part: Part) -> Definition {
             ),
             replace_null_key(),
         ],
-        make: |part, settings, schemas| {
+        make: Make::Of(part, |part, settings, schemas| {
             let fields = settings.names("fields");
             if fields.is_empty() {
                 let why = "Configuration 'fields' must not be empty. Valid values include: any non-empty value";
@@ -144,13 +143,13 @@ pub(super) fn definition(part: Part) -> Definition {
                 return Err(("replacement", why.into()));
             }
             Ok(Box::new(MaskField {
-                part: part.expect("a part"),
+                part,
                 fields,
                 replacement,
                 replace_null: settings.yes("replace.null.with.default"),
                 plans: BySchema::new(schemas),
             }))
-        },
+        }),
     }
 }
 

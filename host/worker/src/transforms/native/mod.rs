@@ -16,7 +16,9 @@ use millrace_record::{
 use super::list;
 use crate::plugins::VERSION;
 
+mod cast;
 mod extract_field;
+mod flatten;
 mod header_from;
 mod headers;
 mod hoist_field;
@@ -26,6 +28,7 @@ mod path;
 mod regex_router;
 mod replace_field;
 mod rows;
+mod scalar;
 mod set_schema_metadata;
 mod value_to_key;
 
@@ -154,14 +157,21 @@ impl<'a> Settings<'a> {
     }
 }
 
+/// A transform, or the setting that is wrong.
+type Made = Result<Box<dyn Each>, Wrong>;
+
 /// Makes a transform of its settings.
-type Make = fn(Option<Part>, &Settings<'_>, &Arc<Schemas>) -> Result<Box<dyn Each>, Wrong>;
+#[derive(Clone, Copy)]
+pub(super) enum Make {
+    /// One that works on a part: there is one of each.
+    Of(Part, fn(Part, &Settings<'_>, &Arc<Schemas>) -> Made),
+    /// One that is not about a part.
+    Whole(fn(&Settings<'_>, &Arc<Schemas>) -> Made),
+}
 
 /// How one transform is known and made.
 pub(super) struct Definition {
     name: &'static str,
-    /// None: it is not about a part.
-    part: Option<Part>,
     documentation: &'static str,
     keys: Vec<ConfigKey>,
     make: Make,
@@ -196,7 +206,9 @@ fn replace_null_key() -> ConfigKey {
 pub(crate) fn plugins() -> Vec<Arc<dyn Plugin>> {
     let parts = [Part::Key, Part::Value];
     let of_parts = [
+        cast::definition,
         extract_field::definition,
+        flatten::definition,
         header_from::definition,
         hoist_field::definition,
         insert_field::definition,
@@ -219,24 +231,22 @@ fn filter() -> Definition {
     }
     Definition {
         name: "Filter",
-        part: None,
         documentation: "Drops all records, filtering them from subsequent transformations in the chain. This is intended to be used conditionally to filter out records matching (or not matching) a particular Predicate.",
         keys: Vec::new(),
-        make: |_, _, _| Ok(Box::new(Filter)),
+        make: Make::Whole(|_, _| Ok(Box::new(Filter))),
     }
 }
 
 struct Native {
     info: PluginInfo,
-    part: Option<Part>,
     make: Make,
 }
 
 impl Native {
     fn new(d: Definition) -> Self {
-        let name = match d.part {
-            None => d.name.to_owned(),
-            Some(part) => format!("{}${part:?}", d.name),
+        let name = match d.make {
+            Make::Whole(_) => d.name.to_owned(),
+            Make::Of(part, _) => format!("{}${part:?}", d.name),
         };
         let info = PluginInfo {
             kind: PluginKind::Transform,
@@ -248,7 +258,7 @@ impl Native {
             bindings: Vec::new(),
             capabilities: Vec::new(),
         };
-        Native { info, part: d.part, make: d.make }
+        Native { info, make: d.make }
     }
 }
 
@@ -266,7 +276,11 @@ impl Plugin for Native {
             return Err(TaskError::config(field(&issue.name), issue.message));
         }
         let settings = Settings { def: &self.info.config, config: &ctx.config };
-        let each = (self.make)(self.part, &settings, &ctx.schemas).map_err(|(key, why)| TaskError::config(field(key), why))?;
+        let made = match self.make {
+            Make::Of(part, make) => make(part, &settings, &ctx.schemas),
+            Make::Whole(make) => make(&settings, &ctx.schemas),
+        };
+        let each = made.map_err(|(key, why)| TaskError::config(field(key), why))?;
         Ok(Box::new(Running(each)))
     }
 }

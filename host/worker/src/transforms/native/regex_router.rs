@@ -6,7 +6,7 @@ use millrace_record::config::{ConfigType, Default, Importance};
 use millrace_record::row::BatchWriter;
 use regex::{Captures, Regex};
 
-use super::{Definition, Each, Incoming, key};
+use super::{Definition, Each, Incoming, Make, key};
 use crate::transforms::whole;
 
 struct RegexRouter {
@@ -29,13 +29,12 @@ enum Piece {
 pub(super) fn definition() -> Definition {
     Definition {
         name: "RegexRouter",
-        part: None,
         documentation: "Update the record topic using the configured regular expression and replacement string.",
         keys: vec![
             key("regex", ConfigType::String, Default::Required, Importance::High, "Regular expression to use for matching."),
             key("replacement", ConfigType::String, Default::Required, Importance::High, "Replacement string."),
         ],
-        make: |_, settings, _| {
+        make: Make::Whole(|settings, _| {
             let given = settings.required("regex");
             let regex = whole(given).map_err(|e| {
                 let why = e.to_string();
@@ -45,7 +44,7 @@ pub(super) fn definition() -> Definition {
             let replacement =
                 pieces(settings.required("replacement"), regex.captures_len() - 1).map_err(|e| ("replacement", e))?;
             Ok(Box::new(RegexRouter { regex, replacement, known: HashMap::new() }))
-        },
+        }),
     }
 }
 

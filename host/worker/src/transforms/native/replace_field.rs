@@ -6,7 +6,7 @@ use millrace_record::{Field, Schema, Schemas};
 use serde_json::{Map, Value};
 
 use super::rows::{BySchema, Shape, Take, free, like, require_map, require_struct};
-use super::{Definition, Each, Incoming, Operand, Part, key, replace_null_key};
+use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 const PURPOSE: &str = "field replacement";
 
@@ -40,7 +40,6 @@ pub(super) fn definition(part: Part) -> Definition {
     };
     Definition {
         name: "ReplaceField",
-        part: Some(part),
         documentation: "Filter or rename fields.",
         keys: vec![
             list("exclude", "Fields to exclude. This takes precedence over the fields to include."),
@@ -48,7 +47,7 @@ pub(super) fn definition(part: Part) -> Definition {
             list("renames", "Field rename mappings."),
             replace_null_key(),
         ],
-        make: |part, settings, schemas| {
+        make: Make::Of(part, |part, settings, schemas| {
             let given = settings.names("renames");
             let pair = |mapping: &String| match mapping.split(':').collect::<Vec<_>>()[..] {
                 [from, to] => Ok((from.to_owned(), to.to_owned())),
@@ -64,12 +63,12 @@ pub(super) fn definition(part: Part) -> Definition {
                 renames: given.iter().map(pair).collect::<Result<_, _>>()?,
             };
             Ok(Box::new(ReplaceField {
-                part: part.expect("a part"),
+                part,
                 names,
                 replace_null: settings.yes("replace.null.with.default"),
                 shapes: BySchema::new(schemas),
             }))
-        },
+        }),
     }
 }
 

@@ -39,6 +39,14 @@ impl Take {
         !from.is_null(self.slot) || self.default().is_some()
     }
 
+    /// Where it is read: the field, or the default that stands for it.
+    pub fn place<'a>(&'a self, from: &Row<'a>) -> (Row<'a>, usize) {
+        match self.default() {
+            Some(default) if from.is_null(self.slot) => (default, 0),
+            _ => (*from, self.slot),
+        }
+    }
+
     /// Takes the field of `from` into slot `to`, which is null so far.
     pub fn write(&self, from: &Row<'_>, rows: &mut RowBuf, row: RowMark, to: usize) {
         if !from.is_null(self.slot) {

@@ -5,7 +5,7 @@ use millrace_record::row::BatchWriter;
 use millrace_record::{Kind, Schema, Schemas};
 
 use super::rows::{BySchema, Shape, Take};
-use super::{Definition, Each, Incoming, Operand, Part, key, replace_null_key};
+use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 struct SetSchemaMetadata {
     part: Part,
@@ -18,27 +18,26 @@ struct SetSchemaMetadata {
 pub(super) fn definition(part: Part) -> Definition {
     Definition {
         name: "SetSchemaMetadata",
-        part: Some(part),
         documentation: "Set the schema name, version or both on the record's key or value schema.",
         keys: vec![
             key("schema.name", ConfigType::String, Default::Null, Importance::High, "Schema name to set."),
             key("schema.version", ConfigType::Int, Default::Null, Importance::High, "Schema version to set."),
             replace_null_key(),
         ],
-        make: |part, settings, schemas| {
+        make: Make::Of(part, |part, settings, schemas| {
             let name = settings.text("schema.name").map(str::to_owned);
             let version = settings.text("schema.version").and_then(|v| v.trim().parse().ok());
             if name.is_none() && version.is_none() {
                 return Err(("schema.name", "Neither schema name nor version configured".into()));
             }
             Ok(Box::new(SetSchemaMetadata {
-                part: part.expect("a part"),
+                part,
                 name,
                 version,
                 replace_null: settings.yes("replace.null.with.default"),
                 shapes: BySchema::new(schemas),
             }))
-        },
+        }),
     }
 }
 

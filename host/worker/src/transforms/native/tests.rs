@@ -14,6 +14,8 @@ const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
 
 /// What differs: transform, a part of its configuration, the record (empty: all), why.
 const DIFFERENT: &[(&str, &str, &str)] = &[
+    // The schema keeps the name of a logical type that its value no longer is; Connect's JsonConverter refuses that later.
+    ("Cast$Value", "", "stamp"),
     // A null struct that has a schema is a plain null here.
     ("", "", "optional_null"),
     ("ExtractField", "{\"field\":\"address\"}", "nested_nulls"),

@@ -6,7 +6,7 @@ use millrace_record::{Kind, Schema, Schemas};
 use serde_json::{Map, Value};
 
 use super::rows::{BySchema, Shape, Take, free, require_map, require_struct};
-use super::{Definition, Each, Incoming, Operand, Part, key, replace_null_key};
+use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 const PURPOSE: &str = "copying fields from value to key";
 
@@ -19,7 +19,6 @@ struct ValueToKey {
 pub(super) fn definition() -> Definition {
     Definition {
         name: "ValueToKey",
-        part: None,
         documentation: "Replace the record key with a new key formed from a subset of fields in the record value.",
         keys: vec![
             key(
@@ -31,13 +30,13 @@ pub(super) fn definition() -> Definition {
             ),
             replace_null_key(),
         ],
-        make: |_, settings, schemas| {
+        make: Make::Whole(|settings, schemas| {
             Ok(Box::new(ValueToKey {
                 fields: settings.names("fields"),
                 replace_null: settings.yes("replace.null.with.default"),
                 shapes: BySchema::new(schemas),
             }))
-        },
+        }),
     }
 }
 

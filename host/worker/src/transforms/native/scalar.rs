@@ -1,0 +1,161 @@
+//! Single values as Java has them in a record: what `Cast` and `TimestampConverter` read and write.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use millrace_record::row::{Row, RowBuf, RowMark};
+use millrace_record::{Kind, Schema, decimal, java};
+use serde_json::Value;
+
+/// How a slot is read: a schema's type with its logical type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    Plain(Kind),
+    /// The scale.
+    Decimal(i32),
+    Date,
+    Time,
+    Timestamp,
+}
+
+/// A value that is neither a struct nor a collection.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar<'a> {
+    Null,
+    Boolean(bool),
+    /// Of any width.
+    Integer(i64),
+    Float(f32),
+    Double(f64),
+    Text(Cow<'a, str>),
+    Bytes(&'a [u8]),
+    /// The unscaled value and the scale.
+    Decimal(&'a [u8], i32),
+    /// A `java.util.Date`: milliseconds since the epoch, and what stands for it in the row.
+    Instant(i64, i64),
+}
+
+pub const DAY_MS: i64 = 86_400_000;
+
+impl Type {
+    pub fn of(schema: &Schema) -> Type {
+        let logical = schema.name.as_deref().and_then(|n| n.strip_prefix("org.apache.kafka.connect.data."));
+        match (schema.kind, logical) {
+            (Kind::Bytes, Some("Decimal")) => schema.scale().map_or(Type::Plain(Kind::Bytes), Type::Decimal),
+            (Kind::Int32, Some("Date")) => Type::Date,
+            (Kind::Int32, Some("Time")) => Type::Time,
+            (Kind::Int64, Some("Timestamp")) => Type::Timestamp,
+            (kind, _) => Type::Plain(kind),
+        }
+    }
+
+    /// None: it is a struct or a collection.
+    pub fn read<'a>(self, row: &Row<'a>, i: usize) -> Option<Scalar<'a>> {
+        if row.is_null(i) {
+            return Some(Scalar::Null);
+        }
+        Some(match self {
+            Type::Plain(Kind::Boolean) => Scalar::Boolean(row.bool(i)),
+            Type::Plain(Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64) => Scalar::Integer(row.i64(i)),
+            Type::Plain(Kind::Float32) => Scalar::Float(row.f64(i) as f32),
+            Type::Plain(Kind::Float64) => Scalar::Double(row.f64(i)),
+            Type::Plain(Kind::Text | Kind::Any) => Scalar::Text(Cow::Borrowed(row.text(i))),
+            Type::Plain(Kind::Bytes) => Scalar::Bytes(row.get_bytes(i)),
+            Type::Plain(Kind::List | Kind::Map | Kind::Struct) => return None,
+            Type::Decimal(scale) => Scalar::Decimal(row.get_bytes(i), scale),
+            Type::Date => Scalar::Instant(row.i64(i).saturating_mul(DAY_MS), row.i64(i)),
+            Type::Time | Type::Timestamp => Scalar::Instant(row.i64(i), row.i64(i)),
+        })
+    }
+}
+
+impl<'a> Scalar<'a> {
+    /// None: an array or an object.
+    pub fn of_json(value: &'a Value) -> Option<Scalar<'a>> {
+        Some(match value {
+            Value::Null => Scalar::Null,
+            Value::Bool(b) => Scalar::Boolean(*b),
+            // Without a schema there are longs and doubles; a long of more than 64 bits keeps the lower ones.
+            Value::Number(n) => match (n.as_i64(), n.as_u64()) {
+                (Some(i), _) => Scalar::Integer(i),
+                (None, Some(u)) => Scalar::Integer(u as i64),
+                (None, None) => Scalar::Double(n.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::String(s) => Scalar::Text(Cow::Borrowed(s)),
+            Value::Array(_) | Value::Object(_) => return None,
+        })
+    }
+
+    /// Into a slot that is null so far.
+    pub fn write(&self, rows: &mut RowBuf, row: RowMark, i: usize) {
+        match self {
+            Scalar::Null => {}
+            Scalar::Boolean(b) => rows.bool(row, i, *b),
+            Scalar::Integer(n) | Scalar::Instant(_, n) => rows.i64(row, i, *n),
+            Scalar::Float(f) => rows.f64(row, i, f64::from(*f)),
+            Scalar::Double(d) => rows.f64(row, i, *d),
+            Scalar::Text(t) => rows.text(row, i, t),
+            Scalar::Bytes(b) | Scalar::Decimal(b, _) => rows.bytes(row, i, b),
+        }
+    }
+
+    /// As JSON, and as a schema's default; an instant as what stands for it.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Scalar::Null => Value::Null,
+            Scalar::Boolean(b) => (*b).into(),
+            Scalar::Integer(n) | Scalar::Instant(_, n) => (*n).into(),
+            // By its own digits: widened, 0.1 would not be 0.1.
+            Scalar::Float(f) if f.is_finite() => f.to_string().parse::<f64>().unwrap_or(f64::from(*f)).into(),
+            Scalar::Double(d) if d.is_finite() => (*d).into(),
+            Scalar::Float(_) | Scalar::Double(_) => self.to_java().into(),
+            Scalar::Text(t) => t.as_ref().into(),
+            Scalar::Bytes(b) | Scalar::Decimal(b, _) => base64::engine::general_purpose::STANDARD.encode(b).into(),
+        }
+    }
+
+    /// As Java's `toString`, but bytes in base 64 and instants as Connect's `Values` prints them.
+    pub fn to_java(&self) -> String {
+        let number = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut out = Vec::new();
+            write(&mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        match self {
+            Scalar::Null => "null".into(),
+            Scalar::Boolean(b) => b.to_string(),
+            Scalar::Integer(n) => n.to_string(),
+            Scalar::Float(f) => number(&|out| java::java_f32(*f, out)),
+            Scalar::Double(d) => number(&|out| java::java_f64(*d, out)),
+            Scalar::Text(t) => t.to_string(),
+            Scalar::Bytes(b) => base64::engine::general_purpose::STANDARD.encode(b),
+            Scalar::Decimal(unscaled, scale) => decimal::to_text(unscaled, *scale),
+            Scalar::Instant(ms, _) => instant(*ms),
+        }
+    }
+}
+
+/// The time of day below the second day of the epoch, a date at midnight, else both.
+fn instant(ms: i64) -> String {
+    let (days, rest) = (ms.div_euclid(DAY_MS), ms.rem_euclid(DAY_MS));
+    let time = format!("{:02}:{:02}:{:02}.{:03}Z", rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
+    if ms < DAY_MS {
+        return time;
+    }
+    let (year, month, day) = civil(days);
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    if rest == 0 { date } else { format!("{date}T{time}") }
+}
+
+/// The Gregorian date of a day since 1970-01-01.
+pub fn civil(days: i64) -> (i64, u32, u32) {
+    // Years that begin in March, in cycles of 400 years.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = (day_of_year - (153 * month + 2) / 5 + 1) as u32;
+    let month = if month < 10 { month + 3 } else { month - 9 } as u32;
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
