@@ -19,6 +19,7 @@ use crate::config::WorkerConfig;
 use crate::herder::{Events, Herder, Versions};
 use crate::kafka::admin::{Admin, TopicError};
 use crate::kafka::client::{ClientKind, ClientSettings};
+use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::rest::{self, Rest, Stage};
 use crate::storage::configs::ConfigStore;
@@ -172,8 +173,13 @@ async fn start(
 
     doing("loading plugins", Some(&cluster_id));
     let plugins = Arc::new(plugins.await??);
-    let versions = Arc::<Versions>::default();
-    let events = Events { statuses: statuses.clone(), topic_tracking: config.topic_tracking, versions: versions.clone() };
+    let (versions, metrics) = (Arc::<Versions>::default(), Arc::<Metrics>::default());
+    let events = Events {
+        statuses: statuses.clone(),
+        topic_tracking: config.topic_tracking,
+        versions: versions.clone(),
+        metrics: metrics.clone(),
+    };
     let runtime = Arc::new(TaskRuntime {
         worker: config.raw.clone(),
         schemas,
@@ -184,7 +190,7 @@ async fn start(
         converters: millrace_record::convert::converter,
     });
     let writer = tokio::spawn(statuses.clone().write_behind());
-    let herder = Herder::new(config, cluster_id, plugins, configs, statuses, offsets, runtime, versions);
+    let herder = Herder::new(config, cluster_id, plugins, configs, statuses, offsets, runtime, versions, metrics);
     herder.begin();
     Ok(Running { herder, broker, writer })
 }

@@ -56,6 +56,7 @@ impl Herder {
         if self.accepting().is_err() {
             return;
         }
+        let _counted = self.metrics.rebalancing();
         match self.configs.get(name) {
             None => {
                 connector.stop_tasks(self.worker.graceful).await;
@@ -91,6 +92,7 @@ impl Herder {
             Ok(configured) => configured,
             Err(trace) => {
                 tracing::error!(connector = name, trace, "connector failed");
+                self.metrics.connector_started(false);
                 // What runs by an older configuration goes on: its tasks were not asked to stop.
                 self.statuses.put_connector(name, "FAILED", Some(trace), None);
                 return;
@@ -108,6 +110,7 @@ impl Herder {
         } else {
             connector.stop_tasks(self.worker.graceful).await;
             connector.applied = Some(wanted);
+            self.metrics.connector_started(true);
             self.start_tasks(name, connector, &plugin, paused, None);
         }
         let count = connector.tasks.len() as u32;
@@ -173,7 +176,10 @@ impl Herder {
                 task_config: config.clone(),
                 paused,
             };
-            connector.tasks.insert(task, task::start(spec, self.runtime.clone()));
+            self.metrics.task_starts(&spec.id, plugin.info().kind);
+            let handle = task::start(spec, self.runtime.clone());
+            self.metrics.task(handle.id(), handle.counters());
+            connector.tasks.insert(task, handle);
         }
     }
 

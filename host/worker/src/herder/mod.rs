@@ -19,6 +19,7 @@ use millrace_record::{Plugin, PluginKind, RawConfig};
 use parking_lot::Mutex;
 
 use crate::config::WorkerConfig;
+use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::storage::StorageError;
 use crate::storage::configs::{ConfigStore, ConnectorState, TargetState};
@@ -64,6 +65,7 @@ pub struct Herder {
     pub offsets: Arc<OffsetTopic>,
     runtime: Arc<TaskRuntime>,
     versions: Arc<Versions>,
+    pub metrics: Arc<Metrics>,
     running: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Connector>>>>,
     /// One change of a connector's existence at a time: of two that make the same name one finds it there.
     changes: tokio::sync::Mutex<()>,
@@ -81,6 +83,7 @@ impl Herder {
         offsets: Arc<OffsetTopic>,
         runtime: Arc<TaskRuntime>,
         versions: Arc<Versions>,
+        metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         Arc::new(Herder {
             worker,
@@ -91,6 +94,7 @@ impl Herder {
             offsets,
             runtime,
             versions,
+            metrics,
             running: Mutex::default(),
             changes: tokio::sync::Mutex::default(),
             stopping: false.into(),
@@ -241,6 +245,7 @@ pub struct Events {
     pub topic_tracking: bool,
     /// The version of a connector's plugin, as its status shows it.
     pub versions: Arc<Versions>,
+    pub metrics: Arc<Metrics>,
 }
 
 /// Plugin versions by connector.
@@ -258,6 +263,7 @@ impl Versions {
 
 impl TaskEvents for Events {
     fn state(&self, id: &TaskId, state: TaskState) {
+        self.metrics.task_state(id, &state);
         self.statuses.put_task(id, &state, self.versions.get(&id.connector).as_deref());
     }
     fn active_topic(&self, id: &TaskId, topic: &str) {

@@ -168,6 +168,11 @@ impl LogConsumer {
         Ok(())
     }
 
+    /// How many partitions there are of late.
+    pub fn assigned(&self) -> usize {
+        self.consumer.assignment().map_or(0, |a| a.count())
+    }
+
     /// Stops or resumes fetching all that is assigned.
     pub fn pause(&self, pause: bool) {
         if let Ok(assigned) = self.consumer.assignment() {

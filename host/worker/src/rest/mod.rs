@@ -6,6 +6,7 @@
 mod body;
 mod connectors;
 mod error;
+mod metrics;
 mod plugins;
 mod root;
 
@@ -116,6 +117,8 @@ pub fn router(rest: Rest) -> Router {
         .method_not_allowed_fallback(|| async { RestError::bare(StatusCode::METHOD_NOT_ALLOWED) })
         .fallback(|| async { RestError::bare(StatusCode::NOT_FOUND) })
         .layer(middleware::from_fn(negotiate))
+        // Prometheus asks for its own formats, not for JSON.
+        .route("/metrics", get(metrics::page))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(rest)
 }

@@ -11,7 +11,7 @@ mod sink;
 mod source;
 mod supervise;
 
-pub use counters::{Counter, Counters};
+pub use counters::{Committed, Counter, Counters, Level, TaskMeasures};
 pub(crate) use handle::Target;
 pub use handle::{KafkaClients, PluginLookup, TaskHandle, TaskRuntime};
 

@@ -122,6 +122,7 @@ impl Task {
     pub fn report(&self, state: TaskState) {
         let mut reported = self.reported.lock();
         if reported.as_ref() != Some(&state) && !self.stopping() {
+            self.counters.in_state(&state);
             self.runtime.events.state(&self.spec.id, state.clone());
             *reported = Some(state);
         }

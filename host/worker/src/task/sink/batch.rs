@@ -46,11 +46,27 @@ impl Outlet {
         counters.consumed.add(messages.len() as u64);
         counters.put.add(put as u64);
         counters.filtered.add(filtered);
-        for m in &messages {
-            let tp = TopicPartition { topic: m.topic().to_owned(), partition: m.partition() };
-            self.upto.insert(tp, m.offset() + 1);
-        }
+        self.progressed(&messages);
         Ok(Vec::new())
+    }
+
+    /// Records have left by an exit: their offsets are due.
+    fn progressed(&mut self, messages: &[BorrowedMessage<'_>]) {
+        // Records of one partition come in runs.
+        for run in messages.chunk_by(|a, b| a.partition() == b.partition() && a.topic() == b.topic()) {
+            let [first, ..] = run else { continue };
+            let tp = TopicPartition { topic: first.topic().to_owned(), partition: first.partition() };
+            self.due_from.entry(tp.clone()).or_insert(first.offset());
+            self.upto.insert(tp, run[run.len() - 1].offset() + 1);
+        }
+        self.count_due();
+    }
+
+    /// Counts the records that are not committed.
+    pub(super) fn count_due(&self) {
+        let due = self.upto.iter().map(|(tp, upto)| upto - self.due_from.get(tp).unwrap_or(upto));
+        let (all, most) = due.fold((0, 0), |(all, most), n| (all + n, n.max(most)));
+        self.task.counters.uncommitted(all, most);
     }
 
     /// None: as for [`Outlet::wait`].
@@ -76,7 +92,7 @@ impl Outlet {
                     return Ok(Some(done));
                 }
                 Err(error) => {
-                    self.task.counters.errors.add(1);
+                    self.task.counters.failures.add(1);
                     if !self.back_off(Failure::new("transforms", "apply", error)).await? {
                         return Ok(None);
                     }
@@ -94,13 +110,12 @@ impl Outlet {
             let started = Instant::now();
             match self.plugin.put(records).await {
                 Ok(failures) => {
-                    self.task.counters.batches.add(1);
-                    self.task.counters.batch_us.add(started.elapsed().as_micros() as u64);
+                    self.task.counters.sent_batch(records.len() as u64, started.elapsed());
                     self.task.healthy();
                     return self.put_again(records, failures).await;
                 }
                 Err(error) => {
-                    self.task.counters.errors.add(1);
+                    self.task.counters.failures.add(1);
                     if !self.back_off(Failure::new(&self.subject, "put", error)).await? {
                         return Ok(None);
                     }

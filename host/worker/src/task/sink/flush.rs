@@ -1,8 +1,11 @@
 //! What was put becomes durable, and only then are its offsets committed.
 
+use std::time::Instant;
+
 use millrace_record::{ErrorKind, Flushed, TaskError, TopicOffset, TopicPartition};
 
 use super::Session;
+use crate::task::Committed;
 use crate::task::supervise::Failure;
 
 impl Session<'_> {
@@ -34,10 +37,12 @@ impl Session<'_> {
         if due.is_empty() {
             return Ok(());
         }
+        let begun = Instant::now();
         let flushed = match self.outlet.plugin.flush(&due).await {
             Ok(flushed) => flushed,
             Err(error) => {
-                self.task.counters.errors.add(1);
+                self.task.counters.failures.add(1);
+                self.task.counters.commit_ended(Committed::Failed, begun.elapsed());
                 return Err(Failure::new(&self.outlet.subject, "flush", error));
             }
         };
@@ -50,18 +55,21 @@ impl Session<'_> {
         match self.consumer.commit(&flushed.offsets) {
             Ok(true) => {}
             Ok(false) => {
-                self.task.counters.commit_failures.add(1);
+                self.task.counters.commit_ended(Committed::Late, begun.elapsed());
                 return Ok(());
             }
             Err(e) => {
-                self.task.counters.commit_failures.add(1);
+                self.task.counters.commit_ended(Committed::Failed, begun.elapsed());
                 return Err(Failure::new("consumer", "commit", e));
             }
         }
-        self.task.counters.commits.add(1);
+        self.task.counters.commit_ended(Committed::Done, begun.elapsed());
         for o in flushed.offsets {
-            self.committed.insert(TopicPartition { topic: o.topic, partition: o.partition }, o.offset);
+            let tp = TopicPartition { topic: o.topic, partition: o.partition };
+            self.outlet.due_from.insert(tp.clone(), o.offset);
+            self.committed.insert(tp, o.offset);
         }
+        self.outlet.count_due();
         Ok(())
     }
 

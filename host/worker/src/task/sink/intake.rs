@@ -92,6 +92,9 @@ impl<'a> Intake<'a> {
             next = if full { None } else { self.consumer.consumer.recv().now_or_never() };
         }
         self.task.counters.bytes.add(bytes as u64);
+        if !self.taken.is_empty() {
+            self.task.counters.read_batch(self.taken.len() as u64);
+        }
         Ok(())
     }
 
@@ -106,7 +109,7 @@ impl<'a> Intake<'a> {
                 return Ok(());
             }
         };
-        self.task.counters.errors.add(1);
+        self.task.counters.failures.add(1);
         Err(Failure::new("consumer", "poll", TaskError::new(kind, "kafka.consume", format!("cannot consume: {error}"))))
     }
 

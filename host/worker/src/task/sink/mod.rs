@@ -68,8 +68,16 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     }
     let consumer = LogConsumer::new(&client, &topics).map_err(failed("consumer", "create"))?;
     task.started();
-    let outlet =
-        Outlet { task: task.clone(), subject, plugin, chain, dead_letters, interrupt: Arc::default(), upto: BTreeMap::new() };
+    let outlet = Outlet {
+        task: task.clone(),
+        subject,
+        plugin,
+        chain,
+        dead_letters,
+        interrupt: Arc::default(),
+        upto: BTreeMap::new(),
+        due_from: BTreeMap::new(),
+    };
     let intake = Intake::new(task.clone(), &consumer, converters);
     let mut session = Session {
         task: task.clone(),
@@ -112,6 +120,8 @@ struct Outlet {
     interrupt: Arc<Notify>,
     /// What was put, and is to be flushed: the next offset to read.
     upto: BTreeMap<TopicPartition, i64>,
+    /// The first offset of each partition that was put and is not committed.
+    due_from: BTreeMap<TopicPartition, i64>,
 }
 
 impl<'a> Session<'a> {

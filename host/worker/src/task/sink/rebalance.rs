@@ -27,6 +27,7 @@ impl Session<'_> {
             };
             self.consumer.answer(&answered).map_err(|e| Failure::new("consumer", "rebalance", e))?;
             done?;
+            self.task.counters.partitions.set(self.consumer.assigned() as i64);
             if self.paused {
                 self.consumer.pause(true);
             }
@@ -78,6 +79,8 @@ impl Session<'_> {
             }
         }
         self.outlet.upto.retain(|tp, _| !gone.contains(tp));
+        self.outlet.due_from.retain(|tp, _| !gone.contains(tp));
+        self.outlet.count_due();
         self.committed.retain(|tp, _| !gone.contains(tp));
         self.rewind.retain(|tp, _| !gone.contains(tp));
         match cut_off {

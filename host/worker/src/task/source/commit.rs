@@ -1,7 +1,6 @@
 //! Offsets become durable here: in the order of the polls, after the log has acknowledged every record up to them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use millrace_record::{ErrorKind, SourceOffset, TaskError, Wake};
 use tokio::sync::mpsc;
@@ -11,6 +10,7 @@ use super::tolerate::tolerate;
 use crate::errors::Stage;
 use crate::kafka::outgoing::Refused;
 use crate::kafka::producer::{Sent, refusal};
+use crate::task::Committed;
 use crate::task::supervise::{Failure, Task};
 
 /// A polled batch that the producer has.
@@ -63,8 +63,7 @@ pub(in crate::task) async fn run(
                         }
                         let skipped = batch.skipped.len() as u64;
                         task.counters.skipped.add(skipped);
-                        task.counters.produced.add(batch.records.saturating_sub(batch.filtered + skipped));
-                        task.counters.in_flight.fetch_sub(batch.records as i64, Ordering::Relaxed);
+                        task.counters.settled_batch(batch.records, batch.records.saturating_sub(batch.filtered + skipped));
                         pending.add(batch.offsets);
                     }
                     None => return pending.store().await,
@@ -117,12 +116,13 @@ impl Pending {
             return Ok(());
         }
         let offsets = std::mem::take(&mut self.offsets);
+        let begun = Instant::now();
         if let Err(e) = self.task.runtime.offsets.write(&self.task.spec.id.connector, &offsets).await {
-            self.task.counters.commit_failures.add(1);
+            self.task.counters.commit_ended(Committed::Failed, begun.elapsed());
             let error = TaskError::new(ErrorKind::Restart, "offsets.write", format!("cannot store source offsets: {e:#}"));
             return Err(Failure::new("offsets", "write", error));
         }
-        self.task.counters.commits.add(1);
+        self.task.counters.commit_ended(Committed::Done, begun.elapsed());
         let _ = self.stored.send(offsets);
         self.wake.raise();
         Ok(())

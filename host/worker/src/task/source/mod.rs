@@ -167,7 +167,7 @@ impl Poller<'_> {
         let polled = match self.plugin.poll(task.settings.batch_records, task.settings.batch_bytes).await {
             Ok(polled) => polled,
             Err(error) => {
-                task.counters.errors.add(1);
+                task.counters.failures.add(1);
                 return match task.wait_to_retry(failed(error)).await {
                     Some(failure) => Err(failure),
                     None => Ok(true),
@@ -178,10 +178,7 @@ impl Poller<'_> {
         let idle = polled.idle;
         let n = polled.records.len() as u64;
         if n > 0 || !polled.marks.is_empty() {
-            task.counters.polled.add(n);
-            task.counters.in_flight.fetch_add(n as i64, std::sync::atomic::Ordering::Relaxed);
-            task.counters.batches.add(1);
-            task.counters.batch_us.add(started.elapsed().as_micros() as u64);
+            task.counters.polled_batch(n, started.elapsed());
             let Some(taken) = &self.taken else { return Ok(false) };
             if taken.send(Taken { polled }).await.is_err() {
                 return Ok(false);

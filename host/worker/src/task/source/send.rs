@@ -123,7 +123,7 @@ impl Sender {
             match self.chain.apply(taken.polled.records.clone()).await {
                 Ok(done) => return Ok(Some(done)),
                 Err(error) => {
-                    self.task.counters.errors.add(1);
+                    self.task.counters.failures.add(1);
                     if let Some(failure) = self.task.wait_to_retry(Failure::new("transforms", "apply", error)).await {
                         return Err(failure);
                     }

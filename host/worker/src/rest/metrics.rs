@@ -1,0 +1,22 @@
+//! `GET /metrics`: Kafka Connect's metrics for Prometheus.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::{App, Stage};
+use crate::metrics;
+
+/// Never waits: a worker that is not ready has nothing to show, and a scrape has a short time-out.
+pub async fn page(State(rest): App) -> Response {
+    let stage = rest.stage.borrow().clone();
+    match stage {
+        Stage::Ready(herder) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::page(&herder)).into_response(),
+        Stage::Starting { what, .. } => not_ready(&format!("the worker is {what}")),
+        Stage::Stopping => not_ready("the worker is stopping"),
+    }
+}
+
+fn not_ready(why: &str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{why}\n")).into_response()
+}
