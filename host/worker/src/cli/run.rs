@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use millrace_worker::config::{self, WorkerConfig};
+use millrace_worker::secrets::HidingStderr;
 use millrace_worker::worker::Worker;
 
 #[derive(Debug, clap::Args)]
@@ -61,12 +62,12 @@ async fn run(config: WorkerConfig) -> anyhow::Result<()> {
     Worker::run(config, stopping).await
 }
 
-/// Text on standard error; `RUST_LOG` goes before `log.level`.
+/// Text on standard error, without secrets; `RUST_LOG` goes before `log.level`.
 fn logging(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| HidingStderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();

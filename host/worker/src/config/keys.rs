@@ -59,7 +59,7 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("connector.client.config.override.allowlist", List, Some(""), Honoured),
     key("exactly.once.source.support", Text, Some("disabled"), Honoured),
     key("plugin.discovery", Text, None, NoEffect("plugins are components, found by reading plugin.path")),
-    key("config.providers", List, None, NoEffect("references \"${...}\" are refused")),
+    key("config.providers", List, Some(""), Honoured),
     key("rest.extension.classes", List, None, NoEffect("REST extensions are Java classes")),
     key("access.control.allow.origin", Text, None, PLAIN_REST),
     key("access.control.allow.methods", Text, None, PLAIN_REST),

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_record::RawConfig;
@@ -9,6 +10,8 @@ use millrace_record::config::ConfigType;
 
 use super::keys::{self, Support, WORKER_PREFIXES};
 use super::{WrongSetting, WrongSettings, secret};
+use crate::providers::{Providers, Resolved};
+use crate::secrets;
 
 /// One of the three internal topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +27,10 @@ pub struct Storage {
 /// A worker's settings, all of them right.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
-    /// As written, with the defaults of what connectors fall back to.
+    /// With references resolved, and the defaults of what connectors fall back to.
     pub raw: RawConfig,
+    /// `config.providers`.
+    pub providers: Arc<Providers>,
     /// None: the embedded broker.
     pub bootstrap: Option<String>,
     pub embedded_listener: SocketAddr,
@@ -121,8 +126,11 @@ impl Reader<'_> {
 impl WorkerConfig {
     /// Every wrong setting at once, or all of them understood. `beside` is the folder of the worker's binary.
     pub fn understand(raw: &RawConfig, beside: &std::path::Path) -> Result<Understood, WrongSettings> {
+        let mut wrong = Vec::new();
         let mut warnings = Vec::new();
-        let mut read = Reader { raw, wrong: Vec::new() };
+        let (providers, resolved) = resolve(raw, &mut wrong, &mut warnings);
+        let raw = &resolved.config;
+        let mut read = Reader { raw, wrong };
         check_known(&mut read, &mut warnings);
 
         let bootstrap = read.text("bootstrap.servers");
@@ -198,7 +206,11 @@ impl WorkerConfig {
             override_policy,
             log_level,
             raw: with_defaults,
+            providers: Arc::new(providers),
         };
+        for wrong in &mut read.wrong {
+            wrong.message = resolved.conceal(&wrong.key, &wrong.message);
+        }
         if read.wrong.is_empty() {
             Ok(Understood { config, warnings })
         } else {
@@ -209,6 +221,22 @@ impl WorkerConfig {
     pub fn embedded(&self) -> bool {
         self.bootstrap.is_none()
     }
+}
+
+/// The providers, and the settings with their references resolved. The worker's secrets are known from here on.
+fn resolve(raw: &RawConfig, wrong: &mut Vec<WrongSetting>, warnings: &mut Vec<String>) -> (Providers, Resolved) {
+    let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let (providers, wrong_providers, unused) = Providers::new(raw, &environment.collect());
+    wrong.extend(wrong_providers);
+    warnings.extend(unused);
+    let resolved = providers.resolve(raw).unwrap_or_else(|error| {
+        wrong.push(WrongSetting { key: error.setting.clone(), message: error.to_string() });
+        Resolved::of(raw)
+    });
+    let missing = resolved.missing.iter().map(|m| WrongSetting { key: m.setting.clone(), message: m.to_string() });
+    wrong.extend(missing);
+    secrets::cover(secrets::WORKER, raw, &resolved, |_| false);
+    (providers, resolved)
 }
 
 /// Types of all known settings; warnings for those without effect and those nobody knows.

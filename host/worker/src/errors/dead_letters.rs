@@ -10,6 +10,7 @@ use rdkafka::message::Headers;
 use super::Stage;
 use crate::kafka::outgoing::{OutMeta, Outgoing};
 use crate::kafka::producer::{LogProducer, PRODUCER_DEFAULTS, refusal};
+use crate::secrets::hide;
 use crate::task::{TaskId, TaskRuntime};
 
 /// Why a record is here.
@@ -86,6 +87,7 @@ impl DeadLetters {
             out.header(h.key, value);
         }
         if self.context {
+            let message_text = hide(cause.message);
             let text = [
                 ("topic", message.topic().to_owned()),
                 ("partition", message.partition().to_string()),
@@ -95,11 +97,8 @@ impl DeadLetters {
                 ("stage", cause.stage.name().to_owned()),
                 ("class.name", cause.class.to_owned()),
                 ("exception.class.name", cause.exception.to_owned()),
-                ("exception.message", cause.message.to_owned()),
-                (
-                    "exception.stacktrace",
-                    format!("{}: {}\n\tat {} ({})", cause.exception, cause.message, cause.class, cause.stage),
-                ),
+                ("exception.message", message_text.clone().into_owned()),
+                ("exception.stacktrace", format!("{}: {message_text}\n\tat {} ({})", cause.exception, cause.class, cause.stage)),
             ];
             for (name, value) in text {
                 let value = out.bytes(Some(value.as_bytes()));

@@ -1,12 +1,18 @@
 //! Brings one connector's tasks to what is wanted of it.
+//!
+//! Configurations are kept, and compared with what was committed, with their references as written; the plugin and the
+//! tasks get them resolved, anew each time they start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use millrace_record::config::ConfigType;
 use millrace_record::{Plugin, RawConfig};
 
 use super::Herder;
+use crate::providers::Resolved;
+use crate::secrets;
 use crate::storage::configs::{ConnectorState, TargetState};
 use crate::task::{self, TaskHandle, TaskId, TaskSpec, TaskState};
 
@@ -14,7 +20,7 @@ use crate::task::{self, TaskHandle, TaskId, TaskSpec, TaskState};
 #[derive(Default)]
 pub struct Connector {
     tasks: BTreeMap<u32, TaskHandle>,
-    /// What the running tasks were started with.
+    /// What the running tasks were started with, references resolved: a referenced value that changed is seen.
     applied: Option<Applied>,
 }
 
@@ -22,6 +28,12 @@ pub struct Connector {
 struct Applied {
     config: RawConfig,
     tasks: Vec<RawConfig>,
+}
+
+/// What is to run: the plugin, the connector's configuration and the tasks', references resolved.
+struct Configured {
+    plugin: Arc<dyn Plugin>,
+    applied: Applied,
 }
 
 impl Connector {
@@ -65,6 +77,7 @@ impl Herder {
                 // for its lock must not find himself beside another of the same name.
                 if !self.configs.contains(name) {
                     self.statuses.remove(name);
+                    secrets::forget(name);
                 }
             }
             Some(state) if state.target == TargetState::Stopped => self.apply_stopped(name, &mut connector, state).await,
@@ -88,22 +101,24 @@ impl Herder {
     }
 
     async fn apply_started(&self, name: &str, connector: &mut Connector, state: ConnectorState) {
-        let configured = match self.configure(name, &state).await {
+        let paused = state.target == TargetState::Paused;
+        let Configured { plugin, applied: wanted } = match self.configure(name, &state).await {
             Ok(configured) => configured,
             Err(trace) => {
                 tracing::error!(connector = name, trace, "connector failed");
                 self.metrics.connector_started(false);
                 // What runs by an older configuration goes on: its tasks were not asked to stop.
+                for handle in connector.tasks.values() {
+                    if paused { handle.pause() } else { handle.resume() }
+                }
                 self.statuses.put_connector(name, "FAILED", Some(trace), None);
                 return;
             }
         };
-        let (plugin, tasks) = configured;
         let version = plugin.info().version.clone();
         self.versions().set(name, &version);
-        let paused = state.target == TargetState::Paused;
-        let wanted = Applied { config: state.config, tasks };
-        if connector.applied.as_ref() == Some(&wanted) {
+        let all_there = connector.tasks.len() == wanted.tasks.len();
+        if connector.applied.as_ref() == Some(&wanted) && all_there {
             for handle in connector.tasks.values() {
                 if paused { handle.pause() } else { handle.resume() }
             }
@@ -121,12 +136,14 @@ impl Herder {
         self.statuses.put_connector(name, state, None, Some(&version));
     }
 
-    /// The plugin and the committed task configurations, or a trace.
-    async fn configure(&self, name: &str, state: &ConnectorState) -> Result<(Arc<dyn Plugin>, Vec<RawConfig>), String> {
+    /// The plugin and the tasks that it makes of the configuration, after they were committed; or a trace.
+    async fn configure(&self, name: &str, state: &ConnectorState) -> Result<Configured, String> {
         let plugin = self.plugin(&state.config)?;
-        let max = state.config.get("tasks.max").map_or(Ok(1), |v| v.trim().parse::<u32>());
+        let resolved = self.resolve_for(name, &plugin, &state.config).await?;
+        let config = &resolved.config;
+        let max = config.get("tasks.max").map_or(Ok(1), |v| v.trim().parse::<u32>());
         let max = max.ok().filter(|m| *m > 0).ok_or("\"tasks.max\" must be a whole number of at least 1")?;
-        let tasks = plugin.task_configs(&state.config, max).await;
+        let tasks = plugin.task_configs(config, max).await;
         let tasks = tasks.map_err(|e| {
             let field = e.field.as_ref().map(|f| format!(" (\"{f}\")")).unwrap_or_default();
             format!(
@@ -141,16 +158,27 @@ impl Herder {
                 "The connector {name} has generated {} tasks, which is greater than {max}, the maximum number of tasks it is configured to create.",
                 tasks.len()
             );
-            let enforce = state.config.get("tasks.max.enforce").is_none_or(|v| !v.trim().eq_ignore_ascii_case("false"));
+            let enforce = config.get("tasks.max.enforce").is_none_or(|v| !v.trim().eq_ignore_ascii_case("false"));
             if enforce {
                 return Err(format!("{many} Raise \"tasks.max\", or set \"tasks.max.enforce=false\"."));
             }
             tracing::warn!(connector = name, "{many}");
         }
-        if tasks != state.tasks {
-            self.configs.put_tasks(name, &tasks).await.map_err(|e| format!("connector {name}: {e}"))?;
+        let kept: Vec<_> = tasks.iter().map(|made| resolved.restored(made)).collect();
+        if kept != state.tasks {
+            self.configs.put_tasks(name, &kept).await.map_err(|e| format!("connector {name}: {e}"))?;
         }
-        Ok((plugin, tasks))
+        Ok(Configured { plugin, applied: Applied { config: resolved.config, tasks } })
+    }
+
+    /// A configuration that a plugin is about to get; what is secret in it is hidden from here on. An error is a trace.
+    async fn resolve_for(&self, name: &str, plugin: &Arc<dyn Plugin>, config: &RawConfig) -> Result<Resolved, String> {
+        let resolved = self.resolve(config).await.map_err(|e| format!("connector {name}: {e}"))?;
+        resolved.complete().map_err(|missing| format!("connector {name}: {missing}"))?;
+        secrets::cover(name, config, &resolved, |key| {
+            plugin.info().config.get(key).is_some_and(|k| k.kind == ConfigType::Password)
+        });
+        Ok(resolved)
     }
 
     /// Starts all tasks of what is applied, or only those named.
@@ -187,9 +215,38 @@ impl Herder {
     pub(super) async fn restart_tasks(&self, name: &str, connector: &mut Connector, which: &[u32]) {
         let Some(state) = self.configs.get(name).filter(|_| self.accepting().is_ok()) else { return };
         let Ok(plugin) = self.plugin(&state.config) else { return };
+        let resolved = self.resolve_anew(name, connector, &plugin, &state).await;
         let stops = connector.tasks.iter().filter(|(id, _)| which.contains(id)).map(|(_, t)| t.stop(self.worker.graceful));
         futures::future::join_all(stops).await;
         connector.tasks.retain(|id, _| !which.contains(id));
+        if let Err(trace) = resolved {
+            tracing::error!(connector = name, trace, "tasks cannot be restarted");
+            for task in which {
+                let id = TaskId { connector: name.to_owned(), task: *task };
+                self.statuses.put_task(&id, &TaskState::Failed { trace: trace.clone() }, Some(&plugin.info().version));
+            }
+            return;
+        }
         self.start_tasks(name, connector, &plugin, state.target == TargetState::Paused, Some(which));
+    }
+
+    /// Before tasks are restarted: what they refer to may have changed since they started.
+    async fn resolve_anew(
+        &self,
+        name: &str,
+        connector: &mut Connector,
+        plugin: &Arc<dyn Plugin>,
+        state: &ConnectorState,
+    ) -> Result<(), String> {
+        if connector.applied.is_none() {
+            return Ok(());
+        }
+        let config = self.resolve_for(name, plugin, &state.config).await?.config;
+        let mut tasks = Vec::with_capacity(state.tasks.len());
+        for task in &state.tasks {
+            tasks.push(self.resolve_for(name, plugin, task).await?.config);
+        }
+        connector.applied = Some(Applied { config, tasks });
+        Ok(())
     }
 }

@@ -19,6 +19,7 @@ impl Herder {
         if !sink {
             return Ok(self.offsets.of(name));
         }
+        let config = &self.resolve(config).await?.config;
         let group = format!("connect-{name}");
         let client = self.runtime.clients.consumer(&format!("{group}-offsets"), config, &[("group.id", &group)]);
         let (topics, regex) = (config.get("topics").cloned(), config.get("topics.regex").cloned());

@@ -96,7 +96,7 @@ const SHARED: &[Row] = &[
         14,
         "MEDIUM",
         "Reload Action",
-        "What to do when a referenced value changes; references are refused, so it has no effect.",
+        "What to do when a config provider says that a value it gave has changed: restart or none. Kafka's own providers never say so; what changed takes effect when the task is restarted.",
     ),
     (
         "errors.retry.timeout",

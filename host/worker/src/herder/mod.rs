@@ -7,7 +7,6 @@ mod apply;
 mod committed;
 mod common;
 mod infos;
-mod reference;
 mod restart;
 mod validate;
 
@@ -21,6 +20,7 @@ use parking_lot::Mutex;
 use crate::config::WorkerConfig;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
+use crate::providers::{ResolveError, Resolved};
 use crate::storage::StorageError;
 use crate::storage::configs::{ConfigStore, ConnectorState, TargetState};
 use crate::storage::offsets::OffsetTopic;
@@ -40,6 +40,9 @@ pub enum HerderError {
     AlreadyExists(String),
     #[error("{0}")]
     BadRequest(String),
+    /// A config provider fails.
+    #[error(transparent)]
+    Provider(#[from] ResolveError),
     #[error("the worker is stopping")]
     Stopping,
     #[error(transparent)]
@@ -123,9 +126,29 @@ impl Herder {
         self.configs.get(name).ok_or_else(|| HerderError::NotFound(format!("Connector {name} not found")))
     }
 
-    /// The plugin that a connector's configuration names.
+    /// A connector's configuration with its references resolved. Files are read beside the runtime's threads.
+    pub async fn resolve(&self, config: &RawConfig) -> Result<Resolved, ResolveError> {
+        if !config.values().any(|value| value.contains("${")) {
+            return Ok(Resolved::of(config));
+        }
+        let (providers, config) = (self.worker.providers.clone(), config.clone());
+        let resolved = tokio::task::spawn_blocking(move || providers.resolve(&config)).await;
+        resolved.expect("resolving does not panic")
+    }
+
+    /// The plugin that a connector's configuration names, with its references or without them.
     pub fn plugin(&self, config: &RawConfig) -> Result<Arc<dyn Plugin>, String> {
         let class = config.get("connector.class").map(|c| c.trim()).unwrap_or_default();
+        if class.contains("${") {
+            let only = RawConfig::from([("connector.class".to_owned(), class.to_owned())]);
+            let resolved = self.worker.providers.resolve(&only).map_err(|e| e.to_string())?;
+            let class = resolved.config.get("connector.class").map(|c| c.trim()).unwrap_or_default();
+            return self.named(class, config).map_err(|text| resolved.concealed(&text));
+        }
+        self.named(class, config)
+    }
+
+    fn named(&self, class: &str, config: &RawConfig) -> Result<Arc<dyn Plugin>, String> {
         let consumes = ["topics", "topics.regex"].iter().any(|k| config.get(*k).is_some_and(|v| !v.trim().is_empty()));
         self.plugins.connector(class, consumes)
     }

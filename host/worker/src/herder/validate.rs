@@ -1,7 +1,8 @@
 //! Validates a connector's configuration: pure, every error at once, each at its key.
 //!
-//! Common keys, the keys of every transform and predicate, converters, client overrides, references, the plugin's own
-//! definition, what the plugin says of it, and what it imports beyond its grants. No server is reached.
+//! Common keys, the keys of every transform and predicate, converters, client overrides, the plugin's own definition, what
+//! the plugin says of it, and what it imports beyond its grants. References are resolved first, as in Connect; the answer
+//! shows them as they were written. No server is reached.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,9 +12,11 @@ use millrace_record::convert::BuiltIn;
 use millrace_record::{Plugin, PluginKind, RawConfig, TaskError};
 
 use super::infos::{ConfigInfo, ConfigInfos, Definition, unknown};
-use super::{Herder, HerderError, common, reference};
+use super::{Herder, HerderError, common};
 use crate::kafka::client::ClientKind;
 use crate::plugins::{PREDICATES, class};
+use crate::providers::Resolved;
+use crate::secrets::HIDDEN;
 use crate::task::PluginLookup;
 
 /// Elements of a list setting.
@@ -39,6 +42,16 @@ impl Herder {
             let message = format!("Connector config {{{}}} contains no connector type", shown.join(", "));
             return Err(HerderError::BadRequest(message));
         }
+        let resolved = self.resolve(config).await?;
+        let mut infos = self.validate_resolved(&resolved.config).await.map_err(|error| match error {
+            HerderError::BadRequest(text) => HerderError::BadRequest(resolved.concealed(&text)),
+            error => error,
+        })?;
+        conceal(&mut infos, &resolved);
+        Ok(infos)
+    }
+
+    async fn validate_resolved(&self, config: &RawConfig) -> Result<ConfigInfos, HerderError> {
         let plugin = self.plugin(config).map_err(HerderError::BadRequest)?;
         let kind = plugin.info().kind;
         let mut infos = ConfigInfos { name: class(&*plugin).to_owned(), groups: common::groups(kind), configs: Vec::new() };
@@ -57,7 +70,6 @@ impl Herder {
         self.overrides(config, &mut infos);
         defined(config, "", &plugin.info().config, &mut infos);
         asked(&*plugin, config, "", "plugin.grants", &mut infos).await;
-        references(config, &mut infos);
         unknown_keys(config, &mut infos);
         Ok(infos)
     }
@@ -325,13 +337,17 @@ async fn asked(plugin: &dyn Plugin, config: &RawConfig, prefix: &str, grants: &s
     }
 }
 
-fn references(config: &RawConfig, infos: &mut ConfigInfos) {
-    for (key, value) in config {
-        if let Some(provider) = reference::provider(value) {
-            infos.error(
-                key,
-                format!("Invalid value for configuration {key}: it refers to the config provider \"{provider}\", and this worker offers none; write the value itself"),
-            );
+/// What was resolved is shown as it was written; a password stays hidden.
+fn conceal(infos: &mut ConfigInfos, resolved: &Resolved) {
+    for info in &mut infos.configs {
+        let name = info.name().to_owned();
+        if let (Some(value), Some(written)) = (&mut info.value, resolved.written(&name))
+            && value != HIDDEN
+        {
+            *value = written.trim().to_owned();
+        }
+        for error in &mut info.errors {
+            *error = resolved.conceal(&name, error);
         }
     }
 }

@@ -223,7 +223,7 @@ impl StatusStore {
     fn status(&self, state: &str, trace: Option<String>, version: Option<&str>) -> Status {
         Status {
             state: state.to_owned(),
-            trace,
+            trace: trace.map(|t| crate::secrets::hide(&t).into_owned()),
             worker_id: self.worker_id.clone(),
             generation: self.generation.load(std::sync::atomic::Ordering::Relaxed),
             version: version.map(str::to_owned),
