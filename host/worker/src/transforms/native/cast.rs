@@ -8,7 +8,7 @@ use millrace_record::row::BatchWriter;
 use millrace_record::{Field, Kind, Schema, Schemas, decimal, default_row, row::Row};
 use serde_json::Value;
 
-use super::rows::{BySchema, Take, free, like, require_map, require_struct};
+use super::rows::{BySchema, Take, free, like, require_map, require_struct, type_name};
 use super::scalar::{Scalar, Type};
 use super::{Definition, Each, Incoming, Make, Operand, Part, Wrong, key, replace_null_key};
 
@@ -130,11 +130,7 @@ fn unsupported(name: &str) -> String {
 }
 
 fn of_kind(kind: Kind) -> String {
-    unsupported(match kind {
-        Kind::List => "ARRAY",
-        Kind::Map => "MAP",
-        _ => "STRUCT",
-    })
+    unsupported(type_name(kind))
 }
 
 fn of_json(value: &Value, to: Kind) -> Result<Value, String> {

@@ -17,6 +17,7 @@ use super::list;
 use crate::plugins::VERSION;
 
 mod cast;
+mod date_format;
 mod extract_field;
 mod flatten;
 mod header_from;
@@ -25,11 +26,14 @@ mod hoist_field;
 mod insert_field;
 mod mask_field;
 mod path;
+mod print;
 mod regex_router;
 mod replace_field;
 mod rows;
 mod scalar;
 mod set_schema_metadata;
+mod timestamp_converter;
+mod timestamp_router;
 mod value_to_key;
 
 /// What a transform works on: `$Key` or `$Value`.
@@ -215,10 +219,17 @@ pub(crate) fn plugins() -> Vec<Arc<dyn Plugin>> {
         mask_field::definition,
         replace_field::definition,
         set_schema_metadata::definition,
+        timestamp_converter::definition,
     ];
     let both = of_parts.iter().flat_map(|d| parts.map(d));
-    let whole =
-        [headers::drop_headers(), headers::insert_header(), filter(), regex_router::definition(), value_to_key::definition()];
+    let whole = [
+        headers::drop_headers(),
+        headers::insert_header(),
+        filter(),
+        regex_router::definition(),
+        timestamp_router::definition(),
+        value_to_key::definition(),
+    ];
     both.chain(whole).map(|d| Arc::new(Native::new(d)) as Arc<dyn Plugin>).collect()
 }
 

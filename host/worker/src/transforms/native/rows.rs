@@ -151,15 +151,47 @@ pub fn require_map(text: &str, purpose: &str) -> Result<Map<String, Value>, Stri
         Value::Object(map) => return Ok(map),
         other => other,
     };
-    let class = match other {
+    let class = json_class(&other);
+    Err(format!("Only Map objects supported in absence of schema for [{purpose}], found: {class}"))
+}
+
+/// The Java class of a value without a schema.
+pub fn json_class(value: &Value) -> &'static str {
+    match value {
         Value::Null => "null",
         Value::Bool(_) => "java.lang.Boolean",
         Value::Number(n) if n.is_f64() => "java.lang.Double",
         Value::Number(_) => "java.lang.Long",
         Value::String(_) => "java.lang.String",
-        _ => "java.util.ArrayList",
-    };
-    Err(format!("Only Map objects supported in absence of schema for [{purpose}], found: {class}"))
+        Value::Array(_) => "java.util.ArrayList",
+        Value::Object(_) => "java.util.HashMap",
+    }
+}
+
+/// Connect's name of a type.
+pub fn type_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Boolean => "BOOLEAN",
+        Kind::Int8 => "INT8",
+        Kind::Int16 => "INT16",
+        Kind::Int32 => "INT32",
+        Kind::Int64 => "INT64",
+        Kind::Float32 => "FLOAT32",
+        Kind::Float64 => "FLOAT64",
+        Kind::Text => "STRING",
+        Kind::Bytes => "BYTES",
+        Kind::List => "ARRAY",
+        Kind::Map | Kind::Any => "MAP",
+        Kind::Struct => "STRUCT",
+    }
+}
+
+/// A schema as Java prints it.
+pub fn schema_text(schema: &Schema) -> String {
+    match &schema.name {
+        Some(name) => format!("Schema{{{name}:{}}}", type_name(schema.kind)),
+        None => format!("Schema{{{}}}", type_name(schema.kind)),
+    }
 }
 
 /// The Java class of a schema's values.

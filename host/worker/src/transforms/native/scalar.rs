@@ -7,6 +7,8 @@ use millrace_record::row::{Row, RowBuf, RowMark};
 use millrace_record::{Kind, Schema, decimal, java};
 use serde_json::Value;
 
+use super::date_format::{DAY_MS, civil};
+
 /// How a slot is read: a schema's type with its logical type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
@@ -34,8 +36,6 @@ pub enum Scalar<'a> {
     /// A `java.util.Date`: milliseconds since the epoch, and what stands for it in the row.
     Instant(i64, i64),
 }
-
-pub const DAY_MS: i64 = 86_400_000;
 
 impl Type {
     pub fn of(schema: &Schema) -> Type {
@@ -145,17 +145,4 @@ fn instant(ms: i64) -> String {
     let (year, month, day) = civil(days);
     let date = format!("{year:04}-{month:02}-{day:02}");
     if rest == 0 { date } else { format!("{date}T{time}") }
-}
-
-/// The Gregorian date of a day since 1970-01-01.
-pub fn civil(days: i64) -> (i64, u32, u32) {
-    // Years that begin in March, in cycles of 400 years.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = (day_of_year - (153 * month + 2) / 5 + 1) as u32;
-    let month = if month < 10 { month + 3 } else { month - 9 } as u32;
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
