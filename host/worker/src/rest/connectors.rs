@@ -9,6 +9,7 @@ use millrace_record::{PluginKind, RawConfig};
 use serde_json::{Map, Value, json};
 
 use super::body::{self, CreateRequest, JsonObject};
+use super::openapi::schemas::{self, ErrorMessage};
 use super::{Answer, App, Rest, RestError, empty, json as answer};
 use crate::herder::{ConnectorInfo, Herder, Restart};
 use crate::storage::configs::TargetState;
@@ -54,6 +55,14 @@ fn status_json(herder: &Herder, name: &str) -> Option<Value> {
     Some(json!({"name": name, "connector": state_json(None, &connector), "tasks": tasks, "type": kind}))
 }
 
+/// The connectors
+///
+/// With `expand`, each with what is asked for. A value of `expand` that is neither is left out.
+#[utoipa::path(get, path = "/connectors", operation_id = "listConnectors", tag = "connectors",
+    params(("expand" = Option<Vec<String>>, Query, description = "`status`, `info`, or both by giving it twice", example = json!(["status"]))),
+    responses(
+        (status = 200, description = "Names, or a map by name", body = schemas::Connectors),
+    ))]
 pub async fn list(State(rest): App, Query(params): Params) -> Answer {
     let herder = rest.herder().await?;
     let names = herder.configs.names();
@@ -113,6 +122,14 @@ fn encoded(name: &str) -> String {
     out
 }
 
+/// Make a connector
+#[utoipa::path(post, path = "/connectors", operation_id = "createConnector", tag = "connectors",
+    request_body = schemas::CreateConnectorRequest,
+    responses(
+        (status = 201, description = "It is made", body = schemas::ConnectorInfo, headers(("Location" = String, description = "The connector's URL"))),
+        (status = 400, description = "The configuration is wrong; the message names every setting", body = ErrorMessage),
+        (status = 409, description = "There is a connector of that name", body = ErrorMessage),
+    ))]
 pub async fn create(State(rest): App, body: JsonObject) -> Answer {
     let request = CreateRequest::parse(body)?;
     let herder = rest.herder().await?;
@@ -121,6 +138,13 @@ pub async fn create(State(rest): App, body: JsonObject) -> Answer {
     Ok(created(&rest, &info))
 }
 
+/// A connector
+#[utoipa::path(get, path = "/connectors/{connector}", operation_id = "getConnector", tag = "connectors",
+    params(("connector", description = "The connector's name")),
+    responses(
+        (status = 200, description = "The connector", body = schemas::ConnectorInfo),
+        (status = 404, description = "There is no such connector", body = ErrorMessage),
+    ))]
 pub async fn get(State(rest): App, Path(name): Path<String>) -> Answer {
     let herder = rest.herder().await?;
     let info = herder.info(&name).ok_or_else(|| missing(&name))?;
@@ -131,22 +155,58 @@ fn missing(name: &str) -> RestError {
     RestError::not_found(format!("Connector {name} not found"))
 }
 
+/// A connector's settings
+///
+/// As they were given: references to config providers are not resolved.
+#[utoipa::path(get, path = "/connectors/{connector}/config", operation_id = "getConnectorConfig", tag = "connectors",
+    params(("connector", description = "The connector's name")),
+    responses(
+        (status = 200, description = "The settings", body = schemas::ConnectorConfig),
+        (status = 404, description = "There is no such connector", body = ErrorMessage),
+    ))]
 pub async fn config(State(rest): App, Path(name): Path<String>) -> Answer {
     let state = rest.herder().await?.state(&name)?;
     Ok(answer(StatusCode::OK, &json!(state.config)))
 }
 
+/// Make a connector, or give it other settings
+///
+/// The settings replace all that it had.
+#[utoipa::path(put, path = "/connectors/{connector}/config", operation_id = "putConnectorConfig", tag = "connectors",
+    params(("connector", description = "The connector's name")),
+    request_body = schemas::GivenConfig,
+    responses(
+        (status = 200, description = "It has these settings", body = schemas::ConnectorInfo),
+        (status = 201, description = "It is made", body = schemas::ConnectorInfo, headers(("Location" = String, description = "The connector's URL"))),
+        (status = 400, description = "The configuration is wrong; the message names every setting", body = ErrorMessage),
+    ))]
 pub async fn put_config(State(rest): App, Path(name): Path<String>, JsonObject(map): JsonObject) -> Answer {
     let config = with_name(&name, body::config(map)?)?;
     let (is_new, info) = rest.herder().await?.put(&name, config).await?;
     Ok(if is_new { created(&rest, &info) } else { answer(StatusCode::OK, &info_json(&info)) })
 }
 
+/// Delete a connector
+///
+/// Its tasks stop. Its offsets stay: a connector of the same name goes on from them.
+#[utoipa::path(delete, path = "/connectors/{connector}", operation_id = "deleteConnector", tag = "connectors",
+    params(("connector", description = "The connector's name")),
+    responses(
+        (status = 204, description = "It is deleted"),
+        (status = 404, description = "There is no such connector", body = ErrorMessage),
+    ))]
 pub async fn delete(State(rest): App, Path(name): Path<String>) -> Answer {
     rest.herder().await?.delete(&name).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
+/// How a connector and its tasks are
+#[utoipa::path(get, path = "/connectors/{connector}/status", operation_id = "getConnectorStatus", tag = "connectors",
+    params(("connector", description = "The connector's name")),
+    responses(
+        (status = 200, description = "Their states", body = schemas::ConnectorStateInfo),
+        (status = 404, description = "There is no such connector", body = ErrorMessage),
+    ))]
 pub async fn status(State(rest): App, Path(name): Path<String>) -> Answer {
     let herder = rest.herder().await?;
     let status = status_json(&herder, &name).filter(|_| herder.configs.contains(&name));
@@ -154,6 +214,13 @@ pub async fn status(State(rest): App, Path(name): Path<String>) -> Answer {
     Ok(answer(StatusCode::OK, &status))
 }
 
+/// A connector's tasks with their settings
+#[utoipa::path(get, path = "/connectors/{connector}/tasks", operation_id = "getTasks", tag = "connectors",
+    params(("connector", description = "The connector's name")),
+    responses(
+        (status = 200, description = "The tasks", body = Vec<schemas::TaskInfo>),
+        (status = 404, description = "There is no such connector", body = ErrorMessage),
+    ))]
 pub async fn tasks(State(rest): App, Path(name): Path<String>) -> Answer {
     let state = rest.herder().await?.state(&name)?;
     let tasks = state.tasks.iter().enumerate();
@@ -167,6 +234,13 @@ fn task_id(connector: String, task: &str) -> Result<TaskId, RestError> {
     Ok(TaskId { connector, task })
 }
 
+/// How a task is
+#[utoipa::path(get, path = "/connectors/{connector}/tasks/{task}/status", operation_id = "getTaskStatus", tag = "connectors",
+    params(("connector", description = "The connector's name"), ("task", description = "The task's number, from 0")),
+    responses(
+        (status = 200, description = "Its state", body = schemas::TaskState),
+        (status = 404, description = "There is no such task", body = ErrorMessage),
+    ))]
 pub async fn task_status(State(rest): App, Path((name, task)): Path<(String, String)>) -> Answer {
     let herder = rest.herder().await?;
     let id = task_id(name, &task)?;
@@ -174,6 +248,14 @@ pub async fn task_status(State(rest): App, Path((name, task)): Path<(String, Str
     Ok(answer(StatusCode::OK, &state_json(Some(id.task), &status)))
 }
 
+/// Restart a connector, and its tasks where asked
+#[utoipa::path(post, path = "/connectors/{connector}/restart", operation_id = "restartConnector", tag = "life cycle",
+    params(("connector", description = "The connector's name"), ("includeTasks" = Option<bool>, Query, description = "Its tasks too; false when it is absent"), ("onlyFailed" = Option<bool>, Query, description = "Only what has failed; false when it is absent")),
+    responses(
+        (status = 202, description = "The restart is under way; what restarts is RESTARTING", body = schemas::ConnectorStateInfo),
+        (status = 204, description = "Without both parameters: the connector alone is restarted"),
+        (status = 404, description = "There is no such connector", body = ErrorMessage),
+    ))]
 pub async fn restart(State(rest): App, Path(name): Path<String>, Query(params): Params) -> Answer {
     let flag = |key: &str| params.iter().any(|(k, v)| k == key && v.eq_ignore_ascii_case("true"));
     let how = Restart { include_tasks: flag("includeTasks"), only_failed: flag("onlyFailed") };
@@ -187,6 +269,13 @@ pub async fn restart(State(rest): App, Path(name): Path<String>, Query(params): 
     Ok(answer(StatusCode::ACCEPTED, &status))
 }
 
+/// Restart a task
+#[utoipa::path(post, path = "/connectors/{connector}/tasks/{task}/restart", operation_id = "restartTask", tag = "life cycle",
+    params(("connector", description = "The connector's name"), ("task", description = "The task's number, from 0")),
+    responses(
+        (status = 204, description = "It is restarted"),
+        (status = 404, description = "There is no such task", body = ErrorMessage),
+    ))]
 pub async fn restart_task(State(rest): App, Path((name, task)): Path<(String, String)>) -> Answer {
     let herder = rest.herder().await?;
     herder.restart_task(&task_id(name, &task)?).await?;
@@ -199,18 +288,50 @@ async fn target(rest: &Rest, name: &str, target: TargetState, status: StatusCode
     Ok(empty(status))
 }
 
+/// Pause a connector
+///
+/// Its tasks stay where they are and do nothing.
+#[utoipa::path(put, path = "/connectors/{connector}/pause", operation_id = "pauseConnector", tag = "life cycle",
+    params(("connector", description = "The connector's name")),
+    responses(
+        (status = 202, description = "It is being paused"),
+        (status = 404, description = "There is no such connector", body = ErrorMessage),
+    ))]
 pub async fn pause(State(rest): App, Path(name): Path<String>) -> Answer {
     target(&rest, &name, TargetState::Paused, StatusCode::ACCEPTED).await
 }
 
+/// Resume a connector that is paused or stopped
+#[utoipa::path(put, path = "/connectors/{connector}/resume", operation_id = "resumeConnector", tag = "life cycle",
+    params(("connector", description = "The connector's name")),
+    responses(
+        (status = 202, description = "It is being resumed"),
+        (status = 404, description = "There is no such connector", body = ErrorMessage),
+    ))]
 pub async fn resume(State(rest): App, Path(name): Path<String>) -> Answer {
     target(&rest, &name, TargetState::Started, StatusCode::ACCEPTED).await
 }
 
+/// Stop a connector
+///
+/// Its tasks are shut down; its settings and offsets stay.
+#[utoipa::path(put, path = "/connectors/{connector}/stop", operation_id = "stopConnector", tag = "life cycle",
+    params(("connector", description = "The connector's name")),
+    responses(
+        (status = 204, description = "It is being stopped"),
+        (status = 404, description = "There is no such connector", body = ErrorMessage),
+    ))]
 pub async fn stop(State(rest): App, Path(name): Path<String>) -> Answer {
     target(&rest, &name, TargetState::Stopped, StatusCode::NO_CONTENT).await
 }
 
+/// How far a connector is
+#[utoipa::path(get, path = "/connectors/{connector}/offsets", operation_id = "getOffsets", tag = "offsets",
+    params(("connector", description = "The connector's name")),
+    responses(
+        (status = 200, description = "Its offsets, partition by partition", body = schemas::ConnectorOffsets),
+        (status = 404, description = "There is no such connector", body = ErrorMessage),
+    ))]
 pub async fn offsets(State(rest): App, Path(name): Path<String>) -> Answer {
     let herder = rest.herder().await?;
     let state = herder.state(&name)?;
@@ -219,6 +340,15 @@ pub async fn offsets(State(rest): App, Path(name): Path<String>) -> Answer {
     Ok(answer(StatusCode::OK, &json!({"offsets": offsets})))
 }
 
+/// The topics that a connector has used
+///
+/// An unknown connector has used none.
+#[utoipa::path(get, path = "/connectors/{connector}/topics", operation_id = "getTopics", tag = "connectors",
+    params(("connector", description = "The connector's name")),
+    responses(
+        (status = 200, description = "The topics", body = schemas::ActiveTopics),
+        (status = 403, description = "`topic.tracking.enable` is false", body = ErrorMessage),
+    ))]
 pub async fn topics(State(rest): App, Path(name): Path<String>) -> Answer {
     let herder = rest.herder().await?;
     if !herder.worker.topic_tracking {

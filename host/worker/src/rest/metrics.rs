@@ -7,7 +7,14 @@ use axum::response::{IntoResponse, Response};
 use super::{App, Stage};
 use crate::metrics;
 
+/// Kafka Connect's metrics
+///
 /// Never waits: a worker that is not ready has nothing to show, and a scrape has a short time-out.
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "worker",
+    responses(
+        (status = 200, description = "The metrics as Prometheus reads them", body = String, content_type = "text/plain"),
+        (status = 503, description = "The worker is starting or stopping", body = String, content_type = "text/plain"),
+    ))]
 pub async fn page(State(rest): App) -> Response {
     let stage = rest.stage.borrow().clone();
     match stage {

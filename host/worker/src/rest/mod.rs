@@ -7,6 +7,7 @@ mod body;
 mod connectors;
 mod error;
 mod metrics;
+mod openapi;
 mod plugins;
 mod root;
 
@@ -19,9 +20,10 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
 use serde_json::Value;
 use tokio::sync::watch;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use error::RestError;
 
@@ -94,31 +96,44 @@ impl Rest {
     }
 }
 
+/// Every route, with the description that its handler carries. A path's methods stand in one `routes!`.
+fn routes() -> OpenApiRouter<Rest> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(root::info))
+        .routes(routes!(root::health))
+        .routes(routes!(connectors::list, connectors::create))
+        .routes(routes!(connectors::get, connectors::delete))
+        .routes(routes!(connectors::config, connectors::put_config))
+        .routes(routes!(connectors::status))
+        .routes(routes!(connectors::restart))
+        .routes(routes!(connectors::pause))
+        .routes(routes!(connectors::resume))
+        .routes(routes!(connectors::stop))
+        .routes(routes!(connectors::offsets))
+        .routes(routes!(connectors::topics))
+        .routes(routes!(connectors::tasks))
+        .routes(routes!(connectors::task_status))
+        .routes(routes!(connectors::restart_task))
+        .routes(routes!(plugins::list))
+        .routes(routes!(plugins::config))
+        .routes(routes!(plugins::validate))
+}
+
+/// What is not JSON, for whoever asks whatever they accept: Prometheus asks for its own formats, a browser for a page.
+fn pages() -> OpenApiRouter<Rest> {
+    OpenApiRouter::new().routes(routes!(metrics::page)).routes(routes!(openapi::json))
+}
+
+async fn not_allowed() -> RestError {
+    RestError::bare(StatusCode::METHOD_NOT_ALLOWED)
+}
+
 pub fn router(rest: Rest) -> Router {
-    Router::new()
-        .route("/", get(root::info))
-        .route("/health", get(root::health))
-        .route("/connectors", get(connectors::list).post(connectors::create))
-        .route("/connectors/{connector}", get(connectors::get).delete(connectors::delete))
-        .route("/connectors/{connector}/config", get(connectors::config).put(connectors::put_config))
-        .route("/connectors/{connector}/status", get(connectors::status))
-        .route("/connectors/{connector}/restart", post(connectors::restart))
-        .route("/connectors/{connector}/pause", put(connectors::pause))
-        .route("/connectors/{connector}/resume", put(connectors::resume))
-        .route("/connectors/{connector}/stop", put(connectors::stop))
-        .route("/connectors/{connector}/offsets", get(connectors::offsets))
-        .route("/connectors/{connector}/topics", get(connectors::topics))
-        .route("/connectors/{connector}/tasks", get(connectors::tasks))
-        .route("/connectors/{connector}/tasks/{task}/status", get(connectors::task_status))
-        .route("/connectors/{connector}/tasks/{task}/restart", post(connectors::restart_task))
-        .route("/connector-plugins", get(plugins::list))
-        .route("/connector-plugins/{plugin}/config", get(plugins::config))
-        .route("/connector-plugins/{plugin}/config/validate", put(plugins::validate))
-        .method_not_allowed_fallback(|| async { RestError::bare(StatusCode::METHOD_NOT_ALLOWED) })
+    Router::from(routes())
+        .method_not_allowed_fallback(not_allowed)
         .fallback(|| async { RestError::bare(StatusCode::NOT_FOUND) })
         .layer(middleware::from_fn(negotiate))
-        // Prometheus asks for its own formats, not for JSON.
-        .route("/metrics", get(metrics::page))
+        .merge(Router::from(pages()).method_not_allowed_fallback(not_allowed))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(rest)
 }

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::json;
 
+use super::openapi::schemas::{ServerInfo, WorkerStatus};
 use super::{Answer, App, Stage, json as answer};
 use crate::plugins::VERSION;
 
@@ -15,6 +16,11 @@ const COMMIT: &str = match option_env!("MILLRACE_COMMIT") {
     None => "unknown",
 };
 
+/// Which worker this is
+#[utoipa::path(get, path = "/", operation_id = "getRoot", tag = "worker",
+    responses(
+        (status = 200, description = "The worker", body = ServerInfo),
+    ))]
 pub async fn info(State(rest): App) -> Answer {
     let cluster_id = rest.cluster_id().await?;
     Ok(answer(StatusCode::OK, &json!({"version": VERSION, "commit": COMMIT, "kafka_cluster_id": cluster_id})))
@@ -23,6 +29,13 @@ pub async fn info(State(rest): App) -> Answer {
 /// How long the log may take to answer before the worker counts as unhealthy.
 const LOG_ANSWER: Duration = Duration::from_secs(5);
 
+/// How the worker is
+#[utoipa::path(get, path = "/health", operation_id = "getHealth", tag = "worker",
+    responses(
+        (status = 200, description = "It is well", body = WorkerStatus),
+        (status = 500, description = "Kafka does not answer", body = WorkerStatus),
+        (status = 503, description = "It is starting or stopping", body = WorkerStatus),
+    ))]
 pub async fn health(State(rest): App) -> Answer {
     let stage = rest.stage.borrow().clone();
     Ok(match stage {
