@@ -12,6 +12,10 @@ const STRING: &str = "org.apache.kafka.connect.storage.StringConverter";
 /// What nobody may ever see.
 const PLANTED: &str = "pl4nted-s3cret";
 
+/// The lowest level, of everything but the compiler of components: it logs hundreds of megabytes, and sees no value.
+const TRACE: &str =
+    "log.level=trace,cranelift_codegen=info,cranelift_frontend=info,regalloc2=info,wasmtime_internal_cranelift=info\n";
+
 /// Providers of Kafka's three kinds; the environment is that of the test, in which cargo sets CARGO_PKG_NAME.
 const PROVIDERS: &str = "config.providers=file,env,dir\n\
     config.providers.file.class=org.apache.kafka.common.config.provider.FileConfigProvider\n\
@@ -147,7 +151,7 @@ async fn what_cannot_be_resolved_is_named() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_is_never_shown() -> anyhow::Result<()> {
     let secrets = Secrets::new()?;
-    let settings = format!("{PROVIDERS}log.level=trace\nproducer.ssl.key.password={}\n", secrets.reference("password"));
+    let settings = format!("{PROVIDERS}{TRACE}producer.ssl.key.password={}\n", secrets.reference("password"));
     let worker = Worker::start_with(Log::Embedded, &settings).await?;
     let password = secrets.reference("password");
     let mut answers = Vec::new();
@@ -204,7 +208,7 @@ async fn a_secret_is_never_shown() -> anyhow::Result<()> {
 /// A password that is written in the connector's configuration itself stays there, as in Connect; nothing repeats it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_in_the_open_is_not_repeated() -> anyhow::Result<()> {
-    let worker = Worker::start_with(Log::Embedded, "log.level=trace\n").await?;
+    let worker = Worker::start_with(Log::Embedded, TRACE).await?;
     let config = json!({
         "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector", "topics": "t", "plugin.grants": "postgres",
         "connection.url": "jdbc:postgresql://127.0.0.1:1/db", "connection.username": "app", "connection.password": PLANTED,

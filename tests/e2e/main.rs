@@ -8,4 +8,5 @@ mod debezium_vectors;
 mod file_stream;
 mod postgres;
 mod postgres_sink;
+mod topics_regex;
 mod worker;

@@ -5,6 +5,7 @@ pub mod errors;
 pub mod herder;
 pub mod kafka;
 pub mod metrics;
+pub mod pattern;
 pub mod plugins;
 pub mod providers;
 pub mod rest;

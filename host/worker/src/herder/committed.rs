@@ -8,6 +8,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde_json::json;
 
 use super::{Herder, HerderError};
+use crate::pattern::Pattern;
 use crate::storage::StorageError;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,11 +36,11 @@ fn committed(
     regex: Option<String>,
 ) -> Result<Vec<SourceOffset>, rdkafka::error::KafkaError> {
     let named: Vec<_> = topics.as_deref().unwrap_or_default().split(',').map(str::trim).filter(|t| !t.is_empty()).collect();
-    let regex = regex.filter(|r| !r.is_empty()).and_then(|r| regex::Regex::new(&format!("^(?:{r})$")).ok());
+    let regex = regex.filter(|r| !r.is_empty()).and_then(|r| Pattern::new(&r).ok());
     let metadata = consumer.fetch_metadata(None, TIMEOUT)?;
     let mut partitions = TopicPartitionList::new();
     for topic in metadata.topics() {
-        if named.contains(&topic.name()) || regex.as_ref().is_some_and(|r| r.is_match(topic.name())) {
+        if named.contains(&topic.name()) || regex.as_ref().is_some_and(|r| r.matches(topic.name())) {
             for partition in topic.partitions() {
                 partitions.add_partition(topic.name(), partition.id());
             }

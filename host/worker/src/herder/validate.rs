@@ -14,6 +14,7 @@ use millrace_record::{Plugin, PluginKind, RawConfig, TaskError};
 use super::infos::{ConfigInfo, ConfigInfos, Definition, unknown};
 use super::{Herder, HerderError, common};
 use crate::kafka::client::ClientKind;
+use crate::pattern::Pattern;
 use crate::plugins::{PREDICATES, class};
 use crate::providers::Resolved;
 use crate::secrets::HIDDEN;
@@ -214,16 +215,27 @@ fn topics(config: &RawConfig, infos: &mut ConfigInfos) {
         }
         _ => {}
     }
-    if let Some(error) = regex.and_then(|r| regex::Regex::new(r).err()) {
+    if let Some(error) = regex.and_then(|r| Pattern::new(r).err()) {
         let value = regex.unwrap_or_default();
         infos.error("topics.regex", format!("Invalid value {value} for configuration topics.regex: {error}"));
     }
     if let Some(queue) = given(config, "errors.deadletterqueue.topic.name") {
-        let key = "errors.deadletterqueue.topic.name";
-        let regex = regex.and_then(|r| regex::Regex::new(&format!("^(?:{r})$")).ok());
-        if topics.iter().any(|t| t == queue) || regex.is_some_and(|r| r.is_match(queue)) {
-            let message = format!("The DLQ topic '{queue}' may not be included in the list of topics consumed by the connector");
-            infos.error(key, message);
+        if topics.iter().any(|t| t == queue) {
+            let topics = topics.join(", ");
+            infos.error(
+                "topics",
+                format!(
+                    "The DLQ topic '{queue}' may not be included in the list of topics ('topics=[{topics}]') consumed by the connector"
+                ),
+            );
+        }
+        if let Some(regex) = regex.filter(|r| Pattern::new(r).is_ok_and(|p| p.matches(queue))) {
+            infos.error(
+                "topics.regex",
+                format!(
+                    "The DLQ topic '{queue}' may not be matched by the regex for the topics ('topics.regex={regex}') consumed by the connector"
+                ),
+            );
         }
     }
 }

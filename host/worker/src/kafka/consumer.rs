@@ -1,6 +1,7 @@
 //! A sink task's consumer: manual commits, bounded memory, and rebalances that wait for the task's loop.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,9 +13,16 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::sync::Notify;
+use tracing::Instrument;
+
+use super::subscription::{Topics, follow};
 
 /// How long a seek may wait for librdkafka.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How old may be what the consumer knows of topics; `metadata.max.age.ms` sets it.
+const REFRESH: &str = "topic.metadata.refresh.interval.ms";
+const REFRESH_DEFAULT: Duration = Duration::from_secs(10);
 
 /// Settings that a worker file or a connector may override. What is fetched ahead is bounded in bytes. The poll interval is
 /// a day: a slow destination must not cost the group its member, and a worker that dies is told by its heartbeats.
@@ -29,7 +37,7 @@ pub const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.message.max.bytes", "4194304"),
     ("fetch.wait.max.ms", "100"),
     ("fetch.queue.backoff.ms", "10"),
-    ("topic.metadata.refresh.interval.ms", "10000"),
+    (REFRESH, "10000"),
     ("allow.auto.create.topics", "true"),
 ];
 
@@ -88,22 +96,41 @@ pub fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
 }
 
 pub struct LogConsumer {
-    pub consumer: StreamConsumer<Rebalances>,
+    pub consumer: Arc<StreamConsumer<Rebalances>>,
+    /// Follows the topics that match an expression.
+    following: Option<tokio::task::AbortHandle>,
     /// Taken by [`LogConsumer::change`], and not answered yet.
     unanswered: Mutex<Option<Change>>,
 }
 
 impl LogConsumer {
-    /// `topics` are names, or one regular expression that starts with `^`.
-    pub fn new(config: &ClientConfig, topics: &[String]) -> Result<Self, TaskError> {
+    /// Must be called within a tokio runtime.
+    pub fn new(config: &ClientConfig, topics: &Topics) -> Result<Self, TaskError> {
+        let mut config = config.clone();
+        if matches!(topics, Topics::Matching(_)) {
+            // A topic that was deleted must not come back because somebody consumed it.
+            config.set("allow.auto.create.topics", "false");
+        }
         let consumer: StreamConsumer<Rebalances> = config
             .create_with_context(Rebalances::default())
             .map_err(|e| TaskError::config("consumer.override", format!("the consumer's settings are refused: {e}")))?;
-        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        consumer
-            .subscribe(&names)
-            .map_err(|e| TaskError::config("topics", format!("cannot subscribe to {}: {e}", topics.join(", "))))?;
-        Ok(LogConsumer { consumer, unanswered: Mutex::default() })
+        let consumer = Arc::new(consumer);
+        let following = match topics {
+            Topics::Named(names) => {
+                let all: Vec<&str> = names.iter().map(String::as_str).collect();
+                consumer
+                    .subscribe(&all)
+                    .map_err(|e| TaskError::config("topics", format!("cannot subscribe to {}: {e}", names.join(", "))))?;
+                None
+            }
+            Topics::Matching(_) => {
+                let every = config.get(REFRESH).and_then(|v| v.parse().ok()).filter(|ms| *ms > 0);
+                let every = every.map_or(REFRESH_DEFAULT, Duration::from_millis);
+                let following = follow(Arc::downgrade(&consumer), topics.clone(), every);
+                Some(tokio::spawn(following.in_current_span()).abort_handle())
+            }
+        };
+        Ok(LogConsumer { consumer, following, unanswered: Mutex::default() })
     }
 
     /// Whether changes wait to be dealt with.
@@ -125,7 +152,7 @@ impl LogConsumer {
 
     pub fn answer(&self, change: &Change) -> Result<(), TaskError> {
         *self.unanswered.lock() = None;
-        answer(&self.consumer, change)
+        answer(&*self.consumer, change)
             .map_err(|e| TaskError::new(ErrorKind::Restart, "kafka.rebalance", format!("cannot answer a rebalance: {e}")))
     }
 
@@ -186,12 +213,15 @@ impl LogConsumer {
 
 impl Drop for LogConsumer {
     fn drop(&mut self) {
+        if let Some(following) = &self.following {
+            following.abort();
+        }
         // A change that nobody answers would keep the consumer from closing.
         let context = self.consumer.context();
         context.closing.store(true, Ordering::SeqCst);
         let due = std::mem::take(&mut *context.due.lock());
         for change in self.unanswered.lock().take().into_iter().chain(due) {
-            if let Err(error) = answer(&self.consumer, &change) {
+            if let Err(error) = answer(&*self.consumer, &change) {
                 tracing::debug!(%error, "cannot answer a rebalance of a consumer that closes");
             }
         }

@@ -68,6 +68,11 @@ pub fn translate(kind: ClientKind, name: &str, value: &str) -> Translated {
             return dropped("it is a producer's setting");
         }
         "partition.assignment.strategy" => return assignors(value),
+        // librdkafka looks for new topics and partitions by a setting of its own.
+        "metadata.max.age.ms" => {
+            let age = value.parse::<i64>().map_or(value.to_owned(), |ms| ms.clamp(1, 3_600_000).to_string());
+            return Translated::As(vec![(name.to_owned(), age.clone()), ("topic.metadata.refresh.interval.ms".to_owned(), age)]);
+        }
         "sasl.jaas.config" => return jaas(value),
         "ssl.truststore.location" | "ssl.keystore.location" => return store(name, value),
         "ssl.truststore.type" | "ssl.keystore.type" => {

@@ -8,3 +8,4 @@ pub mod java;
 pub mod outgoing;
 pub mod producer;
 pub mod reread;
+pub mod subscription;

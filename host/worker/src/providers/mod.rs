@@ -19,6 +19,7 @@ use builtin::{AllowedPaths, Found};
 pub use resolved::{Missing, Resolved};
 
 use crate::config::WrongSetting;
+use crate::pattern::Pattern;
 
 /// Where Kafka's providers are defined; their simple names do as well.
 const PACKAGE: &str = "org.apache.kafka.common.config.provider.";
@@ -164,10 +165,10 @@ fn provider(
         "DirectoryConfigProvider" => Provider::Directory(paths()?),
         "EnvVarConfigProvider" => {
             let pattern = params.remove("allowlist.pattern").unwrap_or(".*");
-            let whole = regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
+            let allowed = Pattern::new(pattern).map_err(|error| {
                 wrong(&format!("{prefix}param.allowlist.pattern"), format!("invalid value {pattern}: {error}"))
             })?;
-            let allowed = environment.iter().filter(|(name, _)| whole.is_match(name));
+            let allowed = environment.iter().filter(|(name, _)| allowed.matches(name));
             Provider::Environment(allowed.map(|(k, v)| (k.clone(), v.clone())).collect())
         }
         _ => {

@@ -26,6 +26,7 @@ use super::supervise::{Failure, Task};
 use super::{Target, TaskState};
 use crate::errors::dead_letters::DeadLetters;
 use crate::kafka::consumer::{CONSUMER_DEFAULTS, LogConsumer};
+use crate::kafka::subscription::Topics;
 use crate::transforms::{Chain, list};
 
 use self::intake::{Decoded, Intake};
@@ -54,11 +55,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let chain = Chain::new(&task.spec, &task.runtime).await.map_err(failed("transforms", "configure"))?;
     let dead_letters =
         DeadLetters::new(&task.spec.id, config, &task.runtime).await.map_err(failed("dead letter queue", "configure"))?;
-    let topics = match config.get("topics.regex").filter(|r| !r.is_empty()) {
-        // librdkafka takes a subscription that starts with ^ as a regular expression.
-        Some(regex) => vec![if regex.starts_with('^') { regex.clone() } else { format!("^{regex}$") }],
-        None => list(config.get("topics")),
-    };
+    let topics = Topics::new(config).map_err(failed("consumer", "configure"))?;
     let mut plugin = task.spec.plugin.sink(context).await.map_err(failed(&subject, "start"))?;
     plugin.start().await.map_err(failed(&subject, "start"))?;
 

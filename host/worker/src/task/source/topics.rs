@@ -9,9 +9,9 @@ use std::time::Duration;
 use millrace_record::{RawConfig, TaskError};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
-use regex::Regex;
 
 use crate::kafka::client::Quiet;
+use crate::pattern::Pattern;
 use crate::task::settings::Reader;
 use crate::task::{TaskRuntime, TaskSpec};
 use crate::transforms::{below, list};
@@ -24,8 +24,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 struct Group {
     name: String,
-    include: Vec<Regex>,
-    exclude: Vec<Regex>,
+    include: Vec<Pattern>,
+    exclude: Vec<Pattern>,
     /// -1: the broker's default, as for replication.
     partitions: i32,
     replication: i32,
@@ -54,7 +54,7 @@ impl Groups {
     }
 
     fn of(&self, topic: &str) -> &Group {
-        let whole = |r: &Regex| r.find(topic).is_some_and(|m| m.len() == topic.len());
+        let whole = |p: &Pattern| p.matches(topic);
         let chosen = self.0.iter().find(|g| g.include.iter().any(whole) && !g.exclude.iter().any(whole));
         chosen.or(self.0.last()).expect("there is a default group")
     }
@@ -81,8 +81,8 @@ impl Group {
         let patterns = |what: &str, read: &mut Reader<'_>| {
             let mut made = Vec::new();
             for pattern in list(read.connector.get(&key(what))) {
-                match Regex::new(&format!("^(?:{pattern})$")) {
-                    Ok(regex) => made.push(regex),
+                match Pattern::new(&pattern) {
+                    Ok(pattern) => made.push(pattern),
                     Err(_) => read.wrong(&key(what), pattern, "a list of regular expressions"),
                 }
             }
