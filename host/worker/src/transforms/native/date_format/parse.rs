@@ -5,6 +5,8 @@ use super::zones::ZONES;
 use super::{DAYS, DateFormat, ERAS, Fields, HALVES, MONTHS, Piece};
 
 const MINUTE_MS: i64 = 60_000;
+/// Decimal digits of a long.
+const LONG_DIGITS: usize = 19;
 
 impl DateFormat {
     /// Milliseconds since the epoch. None: the text does not match the pattern.
@@ -142,7 +144,10 @@ impl Parsed {
             return self.numeric_zone(text, behind + 1, sign, 0, true);
         }
         let zone = ZONES.iter().filter(|(name, _)| starts_with(&text[at..], name)).max_by_key(|(name, _)| name.len())?;
-        self.offset(zone.1);
+        // The format's own zone leaves an offset that was read before it.
+        if !matches!(zone.0, "UTC" | "Coordinated Universal Time") {
+            self.offset(zone.1);
+        }
         Some(at + zone.0.len())
     }
 
@@ -235,7 +240,8 @@ fn number(text: &[char]) -> Option<(i64, usize)> {
         }
     }
     // What fits a long keeps its lower bits, anything else becomes the nearest int.
-    let long = (exponent == 0).then(|| mantissa.parse::<i64>().ok()).flatten();
+    let zeros = usize::try_from(exponent).ok().filter(|n| *n < LONG_DIGITS);
+    let long = zeros.and_then(|n| format!("{mantissa}{}", "0".repeat(n)).parse::<i64>().ok());
     let value = match long {
         Some(long) => i64::from(if negative { long.wrapping_neg() } else { long } as i32),
         None => int(format!("{mantissa}e{exponent}").parse().unwrap_or(f64::INFINITY)),

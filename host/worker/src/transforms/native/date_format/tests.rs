@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::DateFormat;
 
-const NOW: i64 = 1_700_000_000_000;
+/// Midnight of 14 November 2023: years of two digits begin in 1943.
+const NOW: i64 = 1_699_920_000_000;
 
 fn format(pattern: &str) -> DateFormat {
     DateFormat::new(pattern, NOW).unwrap()
@@ -14,6 +15,26 @@ fn patterns_that_are_none() {
     assert_eq!(refused("bogus{"), "Illegal pattern character 'b'");
     assert_eq!(refused("yyyy 'T"), "Unterminated quote");
     assert_eq!(refused("XXXX"), "invalid ISO 8601 format: length=4");
+}
+
+/// One line: `F` pattern, time, text; `P` pattern, text, time; `E` pattern, error. What differs is answered.
+fn differs(line: &str) -> Option<String> {
+    let columns: Vec<&str> = line.split('\t').collect();
+    let [kind, pattern, given @ ..] = &columns[..] else { return Some(line.into()) };
+    let ours = match (*kind, DateFormat::new(pattern, NOW)) {
+        ("F", Ok(format)) => format.format(given[0].parse().unwrap()),
+        ("P", Ok(format)) => format.parse(given[0]).map_or("null".into(), |ms| ms.to_string()),
+        (_, Ok(_)) => "no error".into(),
+        (_, Err(e)) => e,
+    };
+    (given.last() != Some(&ours.as_str())).then(|| format!("{line}\n    ours: {ours}"))
+}
+
+#[test]
+fn every_date_is_javas() {
+    let lines = include_str!("../vectors/dates.tsv").lines();
+    let wrong: Vec<_> = lines.clone().filter_map(differs).collect();
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), lines.count(), wrong.join("\n"));
 }
 
 proptest! {
