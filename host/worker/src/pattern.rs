@@ -1,10 +1,14 @@
 //! Regular expressions as Java reads them, for settings that hold some: `topics.regex`, `topic.creation.*.include`, ...
 //!
 //! Look-around, back references and possessive quantifiers work. What Java spells otherwise is translated: `\Q...\E`, `\d`,
-//! `\w` and `\s`, which are ASCII's there, POSIX classes such as `\p{Alpha}`. Matching is of the whole text, as Java's
-//! `matches`; one that takes too long to decide (nested repetitions over a back reference) is no match.
+//! `\w` and `\s`, which are ASCII's there, POSIX classes such as `\p{Alpha}`. What is no expression is refused in Java's
+//! words. Matching is of the whole text, as Java's `matches`; one that takes too long to decide (nested repetitions over a
+//! back reference) is no match. Unicode blocks (`\p{InGreek}`) are not known.
 
 use fancy_regex::Regex;
+
+mod replacement;
+mod syntax;
 
 /// An expression that Java or we cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,127 +17,32 @@ pub struct WrongPattern {
     why: String,
 }
 
+/// An expression, and itself as what has to match a whole text.
 #[derive(Debug, Clone)]
-pub struct Pattern(Regex);
+pub struct Pattern {
+    found: Regex,
+    whole: Regex,
+}
 
 impl Pattern {
+    /// The error is what Java's `PatternSyntaxException` says, where we know that.
     pub fn new(java: &str) -> Result<Self, WrongPattern> {
         let wrong = |e: fancy_regex::Error| WrongPattern { why: e.to_string() };
-        if let Some(range) = descending(java) {
-            return Err(WrongPattern { why: format!("Illegal repetition range {range}") });
-        }
-        // By itself first: a stray parenthesis must not close ours.
-        Regex::new(&translated(java)).map_err(wrong)?;
-        Regex::new(&format!(r"\A(?:{})\z", translated(java))).map(Pattern).map_err(wrong)
+        let ours = syntax::translated(java).map_err(|why| WrongPattern { why })?;
+        let found = Regex::new(&ours).map_err(wrong)?;
+        Ok(Pattern { found, whole: Regex::new(&format!(r"\A(?:{ours})\z")).map_err(wrong)? })
     }
 
     /// Whether the whole text matches.
     pub fn matches(&self, text: &str) -> bool {
-        self.0.is_match(text).unwrap_or(false)
+        self.whole.is_match(text).unwrap_or(false)
     }
-}
 
-/// Java's classes whose meaning or name differs, for use within brackets.
-const CLASSES: &[(&str, &str)] = &[
-    ("d", "0-9"),
-    ("w", "a-zA-Z_0-9"),
-    ("s", r" \t\n\x0B\f\r"),
-    ("h", r" \t\x{A0}\x{1680}\x{180e}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}"),
-    ("p{Lower}", "a-z"),
-    ("p{Upper}", "A-Z"),
-    ("p{ASCII}", r"\x00-\x7F"),
-    ("p{Alpha}", "a-zA-Z"),
-    ("p{Digit}", "0-9"),
-    ("p{Alnum}", "a-zA-Z0-9"),
-    ("p{Punct}", r"!-/:-@\[-`{-~"),
-    ("p{Graph}", "!-~"),
-    ("p{Print}", r"\x20-~"),
-    ("p{Blank}", r" \t"),
-    ("p{Cntrl}", r"\x00-\x1F\x7F"),
-    ("p{XDigit}", "0-9a-fA-F"),
-    ("p{Space}", r" \t\n\x0B\f\r"),
-    ("p{IsAlphabetic}", r"\p{Alphabetic}"),
-    ("p{IsDigit}", r"\p{Nd}"),
-    ("p{IsLetter}", r"\p{L}"),
-    ("p{javaLowerCase}", r"\p{Lowercase}"),
-    ("p{javaUpperCase}", r"\p{Uppercase}"),
-];
-
-/// A repetition of at least more than at most, which the engine would take for a text.
-fn descending(java: &str) -> Option<&str> {
-    java.match_indices('{').find_map(|(at, _)| {
-        let range = &java[at..=at + java[at..].find('}')?];
-        let (least, most) = range[1..range.len() - 1].split_once(',')?;
-        (least.parse::<u32>().ok()? > most.parse::<u32>().ok()?).then_some(range)
-    })
-}
-
-fn translated(java: &str) -> String {
-    let mut out = String::with_capacity(java.len() + 8);
-    let mut rest = java;
-    // Depth of character classes: within one, a class is written without brackets of its own.
-    let mut depth = 0usize;
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[c.len_utf8()..];
-        match c {
-            '\\' if rest.starts_with('Q') => {
-                let (quoted, after) = rest[1..].split_once(r"\E").unwrap_or((&rest[1..], ""));
-                quoted.chars().for_each(|c| literal(c, &mut out));
-                rest = after;
-            }
-            '\\' => {
-                let class = CLASSES.iter().find_map(|(name, class)| {
-                    let negated = name.strip_prefix('p').map_or_else(|| name.to_ascii_uppercase(), |n| format!("P{n}"));
-                    let named = |name: &str| rest.starts_with(name).then(|| name.len());
-                    named(name).map(|n| (n, *class, false)).or_else(|| named(&negated).map(|n| (n, *class, true)))
-                });
-                match class {
-                    Some((length, class, negated)) => {
-                        let class = match (negated, depth) {
-                            (true, _) => format!("[^{class}]"),
-                            (false, 0) => format!("[{class}]"),
-                            (false, _) => class.to_owned(),
-                        };
-                        out.push_str(&class);
-                        rest = &rest[length..];
-                    }
-                    None => {
-                        let next = rest.chars().next();
-                        match next {
-                            // A sign behind a backslash is itself in Java, whatever it may mean elsewhere.
-                            Some(sign) if sign.is_ascii_punctuation() => literal(sign, &mut out),
-                            other => {
-                                out.push('\\');
-                                out.extend(other);
-                            }
-                        }
-                        rest = &rest[next.map_or(0, char::len_utf8)..];
-                    }
-                }
-            }
-            '[' => {
-                depth += 1;
-                out.push('[');
-                if rest.starts_with('^') {
-                    out.push('^');
-                    rest = &rest[1..];
-                }
-            }
-            ']' if depth > 0 => {
-                depth -= 1;
-                out.push(']');
-            }
-            c => out.push(c),
-        }
+    /// `Matcher.replaceFirst`: what is found first becomes the replacement, the rest of the text stays. The error is Java's,
+    /// of a replacement that is none.
+    pub fn replace_first(&self, text: &str, replacement: &str) -> Result<String, String> {
+        replacement::replace_first(&self.found, text, replacement)
     }
-    out
-}
-
-fn literal(c: char, out: &mut String) {
-    if r"\.+*?()|[]{}^$#&-~".contains(c) {
-        out.push('\\');
-    }
-    out.push(c);
 }
 
 #[cfg(test)]
@@ -190,6 +99,56 @@ mod tests {
     fn wrong_expressions_are_refused() {
         for wrong in ["(", "a)(", "[", "*", "a{2,1}", r"\"] {
             assert!(Pattern::new(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn javas_syntax_is_understood() {
+        for (pattern, text, matches) in [
+            ("(?!db).*", "orders", true),
+            ("(?!db).*", "db1", false),
+            ("a*+b", "aab", true),
+            ("(\\w)\\1", "aa", true),
+            ("\\Qa.b\\E-\\d+", "a.b-12", true),
+            ("\\Qa.b\\E", "axb", false),
+            ("\\d", "٣", false),
+            ("[\\w&&[^b]]+", "ac", true),
+            ("[\\w&&[^b]]+", "abc", false),
+            ("\\p{Alpha}+\\p{Punct}", "ab!", true),
+            ("\\p{IsLatin}+\\_\\-", "ab_-", true),
+            ("[[:alpha:]]+", "alph:", true),
+            ("[]a]+", "a]", true),
+            ("(?iu)ORDERS", "orders", true),
+            ("\\u0061\\x62\\x{63}\\0144", "abcd", true),
+            ("a|ab", "ab", true),
+        ] {
+            assert_eq!(Pattern::new(pattern).unwrap().matches(text), matches, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_refused_in_javas_words() {
+        for (pattern, why) in [
+            ("(", "Unclosed group near index 1\n("),
+            (")", "Unmatched closing ')'\n)"),
+            ("a(b))", "Unmatched closing ')' near index 3\na(b))\n   ^"),
+            ("[a", "Unclosed character class near index 1\n[a\n ^"),
+            ("[]", "Unclosed character class near index 1\n[]\n ^"),
+            ("a|*", "Dangling meta character '*' near index 2\na|*\n  ^"),
+            ("a**", "Dangling meta character '*' near index 2\na**\n  ^"),
+            ("ab*+?", "Dangling meta character '?' near index 4\nab*+?\n    ^"),
+            ("a{", "Illegal repetition near index 2\na{"),
+            ("a{x}", "Illegal repetition near index 2\na{x}\n  ^"),
+            ("a{2", "Unclosed counted closure near index 3\na{2"),
+            ("a{3,2}", "Illegal repetition range near index 5\na{3,2}\n     ^"),
+            ("a\\", "Unexpected internal error near index 2\na\\"),
+            ("\\q", "Illegal/unsupported escape sequence near index 1\n\\q\n ^"),
+            ("\\p{Nope}", "Unknown character property name {Nope} near index 7\n\\p{Nope}\n       ^"),
+            ("(?z)", "Unknown inline modifier near index 2\n(?z)\n  ^"),
+            ("[z-a]", "Illegal character range near index 3\n[z-a]\n   ^"),
+            ("(?<1a>x)", "capturing group name does not start with a Latin letter near index 3\n(?<1a>x)\n   ^"),
+        ] {
+            assert_eq!(Pattern::new(pattern).unwrap_err().why, why, "{pattern}");
         }
     }
 

@@ -6,7 +6,6 @@ mod predicate;
 use millrace_record::{Batch, ErrorKind, PluginKind, RawConfig, TaskContext, TaskError, Transform, Wake};
 
 use predicate::Predicate;
-use regex::Regex;
 
 use crate::task::{TaskRuntime, TaskSpec};
 
@@ -60,11 +59,6 @@ impl Transformed {
 /// The names in a list setting.
 pub(crate) fn list(text: Option<&String>) -> Vec<String> {
     text.into_iter().flat_map(|t| t.split(',')).map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect()
-}
-
-/// A regular expression that has to match a whole text, as Java's `matches`.
-fn whole(pattern: &str) -> Result<Regex, regex::Error> {
-    Regex::new(&format!("^(?:{pattern})$"))
 }
 
 /// The settings below `prefix`, without it.

@@ -2,12 +2,13 @@
 
 use millrace_record::row::Batch;
 use millrace_record::{RawConfig, TaskError};
-use regex::Regex;
+
+use crate::pattern::Pattern;
 
 #[derive(Debug)]
 pub(super) enum Predicate {
     /// The whole topic name matches.
-    TopicNameMatches(Regex),
+    TopicNameMatches(Pattern),
     HasHeaderKey(String),
     RecordIsTombstone,
 }
@@ -40,7 +41,7 @@ impl Predicate {
         let predicate = match class.rsplit(['.', '$']).next() {
             Some("TopicNameMatches") => {
                 let (key, pattern) = setting("pattern")?;
-                let regex = super::whole(pattern).map_err(|e| {
+                let regex = Pattern::new(pattern).map_err(|e| {
                     TaskError::config(&key, format!("\"{key}\" is \"{pattern}\", which is not a regular expression: {e}"))
                 })?;
                 Predicate::TopicNameMatches(regex)
@@ -61,7 +62,7 @@ impl Predicate {
     pub fn test(&self, view: &Batch<'_>, row: usize) -> bool {
         let record = view.record(row);
         match self {
-            Predicate::TopicNameMatches(regex) => regex.is_match(view.topic_of(&record)),
+            Predicate::TopicNameMatches(regex) => regex.matches(view.topic_of(&record)),
             Predicate::HasHeaderKey(name) => record.headers().any(|h| h.name == name),
             Predicate::RecordIsTombstone => record.value().is_none(),
         }

@@ -19,10 +19,6 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     // A null struct that has a schema is a plain null here.
     ("", "", "optional_null"),
     ("ExtractField", "{\"field\":\"address\"}", "nested_nulls"),
-    // A look-around is not supported: the settings are refused.
-    ("RegexRouter", "(?!db)", ""),
-    // An expression is refused in other words.
-    ("RegexRouter", "{\"regex\":\"(\"", ""),
     // Java's hash code in a text.
     ("InsertField", "{\"static.field\":\"s\"}", ""),
     // What is not inferred of a header's text: structures, dates, and what `Values` makes of a time.
