@@ -282,7 +282,8 @@ impl BatchWriter {
         self.section(32, row.start);
     }
     /// Writes the record's value with a function that appends one root row, as converters do. It answers the schema's id
-    /// (none: schemaless), or none when the value is null and nothing was written. After an error the record is as it was.
+    /// (none: schemaless), or none when the value is null and has none. Where it answers one and appends nothing, the value
+    /// is null and has this schema. After an error the record is as it was.
     pub fn value_with<E>(&mut self, write: impl FnOnce(&mut RowBuf) -> Result<Option<Option<u32>>, E>) -> Result<(), E> {
         self.part_with(36, 28, write)
     }
@@ -299,7 +300,9 @@ impl BatchWriter {
         let start = self.rows.out.len();
         match write(&mut self.rows) {
             Ok(Some(id)) => {
-                self.section(length, start);
+                if self.rows.out.len() > start {
+                    self.section(length, start);
+                }
                 self.head(schema, id.unwrap_or(NONE));
                 Ok(())
             }

@@ -3,7 +3,9 @@
 pub(crate) mod native;
 mod predicate;
 
-use millrace_record::{Batch, ErrorKind, PluginKind, RawConfig, TaskContext, TaskError, Transform, Wake};
+use std::sync::Arc;
+
+use millrace_record::{Batch, ErrorKind, PluginKind, RawConfig, Schemas, TaskContext, TaskError, Transform, Wake};
 
 use predicate::Predicate;
 
@@ -21,6 +23,7 @@ struct Step {
 #[derive(Default)]
 pub(crate) struct Chain {
     steps: Vec<Step>,
+    schemas: Arc<Schemas>,
 }
 
 /// A record that a transform could not handle.
@@ -97,7 +100,7 @@ impl Chain {
             transform.configure().await?;
             steps.push(Step { when: Predicate::of_transform(config, &alias)?, alias, transform });
         }
-        Ok(Chain { steps })
+        Ok(Chain { steps, schemas: runtime.schemas.clone() })
     }
 
     /// Sends a batch through. After an error nothing of it counts.
@@ -107,7 +110,7 @@ impl Chain {
             if out.records.is_empty() {
                 break;
             }
-            step.apply(&mut out).await?;
+            step.apply(&mut out, &self.schemas).await?;
         }
         Ok(out)
     }
@@ -120,12 +123,13 @@ impl Chain {
 }
 
 impl Step {
-    async fn apply(&mut self, out: &mut Transformed) -> Result<(), TaskError> {
+    async fn apply(&mut self, out: &mut Transformed, schemas: &Schemas) -> Result<(), TaskError> {
         let chosen = match &self.when {
             None => None,
             Some((predicate, wanted)) => {
                 let view = out.records.view();
-                let rows: Vec<u32> = (0..view.len()).filter(|i| predicate.test(&view, *i) == *wanted).map(|i| i as u32).collect();
+                let rows: Vec<u32> =
+                    (0..view.len()).filter(|i| predicate.test(&view, *i, schemas) == *wanted).map(|i| i as u32).collect();
                 if rows.is_empty() {
                     return Ok(());
                 }

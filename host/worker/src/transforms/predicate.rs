@@ -1,8 +1,9 @@
 //! Kafka Connect's predicates: which records a transform applies to.
 
 use millrace_record::row::Batch;
-use millrace_record::{RawConfig, TaskError};
+use millrace_record::{RawConfig, Schemas, TaskError};
 
+use super::native::is_null;
 use crate::pattern::Pattern;
 
 #[derive(Debug)]
@@ -59,12 +60,15 @@ impl Predicate {
         Ok(Some((predicate, !negate)))
     }
 
-    pub fn test(&self, view: &Batch<'_>, row: usize) -> bool {
+    pub fn test(&self, view: &Batch<'_>, row: usize, schemas: &Schemas) -> bool {
         let record = view.record(row);
         match self {
             Predicate::TopicNameMatches(regex) => regex.matches(view.topic_of(&record)),
             Predicate::HasHeaderKey(name) => record.headers().any(|h| h.name == name),
-            Predicate::RecordIsTombstone => record.value().is_none(),
+            Predicate::RecordIsTombstone => match (record.value(), record.value_schema()) {
+                (Some(value), Some(schema)) => is_null(&value, schema, schemas),
+                (value, _) => value.is_none(),
+            },
         }
     }
 }

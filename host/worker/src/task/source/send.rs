@@ -171,13 +171,12 @@ impl Sender {
         };
         let c = &mut self.converters;
         let from = out.buffer.len();
-        let schema = record.key_schema().filter(|_| record.key().is_some());
-        let some = c.key.encode(name, schema, record.key(), &mut out.buffer).map_err(fail(Stage::KeyConverter))?;
+        let some = c.key.encode(name, record.key_schema(), record.key(), &mut out.buffer).map_err(fail(Stage::KeyConverter))?;
         let key = out.span(from, some);
         let from = out.buffer.len();
-        // A tombstone is null whatever its schema: Connect's sources send it with no schema.
-        let schema = record.value_schema().filter(|_| record.value().is_some());
-        let some = c.value.encode(name, schema, record.value(), &mut out.buffer).map_err(fail(Stage::ValueConverter))?;
+        // A tombstone has no schema; a null that has one is written with it, as Connect does.
+        let some =
+            c.value.encode(name, record.value_schema(), record.value(), &mut out.buffer).map_err(fail(Stage::ValueConverter))?;
         let value = out.span(from, some);
         for h in record.headers() {
             let from = out.buffer.len();

@@ -193,7 +193,7 @@ impl Each for Cast {
     fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
         let Cast { part, whole, fields, replace_null, plans } = self;
         match record.operand(*part) {
-            Operand::Null => {
+            Operand::Null(_) => {
                 record.pass(out);
                 Ok(())
             }

@@ -67,7 +67,14 @@ impl Each for ExtractField {
     fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
         let ExtractField { part, field, steps, replace_null, found } = self;
         record.with_part(*part, out, |rows| match record.operand(*part) {
-            Operand::Null => Ok(None),
+            Operand::Null(None) => Ok(None),
+            Operand::Null(Some(id)) if record.schemas.get(id).is_some_and(|s| s.kind != Kind::Struct) => {
+                Err("Cannot look up fields on non-struct type".into())
+            }
+            Operand::Null(Some(id)) => {
+                let found = found.get(id, |s, schemas| Self::find(s, schemas, field, steps, *replace_null))?;
+                Ok(Some(Some(found.schema)))
+            }
             Operand::Free(text) => {
                 let map = require_map(text, PURPOSE)?;
                 let (first, more) = steps.split_first().expect("a path has a step");
@@ -78,11 +85,9 @@ impl Each for ExtractField {
                 let found = found.get(id, |s, schemas| Self::find(s, schemas, field, steps, *replace_null))?;
                 let inside =
                     found.through.iter().try_fold(root, |row: Row<'_>, slot| row.row(*slot).filter(|_| !row.is_null(*slot)));
-                let some = match inside {
-                    Some(row) => found.take.root(&row, rows),
-                    None => found.take.null_root(rows),
-                };
-                Ok(some.then_some(Some(found.schema)))
+                // What appends nothing is null, and has its schema all the same.
+                inside.iter().for_each(|row| drop(found.take.root(row, rows)));
+                Ok(Some(Some(found.schema)))
             }
         })
     }

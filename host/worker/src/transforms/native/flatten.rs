@@ -134,7 +134,7 @@ impl Each for Flatten {
     fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
         let Flatten { part, delimiter, plans } = self;
         match record.operand(*part) {
-            Operand::Null => {
+            Operand::Null(_) => {
                 record.pass(out);
                 Ok(())
             }

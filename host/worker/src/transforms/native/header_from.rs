@@ -5,7 +5,7 @@ use millrace_record::row::{BatchWriter, Header, Row, RowBuf};
 use millrace_record::{Schema, Schemas};
 use serde_json::{Map, Value};
 
-use super::rows::{BySchema, Shape, Take, free, like, require_map, require_struct};
+use super::rows::{BySchema, Shape, Take, free, like, refused_null, require_map, require_struct};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 struct HeaderFrom {
@@ -104,7 +104,7 @@ impl Each for HeaderFrom {
         let HeaderFrom { part, pairs, moves, purpose, replace_null, plans } = self;
         let mut rows = RowBuf::new();
         match record.operand(*part) {
-            Operand::Null => Err(format!("Only Map objects supported in absence of schema for [{purpose}], found: null")),
+            Operand::Null(schema) => Err(refused_null(schema, purpose)),
             Operand::Free(text) => {
                 let map = require_map(text, purpose)?;
                 let rest: Map<String, Value> = map

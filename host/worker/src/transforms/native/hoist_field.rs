@@ -39,18 +39,20 @@ impl Each for HoistField {
         record.with_part(*part, out, |rows| {
             let json = |text: &str| serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"));
             let value = match record.operand(*part) {
-                Operand::Typed(id, root) => {
+                operand @ (Operand::Typed(id, _) | Operand::Null(Some(id))) => {
                     let shape = shapes.get(id, |schema, schemas| {
                         let schema = Arc::new(schema.clone());
                         let fields = vec![Field { name: field.as_str().into(), schema: schema.clone() }];
                         Ok((schema, schemas.intern(Schema { fields, ..Schema::new(Kind::Struct) })))
                     })?;
                     let row = rows.begin(1);
-                    Take::whole(&shape.0, &root, rows, row, 0);
+                    if let Operand::Typed(_, root) = operand {
+                        Take::whole(&shape.0, &root, rows, row, 0);
+                    }
                     return Ok(Some(Some(shape.1)));
                 }
                 Operand::Free(text) => json(text)?,
-                Operand::Null => serde_json::Value::Null,
+                Operand::Null(None) => serde_json::Value::Null,
             };
             Ok(free(&serde_json::json!({ field.as_str(): value }), rows))
         })

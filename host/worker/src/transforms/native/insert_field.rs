@@ -150,7 +150,7 @@ impl InsertField {
 impl Each for InsertField {
     fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
         match record.operand(self.part) {
-            Operand::Null => record.pass(out),
+            Operand::Null(_) => record.pass(out),
             Operand::Free(text) => {
                 let value = self.free(&record, text)?;
                 record.with_part(self.part, out, |rows| Ok(free(&value, rows)))?;

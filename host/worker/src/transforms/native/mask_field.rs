@@ -5,7 +5,7 @@ use millrace_record::row::{BatchWriter, RowBuf, RowMark};
 use millrace_record::{Kind, Schema};
 use serde_json::{Value, json};
 
-use super::rows::{BySchema, Take, free, java_class, require_map, require_struct};
+use super::rows::{BySchema, Take, free, java_class, refused_null, require_map, require_struct};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 const PURPOSE: &str = "mask fields";
@@ -157,7 +157,7 @@ impl Each for MaskField {
     fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
         let MaskField { part, fields, replacement, replace_null, plans } = self;
         record.with_part(*part, out, |rows| match record.operand(*part) {
-            Operand::Null => Err(format!("Only Map objects supported in absence of schema for [{PURPOSE}], found: null")),
+            Operand::Null(schema) => Err(refused_null(schema, PURPOSE)),
             Operand::Free(text) => {
                 let mut map = require_map(text, PURPOSE)?;
                 for field in fields.iter() {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use millrace_record::config::{ConfigDef, ConfigKey, ConfigType, Default, Importance};
 use millrace_record::row::{BatchWriter, Record, RecordMeta, Row, RowBuf};
 use millrace_record::{
-    Batch, Outcome, Plugin, PluginInfo, PluginKind, RecordFailure, Schemas, TaskContext, TaskError, Transform,
+    Batch, Kind, Outcome, Plugin, PluginInfo, PluginKind, RecordFailure, Schemas, TaskContext, TaskError, Transform,
 };
 
 use super::list;
@@ -48,11 +48,13 @@ pub(super) enum Part {
 pub(super) struct Incoming<'a> {
     record: Record<'a>,
     topic: &'a str,
+    schemas: &'a Schemas,
 }
 
 /// A key or value.
 pub(super) enum Operand<'a> {
-    Null,
+    /// Null, of the schema with this id.
+    Null(Option<u32>),
     /// Without a schema: a JSON text.
     Free(&'a str),
     /// The id of its schema, and its root row.
@@ -66,8 +68,9 @@ impl<'a> Incoming<'a> {
             Part::Value => (self.record.value(), self.record.value_schema()),
         };
         match (row, schema) {
-            (None, _) => Operand::Null,
+            (None, schema) => Operand::Null(schema),
             (Some(row), None) => Operand::Free(row.text(0)),
+            (Some(row), Some(schema)) if is_null(&row, schema, self.schemas) => Operand::Null(Some(schema)),
             (Some(row), Some(schema)) => Operand::Typed(schema, row),
         }
     }
@@ -134,6 +137,11 @@ impl<'a> Incoming<'a> {
 pub(super) trait Each: Send {
     /// Appends what becomes of the record: one, or none. After an error nothing of it counts.
     fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String>;
+}
+
+/// Whether a root is null: of a schema that is no struct's it may be a row of one slot that is.
+pub(super) fn is_null(row: &Row<'_>, schema: u32, schemas: &Schemas) -> bool {
+    row.len() == 1 && row.is_null(0) && schemas.get(schema).is_some_and(|s| s.kind != Kind::Struct)
 }
 
 /// The settings of one transform, checked against their definition.
@@ -292,11 +300,14 @@ impl Plugin for Native {
             Make::Whole(make) => make(&settings, &ctx.schemas),
         };
         let each = made.map_err(|(key, why)| TaskError::config(field(key), why))?;
-        Ok(Box::new(Running(each)))
+        Ok(Box::new(Running { each, schemas: ctx.schemas }))
     }
 }
 
-struct Running(Box<dyn Each>);
+struct Running {
+    each: Box<dyn Each>,
+    schemas: Arc<Schemas>,
+}
 
 /// A record that a transform cannot handle.
 const CODE: &str = "transform.data";
@@ -313,7 +324,7 @@ impl Transform for Running {
         let (mut origin, mut failures) = (Vec::with_capacity(view.len()), Vec::new());
         for (i, record) in view.iter().enumerate() {
             let before = out.len();
-            match self.0.apply(Incoming { record, topic: view.topic_of(&record) }, &mut out) {
+            match self.each.apply(Incoming { record, topic: view.topic_of(&record), schemas: &self.schemas }, &mut out) {
                 Ok(()) if out.len() > before => origin.push(i as u32),
                 Ok(()) => {}
                 Err(message) => {

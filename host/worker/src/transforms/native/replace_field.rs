@@ -89,7 +89,7 @@ impl Each for ReplaceField {
     fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
         let ReplaceField { part, names, replace_null, shapes } = self;
         match record.operand(*part) {
-            Operand::Null => {
+            Operand::Null(_) => {
                 record.pass(out);
                 Ok(())
             }

@@ -67,15 +67,6 @@ impl Take {
         true
     }
 
-    /// Appends a null of this field's schema as a root row. False: as for [`Take::root`].
-    pub fn null_root(&self, rows: &mut RowBuf) -> bool {
-        let one_slot = self.kind != Kind::Struct;
-        if one_slot {
-            rows.begin(1);
-        }
-        one_slot
-    }
-
     /// Takes a whole root row into slot `to`.
     pub fn whole(schema: &Schema, root: &Row<'_>, rows: &mut RowBuf, row: RowMark, to: usize) {
         if schema.kind == Kind::Struct {
@@ -143,6 +134,14 @@ pub fn require_struct(schema: &Schema, purpose: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("Only Struct objects supported for [{purpose}], found: {}", java_class(schema)))
+}
+
+/// Connect's refusal of a null.
+pub fn refused_null(schema: Option<u32>, purpose: &str) -> String {
+    match schema {
+        None => format!("Only Map objects supported in absence of schema for [{purpose}], found: null"),
+        Some(_) => format!("Only Struct objects supported for [{purpose}], found: null"),
+    }
 }
 
 /// A value without a schema as a map, or Connect's refusal.

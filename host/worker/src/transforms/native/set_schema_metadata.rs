@@ -68,15 +68,17 @@ impl Each for SetSchemaMetadata {
     fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
         let SetSchemaMetadata { part, name, version, replace_null, shapes } = self;
         match record.operand(*part) {
-            Operand::Null => {
+            Operand::Null(None) => {
                 record.pass(out);
                 Ok(())
             }
             Operand::Free(_) => Err("Schema required for [updating schema metadata]".into()),
-            Operand::Typed(id, root) => {
+            operand @ (Operand::Typed(id, _) | Operand::Null(Some(id))) => {
                 let shape = shapes.get(id, |s, schemas| Self::shape(s, schemas, name.as_deref(), *version, *replace_null))?;
                 record.with_part(*part, out, |rows| {
-                    shape.write(&root, 0, rows);
+                    if let Operand::Typed(_, root) = operand {
+                        shape.write(&root, 0, rows);
+                    }
                     Ok(Some(Some(shape.schema)))
                 })
             }

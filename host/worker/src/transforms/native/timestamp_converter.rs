@@ -270,7 +270,7 @@ impl Each for TimestampConverter {
     fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
         let TimestampConverter { part, field, conversion, replace_null, plans } = self;
         match record.operand(*part) {
-            Operand::Null => {
+            Operand::Null(None) => {
                 record.pass(out);
                 Ok(())
             }
@@ -285,6 +285,13 @@ impl Each for TimestampConverter {
                     Value::Object(map)
                 };
                 record.with_part(*part, out, |rows| Ok(free(&value, rows)))
+            }
+            Operand::Null(Some(id)) => {
+                if !field.is_empty() && record.schemas.get(id).is_some_and(|s| s.kind != Kind::Struct) {
+                    return Err("Cannot list fields on non-struct type".into());
+                }
+                let plan = plans.get(id, |s, schemas| Plan::new(s, schemas, field, conversion, *replace_null))?;
+                record.with_part(*part, out, |_| Ok(Some(Some(plan.schema))))
             }
             Operand::Typed(id, root) => {
                 let plan = plans.get(id, |s, schemas| Plan::new(s, schemas, field, conversion, *replace_null))?;

@@ -5,7 +5,7 @@ use millrace_record::row::BatchWriter;
 use millrace_record::{Kind, Schema, Schemas};
 use serde_json::{Map, Value};
 
-use super::rows::{BySchema, Shape, Take, free, require_map, require_struct};
+use super::rows::{BySchema, Shape, Take, free, refused_null, require_map, require_struct};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 const PURPOSE: &str = "copying fields from value to key";
@@ -55,7 +55,7 @@ impl Each for ValueToKey {
     fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
         let ValueToKey { fields, replace_null, shapes } = self;
         record.with_part(Part::Key, out, |rows| match record.operand(Part::Value) {
-            Operand::Null => Err(format!("Only Map objects supported in absence of schema for [{PURPOSE}], found: null")),
+            Operand::Null(schema) => Err(refused_null(schema, PURPOSE)),
             Operand::Free(text) => {
                 let map = require_map(text, PURPOSE)?;
                 let key: Map<String, Value> =
