@@ -24,10 +24,16 @@ pub fn debezium() -> Option<PathBuf> {
 
 impl Connect {
     pub async fn start(kafka: &str) -> anyhow::Result<Connect> {
+        Self::start_with(kafka, &[]).await
+    }
+
+    /// With further folders of plugins.
+    pub async fn start_with(kafka: &str, folders: &[PathBuf]) -> anyhow::Result<Connect> {
         let dir = tempfile::Builder::new().prefix("millrace-connect").tempdir()?;
         let rest = format!("http://127.0.0.1:{}", free_port());
         let conf = dir.path().join("connect.properties");
-        let plugins = debezium().map(|d| format!("plugin.path={}\n", d.display())).unwrap_or_default();
+        let folders: Vec<_> = debezium().iter().chain(folders).map(|d| d.display().to_string()).collect();
+        let plugins = if folders.is_empty() { String::new() } else { format!("plugin.path={}\n", folders.join(",")) };
         let topics: String = ["config", "offset", "status"]
             .map(|t| format!("{t}.storage.topic=connect-{t}s\n{t}.storage.replication.factor=1\n"))
             .concat();

@@ -3,6 +3,7 @@
 
 mod connect;
 mod kafka;
+mod metrics;
 mod postgres;
 mod process;
 mod topics;
@@ -13,7 +14,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use connect::{Connect, debezium};
-pub use kafka::Kafka;
+pub use kafka::{Kafka, jars};
+pub use metrics::Page as MetricsPage;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use topics::read_topics;

@@ -18,16 +18,18 @@ use crate::{Kind, RawConfig, Schemas};
 
 /// A key, value or header that cannot be converted: a data error of this one record.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
+#[error("{message}{}", cause.as_deref().unwrap_or_default())]
 pub struct ConvertError {
     /// The exception that Connect would name in `__connect.errors.exception.class.name`.
     pub class: &'static str,
+    /// Connect's text. One that ends in a colon is followed by nothing there: its cause stands in the stack trace.
     pub message: String,
+    pub cause: Option<String>,
 }
 
 impl ConvertError {
     pub fn data(message: impl Into<String>) -> Self {
-        ConvertError { class: "org.apache.kafka.connect.errors.DataException", message: message.into() }
+        ConvertError { class: "org.apache.kafka.connect.errors.DataException", message: message.into(), cause: None }
     }
 }
 
@@ -35,12 +37,18 @@ impl ConvertError {
 #[derive(Debug)]
 pub(crate) struct Fault {
     message: String,
+    cause: Option<String>,
     path: Vec<Box<str>>,
 }
 
 impl Fault {
     pub fn new(message: impl Into<String>) -> Self {
-        Fault { message: message.into(), path: Vec::new() }
+        Fault { message: message.into(), cause: None, path: Vec::new() }
+    }
+    /// Bytes that are not what they should be.
+    pub fn serialization(cause: impl std::fmt::Display) -> Self {
+        let message = "Converting byte[] to Kafka Connect data failed due to serialization error: ";
+        Fault { cause: Some(cause.to_string()), ..Fault::new(message) }
     }
     /// A row that does not have its schema's shape: batches are checked when they enter, so this is our own mistake.
     pub fn broken_row() -> Self {
@@ -54,14 +62,14 @@ impl Fault {
 
 impl From<Bad> for Fault {
     fn from(bad: Bad) -> Self {
-        Fault::new(format!("Converting byte[] to Kafka Connect data failed due to serialization error: {bad}"))
+        Fault::serialization(bad)
     }
 }
 
 impl From<Fault> for ConvertError {
     fn from(fault: Fault) -> Self {
         if fault.path.is_empty() {
-            return ConvertError::data(fault.message);
+            return ConvertError { cause: fault.cause, ..ConvertError::data(fault.message) };
         }
         let path: Vec<&str> = fault.path.iter().rev().map(|p| &**p).collect();
         ConvertError::data(format!("{}, field: {}", fault.message, path.join(".")))

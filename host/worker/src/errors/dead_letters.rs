@@ -1,5 +1,8 @@
 //! The dead letter queue of a sink connector: the bytes that were consumed, with Connect's context headers.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use millrace_record::{ErrorKind, RawConfig, TaskError};
 use rdkafka::Message;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -7,78 +10,92 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Headers;
 
-use super::Stage;
+use super::context::{Cause, Families};
+use super::queue_name::QueueName;
 use crate::kafka::outgoing::{OutMeta, Outgoing};
 use crate::kafka::producer::{LogProducer, PRODUCER_DEFAULTS, refusal};
-use crate::secrets::hide;
-use crate::task::{TaskId, TaskRuntime};
+use crate::pattern::Pattern;
+use crate::task::{Reader, TaskId, TaskRuntime};
 
-/// Why a record is here.
-pub struct Cause<'a> {
-    pub stage: Stage,
-    /// What failed at that stage: a converter's, transform's or plugin's name.
-    pub class: &'a str,
-    /// The exception that Connect would name.
-    pub exception: &'a str,
-    pub message: &'a str,
-}
+const TOPIC: &str = "errors.deadletterqueue.topic.name";
+const FACTOR: &str = "errors.deadletterqueue.topic.replication.factor";
+const CONTEXT: &str = "errors.deadletterqueue.context.headers.enable";
+const FAMILY: &str = "errors.deadletterqueue.context.headers.family";
+
+/// How long one request about topics may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub struct DeadLetters {
-    topic: String,
-    context: bool,
+    name: QueueName,
+    headers: Families,
     id: TaskId,
+    /// What the connector consumes, where that is a regular expression.
+    consumed: Option<Pattern>,
+    factor: i32,
+    admin: AdminClient<DefaultClientContext>,
+    /// Queues that are there, by source topic.
+    queues: HashMap<String, String>,
     producer: LogProducer,
     /// What is sent next.
     out: Outgoing,
 }
 
 impl DeadLetters {
-    /// None: no queue is configured. The topic is made when it is missing.
+    /// None: no queue is configured. A queue of a fixed name is made when it is missing; one by source topic when the first
+    /// record of its topic fails.
     pub async fn new(id: &TaskId, config: &RawConfig, runtime: &TaskRuntime) -> Result<Option<Self>, TaskError> {
-        const TOPIC: &str = "errors.deadletterqueue.topic.name";
-        const FACTOR: &str = "errors.deadletterqueue.topic.replication.factor";
-        const CONTEXT: &str = "errors.deadletterqueue.context.headers.enable";
-        let Some(topic) = config.get(TOPIC).map(|t| t.trim()).filter(|t| !t.is_empty()) else { return Ok(None) };
+        let Some(name) = config.get(TOPIC).map(|t| t.trim()).filter(|t| !t.is_empty()) else { return Ok(None) };
+        let name = QueueName::parse(name).map_err(|why| TaskError::config(TOPIC, format!("\"{TOPIC}\" is \"{name}\": {why}")))?;
+        let none = RawConfig::new();
+        let mut read = Reader { connector: config, worker: &none, wrong: Vec::new(), field: None };
         // An embedded broker is one broker; on a cluster Connect's default is three.
-        let default = if runtime.worker.contains_key("bootstrap.servers") { 3 } else { 1 };
-        let factor: i32 = match config.get(FACTOR) {
-            None => default,
-            Some(v) => v
-                .trim()
-                .parse()
-                .map_err(|_| TaskError::config(FACTOR, format!("\"{FACTOR}\" is \"{v}\" but must be a number")))?,
-        };
-        let admin: AdminClient<DefaultClientContext> = runtime
+        let factor: i16 = read.number(FACTOR, if runtime.worker.contains_key("bootstrap.servers") { 3 } else { 1 });
+        if factor < 1 && factor != -1 {
+            read.wrong(FACTOR, factor, "at least 1, or -1 for the broker's default");
+        }
+        let mut headers = Families::NONE;
+        let family = read.get(FAMILY).filter(|f| !f.is_empty());
+        match Families::of(family, name.by_source()) {
+            Some(families) if read.boolean(CONTEXT, false) => headers = families,
+            Some(_) => {}
+            None => read.wrong(FAMILY, family.unwrap_or_default(), "one of: connect, dlq, both"),
+        }
+        read.finish(())?;
+        let regex = config.get("topics.regex").map(|r| r.trim()).filter(|r| !r.is_empty());
+        let admin = runtime
             .clients
             .admin(&format!("connector-dlq-admin-{id}"), config, &[])
             .create()
             .map_err(|e| TaskError::config("admin.override", format!("the admin client's settings are refused: {e}")))?;
-        let new = NewTopic::new(topic, 1, TopicReplication::Fixed(factor));
-        let made = admin.create_topics([&new], &AdminOptions::new()).await;
-        match made.as_deref() {
-            Ok([Ok(_)]) | Ok([Err((_, RDKafkaErrorCode::TopicAlreadyExists))]) => {}
-            Ok([Err((_, RDKafkaErrorCode::InvalidReplicationFactor))]) => {
-                let message = format!(
-                    "cannot create the dead letter topic \"{topic}\" with {factor} replicas; set \"{FACTOR}\" to at most the number of brokers"
-                );
-                return Err(TaskError::config(FACTOR, message));
-            }
-            Ok(other) => {
-                let why = other.iter().find_map(|o| o.as_ref().err()).map(|(_, e)| e.to_string()).unwrap_or_default();
-                return Err(TaskError::config(TOPIC, format!("cannot create the dead letter topic \"{topic}\": {why}")));
-            }
-            Err(e) => {
-                return Err(TaskError::retriable("kafka.admin", format!("cannot create the dead letter topic \"{topic}\": {e}")));
-            }
-        }
         let producer =
             LogProducer::new(&runtime.clients.producer(&format!("connector-dlq-producer-{id}"), config, PRODUCER_DEFAULTS))?;
-        let context = config.get(CONTEXT).is_some_and(|v| v.trim().eq_ignore_ascii_case("true"));
-        Ok(Some(DeadLetters { topic: topic.to_owned(), context, id: id.clone(), producer, out: Outgoing::default() }))
+        let letters = DeadLetters {
+            headers,
+            id: id.clone(),
+            // One that is wrong is told of where the connector subscribes.
+            consumed: regex.and_then(|r| Pattern::new(r).ok()),
+            factor: factor.into(),
+            admin,
+            queues: HashMap::new(),
+            producer,
+            out: Outgoing::default(),
+            name,
+        };
+        if !letters.name.by_source() {
+            letters.make(&letters.name.of("", &id.connector)).await?;
+        }
+        Ok(Some(letters))
     }
 
-    /// Adds a consumed record as it was to what is sent next.
-    pub fn add(&mut self, message: &impl Message, cause: &Cause<'_>) {
+    /// Adds a consumed record as it was to what is sent next. Makes the queue of its topic when it is the first of it.
+    pub async fn add(&mut self, message: &impl Message, cause: &Cause<'_>) -> Result<(), TaskError> {
+        if !self.queues.contains_key(message.topic()) {
+            let queue = self.name.of(message.topic(), &self.id.connector);
+            if self.name.by_source() {
+                self.make(&queue).await?;
+            }
+            self.queues.insert(message.topic().to_owned(), queue);
+        }
         let out = &mut self.out;
         let key = out.bytes(message.key());
         let value = out.bytes(message.payload());
@@ -86,27 +103,59 @@ impl DeadLetters {
             let value = out.bytes(h.value);
             out.header(h.key, value);
         }
-        if self.context {
-            let message_text = hide(cause.message);
-            let text = [
-                ("topic", message.topic().to_owned()),
-                ("partition", message.partition().to_string()),
-                ("offset", message.offset().to_string()),
-                ("connector.name", self.id.connector.clone()),
-                ("task.id", self.id.task.to_string()),
-                ("stage", cause.stage.name().to_owned()),
-                ("class.name", cause.class.to_owned()),
-                ("exception.class.name", cause.exception.to_owned()),
-                ("exception.message", message_text.clone().into_owned()),
-                ("exception.stacktrace", format!("{}: {message_text}\n\tat {} ({})", cause.exception, cause.class, cause.stage)),
-            ];
-            for (name, value) in text {
-                let value = out.bytes(Some(value.as_bytes()));
-                out.header(&format!("__connect.errors.{name}"), value);
-            }
-        }
-        let topic = out.topic(&self.topic);
+        self.headers.write(out, &self.id, message, cause);
+        let topic = out.topic(&self.queues[message.topic()]);
         out.push(OutMeta { topic, partition: None, timestamp: message.timestamp().to_millis(), origin: 0 }, key, value);
+        Ok(())
+    }
+
+    /// Makes a queue that is missing.
+    async fn make(&self, queue: &str) -> Result<(), TaskError> {
+        if self.consumed.as_ref().is_some_and(|r| r.matches(queue)) {
+            let message = format!(
+                "the dead letter topic \"{queue}\" matches \"topics.regex\": its records would be consumed again; set \"{TOPIC}\" to a name that does not match"
+            );
+            return Err(TaskError::config(TOPIC, message));
+        }
+        let new = NewTopic::new(queue, 1, TopicReplication::Fixed(self.factor));
+        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+        let made = self.admin.create_topics([&new], &options).await;
+        let factor = self.factor;
+        match made.as_deref() {
+            Ok([Ok(_)]) => {
+                tracing::info!(topic = queue, "created a dead letter topic");
+                Ok(())
+            }
+            Ok([Err((_, RDKafkaErrorCode::TopicAlreadyExists))]) => Ok(()),
+            Ok([Err((_, RDKafkaErrorCode::InvalidReplicationFactor))]) => {
+                let message = format!(
+                    "cannot create the dead letter topic \"{queue}\" with {factor} replicas; set \"{FACTOR}\" to at most the number of brokers"
+                );
+                Err(TaskError::config(FACTOR, message))
+            }
+            Ok(
+                [Err((_, code @ (RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed)))],
+            ) => {
+                // Who may not make topics may well write to one that somebody else has made.
+                if self.exists(queue).await {
+                    return Ok(());
+                }
+                let message = format!(
+                    "cannot create the dead letter topic \"{queue}\": {code}; make it yourself, or allow the worker's user to"
+                );
+                Err(TaskError::config(TOPIC, message))
+            }
+            Ok(other) => {
+                let why = other.iter().find_map(|o| o.as_ref().err()).map(|(_, e)| e.to_string()).unwrap_or_default();
+                Err(TaskError::config(TOPIC, format!("cannot create the dead letter topic \"{queue}\": {why}")))
+            }
+            Err(e) => Err(TaskError::retriable("kafka.admin", format!("cannot create the dead letter topic \"{queue}\": {e}"))),
+        }
+    }
+
+    async fn exists(&self, queue: &str) -> bool {
+        let found = tokio::task::block_in_place(|| self.admin.inner().fetch_metadata(Some(queue), REQUEST_TIMEOUT));
+        found.is_ok_and(|m| m.topics().iter().any(|t| t.error().is_none() && !t.partitions().is_empty()))
     }
 
     /// Sends what was added; returns once the log has acknowledged all of it.

@@ -4,7 +4,9 @@
 //! the next try. A record fails at a [`Stage`]: Connect's `errors.*` settings decide.
 
 pub mod backoff;
+pub mod context;
 pub mod dead_letters;
+pub mod queue_name;
 pub mod tolerance;
 
 /// Where a record failed, by Connect's names.

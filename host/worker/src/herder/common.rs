@@ -325,7 +325,7 @@ const SINK: &[Row] = &[
         6,
         "MEDIUM",
         "Dead Letter Queue Topic Name",
-        "Topic that takes records that failed, with \"errors.tolerance=all\"; empty: none.",
+        "Topic that takes records that failed; {source_topic} and {connector} stand for those; empty: none.",
     ),
     (
         "errors.deadletterqueue.topic.replication.factor",
@@ -349,11 +349,23 @@ const SINK: &[Row] = &[
         "Enable Error Context Headers",
         "Whether dead letters carry headers that say what failed where.",
     ),
+    (
+        "errors.deadletterqueue.context.headers.family",
+        Text,
+        "",
+        Low,
+        "Error Handling",
+        9,
+        "MEDIUM",
+        "Error Context Headers",
+        "Which headers dead letters carry: connect for __connect.errors.*, dlq for dlq.*, or both; empty: both where the topic's name holds {source_topic}, else connect.",
+    ),
 ];
 
 /// Allowed values of the keys that have a closed list.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("errors.tolerance", &["none", "all"]),
+    ("errors.deadletterqueue.context.headers.family", &["", "connect", "dlq", "both"]),
     ("config.action.reload", &["none", "restart"]),
     ("exactly.once.support", &["requested", "required"]),
     ("transaction.boundary", &["poll", "interval", "connector"]),

@@ -13,6 +13,7 @@ use millrace_record::{Plugin, PluginKind, RawConfig, TaskError};
 
 use super::infos::{ConfigInfo, ConfigInfos, Definition, unknown};
 use super::{Herder, HerderError, common};
+use crate::errors::queue_name::QueueName;
 use crate::kafka::client::ClientKind;
 use crate::pattern::Pattern;
 use crate::plugins::{PREDICATES, class};
@@ -220,7 +221,16 @@ fn topics(config: &RawConfig, infos: &mut ConfigInfos) {
         infos.error("topics.regex", format!("Invalid value {value} for configuration topics.regex: {error}"));
     }
     if let Some(queue) = given(config, "errors.deadletterqueue.topic.name") {
-        if topics.iter().any(|t| t == queue) {
+        let key = "errors.deadletterqueue.topic.name";
+        let connector = given(config, "name").unwrap_or_default();
+        let queues = match QueueName::parse(queue) {
+            Ok(name) => name.known(&topics, connector),
+            Err(why) => {
+                infos.error(key, format!("Invalid value {queue} for configuration {key}: {why}"));
+                Vec::new()
+            }
+        };
+        if let Some(queue) = queues.iter().find(|q| topics.contains(q)) {
             let topics = topics.join(", ");
             infos.error(
                 "topics",
@@ -229,7 +239,10 @@ fn topics(config: &RawConfig, infos: &mut ConfigInfos) {
                 ),
             );
         }
-        if let Some(regex) = regex.filter(|r| Pattern::new(r).is_ok_and(|p| p.matches(queue))) {
+        if let Some(regex) = regex
+            && let Ok(pattern) = Pattern::new(regex)
+            && let Some(queue) = queues.iter().find(|q| pattern.matches(q))
+        {
             infos.error(
                 "topics.regex",
                 format!(

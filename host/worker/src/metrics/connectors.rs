@@ -135,3 +135,12 @@ impl ConnectorView {
         }
     }
 }
+
+/// Every group and attribute.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let whole = [("connect-worker-metrics", WORKER), ("connect-worker-rebalance-metrics", REBALANCE)];
+    let whole = whole.into_iter().flat_map(|(group, attributes)| attributes.iter().map(move |a| (group, a.name)));
+    let tasks = CONNECTOR_TASKS.iter().map(|a| ("connect-worker-metrics", a.name));
+    whole.chain(tasks).chain(TEXTS.iter().map(|(name, _)| ("connector-metrics", *name)))
+}

@@ -66,7 +66,8 @@ impl Sampled {
     /// The sum of what was recorded, by the second. Of a window that never was it counts as if it had been empty, so that
     /// the first second does not look like the busiest.
     pub fn rate(&self, now_ms: u64) -> f64 {
-        let sum: f64 = self.recent(now_ms).map(|s| s.sum).sum();
+        // Not `sum`, which makes a negative zero of nothing.
+        let sum = self.recent(now_ms).fold(0.0, |sum, s| sum + s.sum);
         let mut elapsed =
             now_ms - self.kept().map(|s| if stale(s, now_ms) { now_ms } else { s.begun_ms }).min().unwrap_or(now_ms);
         elapsed += (WINDOWS - 1).saturating_sub(elapsed / WINDOW_MS) * WINDOW_MS;

@@ -124,3 +124,11 @@ pub(super) fn write(
         }
     }
 }
+
+/// Every group and attribute of numbers.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of = |group, attributes: &'static [Attribute<TaskView>]| attributes.iter().map(move |a| (group, a.name));
+    let both = of("connector-task-metrics", CONNECTOR_TASK).chain(of("task-error-metrics", TASK_ERROR));
+    both.chain(of("source-task-metrics", SOURCE_TASK)).chain(of("sink-task-metrics", SINK_TASK))
+}

@@ -142,3 +142,13 @@ fn rebalances_are_timed() {
     assert_eq!(view.rebalances.took_ms.max(view.now_ms), 70.0);
     assert_eq!(view.since_rebalance, Some(Duration::from_millis(500)));
 }
+
+#[test]
+fn every_metric_is_documented() {
+    let docs = include_str!("../../../../docs/metrics.md");
+    let names = super::tasks::names().chain(super::connectors::names());
+    for (group, attribute) in names {
+        let (full, short) = (super::page::named(group, attribute), format!("`_{}`", super::page::under(attribute)));
+        assert!(docs.contains(&full) || docs.contains(&short), "{full} is not in docs/metrics.md");
+    }
+}

@@ -36,7 +36,10 @@ impl Page {
         if !labels.is_empty() {
             self.0.push('}');
         }
-        let _ = writeln!(self.0, " {value}");
+        let _ = match value {
+            f64::INFINITY => writeln!(self.0, " +Inf"),
+            _ => writeln!(self.0, " {value}"),
+        };
     }
 
     pub fn finish(self) -> String {
@@ -64,8 +67,9 @@ mod tests {
         page.series("a_total", &[("connector", "a\"b\\c\nd"), ("task", "0")], 0.5);
         page.family("b", Kind::Gauge, "none lately");
         page.series("b", &[], f64::NAN);
+        page.series("b", &[], f64::INFINITY);
         let expected = "# HELP a_total one\\\\two \"three\"\\nfour\n# TYPE a_total counter\na_total 3\n\
-                        a_total{connector=\"a\\\"b\\\\c\\nd\",task=\"0\"} 0.5\n# HELP b none lately\n# TYPE b gauge\nb NaN\n";
+                        a_total{connector=\"a\\\"b\\\\c\\nd\",task=\"0\"} 0.5\n# HELP b none lately\n# TYPE b gauge\nb NaN\nb +Inf\n";
         assert_eq!(page.finish(), expected);
     }
 }

@@ -1,9 +1,10 @@
 //! The key, value and header converters of a task.
 
-use millrace_record::convert::{Converter, SIMPLE_HEADER_CONVERTER};
+use millrace_record::convert::{BuiltIn, Converter, SIMPLE_HEADER_CONVERTER};
 use millrace_record::{RawConfig, TaskError};
 
 use super::{TaskRuntime, TaskSpec};
+use crate::errors::Stage;
 use crate::transforms::below;
 
 const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
@@ -12,6 +13,8 @@ pub(crate) struct Converters {
     pub key: Box<dyn Converter>,
     pub value: Box<dyn Converter>,
     pub header: Box<dyn Converter>,
+    /// Of key, value and header.
+    classes: [String; 3],
 }
 
 impl Converters {
@@ -23,9 +26,22 @@ impl Converters {
             let of: &RawConfig = if spec.connector_config.contains_key(&key) { &spec.connector_config } else { &runtime.worker };
             let class = of.get(&key).map_or(default, |c| c.trim());
             let own = below(of, &format!("{key}."));
-            (runtime.converters)(class, role == "key", &own, &runtime.schemas)
-                .map_err(|e| TaskError::config(&key, format!("\"{key}\": {e}")))
+            let made = (runtime.converters)(class, role == "key", &own, &runtime.schemas)
+                .map_err(|e| TaskError::config(&key, format!("\"{key}\": {e}")))?;
+            Ok::<_, TaskError>((made, BuiltIn::find(class).map_or(class, |b| b.class).to_owned()))
         };
-        Ok(Converters { key: make("key", JSON)?, value: make("value", JSON)?, header: make("header", SIMPLE_HEADER_CONVERTER)? })
+        let (key, of_key) = make("key", JSON)?;
+        let (value, of_value) = make("value", JSON)?;
+        let (header, of_header) = make("header", SIMPLE_HEADER_CONVERTER)?;
+        Ok(Converters { key, value, header, classes: [of_key, of_value, of_header] })
+    }
+
+    /// The class that works at a stage.
+    pub fn class(&self, stage: Stage) -> &str {
+        match stage {
+            Stage::KeyConverter => &self.classes[0],
+            Stage::ValueConverter => &self.classes[1],
+            _ => &self.classes[2],
+        }
     }
 }

@@ -119,6 +119,10 @@ struct Windows {
     paused: Duration,
 }
 
+fn millis(took: Duration) -> f64 {
+    took.as_secs_f64() * 1000.0
+}
+
 impl Windows {
     fn now_ms(&self) -> u64 {
         self.clock.now_ms()
@@ -183,7 +187,7 @@ impl Counters {
         let now = w.now_ms();
         w.read.record(now, records as f64);
         w.batch.record(now, records as f64);
-        w.batch_ms.record(now, took.as_millis() as f64);
+        w.batch_ms.record(now, millis(took));
         w.active.record(now, active as f64);
     }
 
@@ -212,7 +216,7 @@ impl Counters {
         let mut w = self.windows.lock();
         let now = w.now_ms();
         w.out.record(now, records as f64);
-        w.batch_ms.record(now, took.as_millis() as f64);
+        w.batch_ms.record(now, millis(took));
     }
 
     /// A sink's records that are not committed: all of them, and those of the partition that has most.
@@ -238,7 +242,7 @@ impl Counters {
                 return;
             }
         }
-        w.commit_ms.record(now, took.as_millis() as f64);
+        w.commit_ms.record(now, millis(took));
         w.commit_results.record(now, f64::from(u8::from(how == Committed::Done)));
     }
 

@@ -14,6 +14,7 @@ mod supervise;
 pub use counters::{Committed, Counter, Counters, Level, TaskMeasures};
 pub(crate) use handle::Target;
 pub use handle::{KafkaClients, PluginLookup, TaskHandle, TaskRuntime};
+pub(crate) use settings::Reader;
 
 use std::sync::Arc;
 

@@ -216,6 +216,8 @@ async fn supervise(task: Task) {
             break;
         }
         let delay = task.backoff.lock().failed(failure.error.retry_after);
+        task.counters.retries.add(1);
+        task.counters.failed_now();
         tracing::error!(subject = failure.subject, call = failure.call, code = failure.error.code, error = %failure.error, ?delay,
             "task failed, a fresh instance is tried");
         task.report(TaskState::Failed { trace: failure.trace(&task, Some(delay)) });

@@ -14,6 +14,8 @@ use crate::task::{TaskRuntime, TaskSpec};
 /// One transform of a chain.
 struct Step {
     alias: String,
+    /// As in `transforms.<alias>.type`, or in full where that is a short name.
+    class: String,
     transform: Box<dyn Transform>,
     /// Applies where the predicate's answer is this.
     when: Option<(Predicate, bool)>,
@@ -32,7 +34,11 @@ pub(crate) struct Failed {
     /// Row of the batch that entered the chain.
     pub row: u32,
     pub code: String,
-    /// Names the transform.
+    /// The transform's class.
+    pub class: String,
+    /// What the transform said.
+    pub cause: String,
+    /// The same, and names the transform.
     pub message: String,
 }
 
@@ -98,7 +104,9 @@ impl Chain {
             };
             let mut transform = plugin.transform(context).await?;
             transform.configure().await?;
-            steps.push(Step { when: Predicate::of_transform(config, &alias)?, alias, transform });
+            // A class in full says whether it is for keys or for values.
+            let class = if class.contains('.') { class.trim() } else { crate::plugins::class(&*plugin) }.to_owned();
+            steps.push(Step { when: Predicate::of_transform(config, &alias)?, alias, class, transform });
         }
         Ok(Chain { steps, schemas: runtime.schemas.clone() })
     }
@@ -166,7 +174,8 @@ impl Step {
         }
         for f in &outcome.failures {
             let message = format!("transform \"{}\": {}", self.alias, f.message);
-            out.failed.push(Failed { row: entered(f.row), code: f.code.clone(), message });
+            let (class, cause) = (self.class.clone(), f.message.clone());
+            out.failed.push(Failed { row: entered(f.row), code: f.code.clone(), class, cause, message });
         }
         match chosen.as_deref() {
             None => {

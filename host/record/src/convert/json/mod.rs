@@ -166,8 +166,7 @@ impl JsonConverter {
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
-    simdutf8::basic::from_utf8(bytes)
-        .map_err(|_| Fault::new("Converting byte[] to Kafka Connect data failed due to serialization error: not UTF-8"))
+    simdutf8::basic::from_utf8(bytes).map_err(|_| Fault::serialization("not UTF-8"))
 }
 
 fn not_an_envelope() -> Fault {

@@ -10,7 +10,7 @@ use super::Outlet;
 use super::intake::Decoded;
 use crate::errors::Stage;
 use crate::errors::backoff::RecordRetry;
-use crate::errors::dead_letters::Cause;
+use crate::errors::context::{Cause, log_line};
 use crate::errors::tolerance::Tolerance;
 use crate::task::supervise::Failure;
 use crate::transforms::Transformed;
@@ -19,13 +19,37 @@ use crate::transforms::Transformed;
 pub(super) struct Errant {
     pub message: usize,
     pub stage: Stage,
+    /// What failed: a converter's or transform's class.
     pub class: String,
+    /// The exception that Connect would name.
+    pub exception: &'static str,
     pub code: String,
+    /// Connect's text, and what it leaves to the stack trace.
     pub text: String,
+    pub detail: Option<String>,
 }
 
-const DATA: &str = "org.apache.kafka.connect.errors.DataException";
-const CONNECT: &str = "org.apache.kafka.connect.errors.ConnectException";
+impl Errant {
+    fn cause(&self) -> Cause<'_> {
+        Cause {
+            stage: self.stage,
+            class: &self.class,
+            exception: self.exception,
+            code: &self.code,
+            message: &self.text,
+            detail: self.detail.as_deref(),
+        }
+    }
+
+    fn said(&self) -> String {
+        format!("{}{}", self.text, self.detail.as_deref().unwrap_or_default())
+    }
+}
+
+const DATA_EXCEPTION: &str = "org.apache.kafka.connect.errors.DataException";
+pub(super) const CONNECT_EXCEPTION: &str = "org.apache.kafka.connect.errors.ConnectException";
+/// What Connect names when a sink says that a record failed, whatever the sink.
+pub(super) const PUT_CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
 
 impl Outlet {
     /// Puts a batch; when it returns every record of it has left by an exit, except those that it answers: a stop or a
@@ -34,12 +58,21 @@ impl Outlet {
         let Decoded { messages, records, rows, mut errant } = batch;
         let Some(done) = self.transform(&records, &rows, &mut errant).await? else { return Ok(messages) };
         let filtered = done.filtered(records.len());
+        // In the order of the log, as far as one place finds them.
+        errant.sort_by_key(|e| e.message);
         let Some(failures) = self.put_records(&done.records).await? else { return Ok(messages) };
         let put = done.records.len() - failures.len();
         for f in failures {
             let message = rows[done.origin_of(f.row as usize) as usize];
-            let class = self.task.spec.plugin.info().name.clone();
-            errant.push(Errant { message, stage: Stage::TaskPut, class, code: f.code, text: f.message });
+            errant.push(Errant {
+                message,
+                stage: Stage::TaskPut,
+                class: PUT_CLASS.into(),
+                exception: CONNECT_EXCEPTION,
+                code: f.code,
+                text: f.message,
+                detail: None,
+            });
         }
         self.report(&messages, errant).await?;
         let counters = &self.task.counters;
@@ -80,13 +113,14 @@ impl Outlet {
             match self.chain.apply(records.clone()).await {
                 Ok(done) => {
                     for f in &done.failed {
-                        let (message, text) = (rows[f.row as usize], f.message.clone());
                         errant.push(Errant {
-                            message,
+                            message: rows[f.row as usize],
                             stage: Stage::Transformation,
-                            class: DATA.into(),
+                            class: f.class.clone(),
+                            exception: DATA_EXCEPTION,
                             code: f.code.clone(),
-                            text,
+                            text: f.cause.clone(),
+                            detail: None,
                         });
                     }
                     return Ok(Some(done));
@@ -171,48 +205,53 @@ impl Outlet {
         }
     }
 
-    /// Sends failed records to the dead letter queue, or skips them, or fails the task, as `errors.*` says. Returns once the
-    /// queue has acknowledged them.
+    /// Sends failed records to the dead letter queue, or skips them, and fails the task where `errors.tolerance` says so.
+    /// Returns once the queue has acknowledged them. As in Connect the record that fails the task goes to the queue too.
     pub(super) async fn report(&mut self, messages: &[impl Message], errant: Vec<Errant>) -> Result<(), Failure> {
         if errant.is_empty() {
             return Ok(());
         }
         let (counters, errors) = (&self.task.counters, &self.task.settings.errors);
         counters.failed_now();
-        for e in &errant {
+        let fatal = (errors.tolerance == Tolerance::None).then(|| &errant[0]);
+        let passing = if fatal.is_some() { &errant[..1] } else { &errant[..] };
+        let failed = |e| Failure::new("dead letter queue", "acknowledge", e);
+        for e in passing {
             let m = &messages[e.message];
             counters.errors.add(1);
             counters.failures.add(1);
             if errors.log {
                 counters.errors_logged.add(1);
-                let place =
-                    if errors.log_messages { format!(" {}-{}@{}", m.topic(), m.partition(), m.offset()) } else { String::new() };
-                tracing::error!(stage = %e.stage, code = e.code, error = e.text, "record{place} failed");
+                let line = log_line(&self.task.spec.id, &e.cause(), errors.log_messages.then_some(m));
+                tracing::error!(code = e.code, error = e.said(), "{line}");
             }
-            if errors.tolerance == Tolerance::None {
-                let text = format!("record {}-{}@{}: {}", m.topic(), m.partition(), m.offset(), e.text);
-                let mut error = TaskError::fatal(&e.code, text);
-                error.attributes.push(("stage".into(), e.stage.name().into()));
-                let remedy = "set errors.tolerance=all, with errors.deadletterqueue.topic.name, to let such records pass";
-                error.attributes.push(("remedy".into(), remedy.into()));
-                return Err(Failure::new(&self.subject, "put", error));
+            match &mut self.dead_letters {
+                Some(queue) => {
+                    counters.dead_letter_requests.add(1);
+                    queue.add(m, &e.cause()).await.map_err(failed)?;
+                }
+                None if fatal.is_none() => counters.skipped.add(1),
+                None => {}
             }
-            let Some(queue) = &mut self.dead_letters else {
-                counters.skipped.add(1);
-                continue;
-            };
-            counters.dead_letter_requests.add(1);
-            let exception = if e.stage == Stage::TaskPut { CONNECT } else { DATA };
-            let cause = Cause { stage: e.stage, class: &e.class, exception, message: &e.text };
-            queue.add(m, &cause);
         }
         if let Some(queue) = &mut self.dead_letters {
             if let Err(e) = queue.send().await {
-                self.task.counters.dead_letter_failures.add(1);
-                return Err(Failure::new("dead letter queue", "acknowledge", e));
+                counters.dead_letter_failures.add(passing.len() as u64);
+                return Err(failed(e));
             }
-            self.task.counters.dead_lettered.add(errant.len() as u64);
+            if fatal.is_none() {
+                counters.dead_lettered.add(passing.len() as u64);
+            }
         }
-        Ok(())
+        let Some(e) = fatal else { return Ok(()) };
+        let m = &messages[e.message];
+        let text =
+            format!("Tolerance exceeded in error handler: record {}-{}@{}: {}", m.topic(), m.partition(), m.offset(), e.said());
+        let mut error = TaskError::fatal(&e.code, text);
+        error.attributes.push(("stage".into(), e.stage.name().into()));
+        error.attributes.push(("class".into(), e.class.clone()));
+        let remedy = "set errors.tolerance=all, with errors.deadletterqueue.topic.name, to let such records pass";
+        error.attributes.push(("remedy".into(), remedy.into()));
+        Err(Failure::new(&self.subject, "put", error))
     }
 }

@@ -155,12 +155,19 @@ impl<'a> Intake<'a> {
                 }
                 Err((stage, e)) => {
                     writer.undo();
+                    // In a row the value is written first; where both fail it is the key that Connect names.
+                    header.clear();
+                    let of_key =
+                        if stage == Stage::ValueConverter { c.key.decode(topic, m.key(), &mut header).err() } else { None };
+                    let (stage, e) = of_key.map_or((stage, e), |e| (Stage::KeyConverter, e));
                     half.errant.push(Errant {
                         message: i,
                         stage,
-                        class: e.class.to_owned(),
+                        class: c.class(stage).to_owned(),
+                        exception: e.class,
                         code: "convert".into(),
                         text: e.message,
+                        detail: e.cause,
                     });
                 }
             }

@@ -8,9 +8,8 @@ use rdkafka::Timestamp;
 use rdkafka::message::OwnedMessage;
 
 use super::Session;
-use super::batch::Errant;
+use super::batch::{CONNECT_EXCEPTION, Errant, PUT_CLASS};
 use crate::errors::Stage;
-use crate::errors::tolerance::Tolerance;
 use crate::kafka::consumer::CONSUMER_DEFAULTS;
 use crate::kafka::reread::{Place, reread};
 use crate::task::supervise::{Failure, Task};
@@ -27,15 +26,19 @@ impl Session<'_> {
         }
         let place = |f: &LateFailure| Place { topic: f.topic.clone(), partition: f.partition, offset: f.offset };
         let places: Vec<Place> = failures.iter().map(place).collect();
-        let queued = self.outlet.dead_letters.is_some() && self.task.settings.errors.tolerance == Tolerance::All;
-        let messages = if queued { from_the_log(&self.task, places).await? } else { places.iter().map(unread).collect() };
-        let class = &self.task.spec.plugin.info().name;
+        let messages = if self.outlet.dead_letters.is_some() {
+            from_the_log(&self.task, places).await?
+        } else {
+            places.iter().map(unread).collect()
+        };
         let errant = failures.iter().enumerate().map(|(message, f)| Errant {
             message,
             stage: Stage::TaskPut,
-            class: class.clone(),
+            class: PUT_CLASS.into(),
+            exception: CONNECT_EXCEPTION,
             code: f.code.clone(),
             text: f.message.clone(),
+            detail: None,
         });
         let errant = errant.collect();
         self.outlet.report(&messages, errant).await?;

@@ -13,6 +13,9 @@ use crate::kafka::producer::{Sent, refusal};
 use crate::task::Committed;
 use crate::task::supervise::{Failure, Task};
 
+/// What Connect names when the log refuses a record.
+const PRODUCE_CLASS: &str = "org.apache.kafka.connect.runtime.AbstractWorkerSourceTask";
+
 /// A polled batch that the producer has.
 #[derive(Default)]
 pub(in crate::task) struct Batch {
@@ -89,7 +92,7 @@ fn settle(task: &Task, batch: &mut Batch, refused: Option<Vec<Refused>>) -> Resu
         if !r.is_data() {
             return Err(Failure::new("producer", "acknowledge", refusal(r)));
         }
-        tolerate(task, Stage::KafkaProduce, "acknowledge", refusal(r))?;
+        tolerate(task, Stage::KafkaProduce, PRODUCE_CLASS, "acknowledge", refusal(r))?;
         batch.skip(r.origin);
     }
     Ok(())

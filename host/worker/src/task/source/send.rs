@@ -82,7 +82,7 @@ impl Sender {
         let mut batch = Batch { offsets: latest(taken.polled.marks), records: n as u64, ..Batch::default() };
         for f in &done.failed {
             let error = TaskError::fatal(f.code.clone(), f.message.clone());
-            tolerate(&self.task, Stage::Transformation, "apply", error)?;
+            tolerate(&self.task, Stage::Transformation, &f.class, "apply", error)?;
             batch.skip(f.row);
         }
         batch.filtered = done.filtered(n);
@@ -96,7 +96,7 @@ impl Sender {
             let origin = done.origin_of(i);
             if let Err((stage, error)) = self.encode(&view, &record, origin, &mut out) {
                 out.undo(begun);
-                tolerate(&self.task, stage, "convert", error)?;
+                tolerate(&self.task, stage, self.converters.class(stage), "convert", error)?;
                 batch.skip(origin);
             }
             if out.buffer.len() >= PART_BYTES {

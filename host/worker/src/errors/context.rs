@@ -1,0 +1,109 @@
+//! The headers that a dead letter carries: Kafka Connect's `__connect.errors.*`, the family `dlq.*`, or both.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rdkafka::Message;
+
+use super::Stage;
+use crate::kafka::outgoing::Outgoing;
+use crate::secrets::hide;
+use crate::task::TaskId;
+
+/// Why a record is a dead letter.
+#[derive(Debug, Clone, Copy)]
+pub struct Cause<'a> {
+    pub stage: Stage,
+    /// What failed at that stage: the class of a converter or transform.
+    pub class: &'a str,
+    /// The exception that Connect would name.
+    pub exception: &'a str,
+    /// What kind of error it is, in a word.
+    pub code: &'a str,
+    pub message: &'a str,
+    /// What the message leaves to the stack trace.
+    pub detail: Option<&'a str>,
+}
+
+/// Which headers are written: `errors.deadletterqueue.context.headers.enable` and `...family`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Families {
+    /// `__connect.errors.*`
+    pub connect: bool,
+    /// `dlq.*`
+    pub dlq: bool,
+}
+
+impl Families {
+    pub const NONE: Families = Families { connect: false, dlq: false };
+
+    /// The setting's value understood. Unset, a queue by source topic has both.
+    pub fn of(setting: Option<&str>, by_source: bool) -> Option<Families> {
+        Some(match setting {
+            None => Families { connect: true, dlq: by_source },
+            Some("connect") => Families { connect: true, dlq: false },
+            Some("dlq") => Families { connect: false, dlq: true },
+            Some("both") => Families { connect: true, dlq: true },
+            Some(_) => return None,
+        })
+    }
+
+    /// Appends the headers to the record that is being made, after those it came with. One of the same name stays beside
+    /// the new one, as in Connect: the last of a name counts.
+    pub fn write(self, out: &mut Outgoing, id: &TaskId, message: &impl Message, cause: &Cause<'_>) {
+        let (partition, offset) = (message.partition().to_string(), message.offset().to_string());
+        let text = hide(cause.message);
+        let detail = cause.detail.map(|d| format!("\nCaused by: {}", hide(d))).unwrap_or_default();
+        let trace = format!("{}: {text}\n\tat {} ({}){detail}", cause.exception, cause.class, cause.stage);
+        let mut header = |name: &str, value: &str| {
+            let value = out.bytes(Some(value.as_bytes()));
+            out.header(name, value);
+        };
+        if self.connect {
+            header("__connect.errors.topic", message.topic());
+            header("__connect.errors.partition", &partition);
+            header("__connect.errors.offset", &offset);
+            header("__connect.errors.connector.name", &id.connector);
+            header("__connect.errors.task.id", &id.task.to_string());
+            header("__connect.errors.stage", cause.stage.name());
+            header("__connect.errors.class.name", cause.class);
+            header("__connect.errors.exception.class.name", cause.exception);
+            header("__connect.errors.exception.message", &text);
+            header("__connect.errors.exception.stacktrace", &trace);
+        }
+        if self.dlq {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            header("dlq.source_topic", message.topic());
+            header("dlq.source_partition", &partition);
+            header("dlq.source_offset", &offset);
+            header("dlq.error_type", cause.code);
+            header("dlq.error_message", &text);
+            header("dlq.stacktrace", &trace);
+            header("dlq.timestamp", &now.as_millis().to_string());
+            header("dlq.sink_id", &id.connector);
+        }
+    }
+}
+
+/// What `errors.log.enable` logs of a record that failed: Connect's line, and the error. With `errors.log.include.messages`
+/// also which record it was, but never its key or value.
+pub fn log_line(id: &TaskId, cause: &Cause<'_>, record: Option<&impl Message>) -> String {
+    let which = record.map(|m| {
+        let (timestamp, kind) = match m.timestamp() {
+            rdkafka::Timestamp::CreateTime(ms) => (ms, "CreateTime"),
+            rdkafka::Timestamp::LogAppendTime(ms) => (ms, "LogAppendTime"),
+            rdkafka::Timestamp::NotAvailable => (-1, "NoTimestampType"),
+        };
+        format!(
+            ", where consumed record is {{topic='{}', partition={}, offset={}, timestamp={timestamp}, timestampType={kind}}}",
+            m.topic(),
+            m.partition(),
+            m.offset()
+        )
+    });
+    format!(
+        "Error encountered in task {id}. Executing stage '{}' with class '{}'{}.",
+        cause.stage,
+        cause.class,
+        which.unwrap_or_default()
+    )
+}

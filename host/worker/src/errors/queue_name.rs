@@ -1,0 +1,121 @@
+//! `errors.deadletterqueue.topic.name`: one topic, or one for each source topic: `{source_topic}.dlq`.
+
+/// The longest name of a topic.
+const NAME_MAX: usize = 249;
+
+/// Where the records of a topic go that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueName(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    SourceTopic,
+    Connector,
+}
+
+impl QueueName {
+    /// Understands `{source_topic}` and `{connector}`. The error says what is wrong and what to write.
+    pub fn parse(name: &str) -> Result<QueueName, String> {
+        let mut parts = Vec::new();
+        let mut rest = name;
+        while let Some(open) = rest.find('{') {
+            let close = rest[open..].find('}').map(|at| open + at);
+            let part = match close.map(|close| &rest[open + 1..close]) {
+                Some("source_topic") => Part::SourceTopic,
+                Some("connector") => Part::Connector,
+                Some(other) => {
+                    return Err(format!("\"{{{other}}}\" is not known in it; there are {{source_topic}} and {{connector}}"));
+                }
+                None => return Err("a \"{\" has no \"}\"; write {source_topic} or {connector}".to_owned()),
+            };
+            if open > 0 {
+                parts.push(Part::Text(rest[..open].to_owned()));
+            }
+            parts.push(part);
+            rest = &rest[close.map_or(rest.len(), |close| close + 1)..];
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.to_owned()));
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        for part in &parts {
+            if let Part::Text(text) = part
+                && let Some(wrong) = text.chars().find(|c| !allowed(*c))
+            {
+                return Err(format!("\"{wrong}\" is not allowed in a topic's name; use letters, digits, \".\", \"_\" and \"-\""));
+            }
+        }
+        if parts == [Part::SourceTopic] {
+            return Err(
+                "failed records would go back to the topic that they came from; add to the name, such as {source_topic}.dlq"
+                    .into(),
+            );
+        }
+        if name == "." || name == ".." || name.len() > NAME_MAX {
+            return Err(format!("a topic's name has up to {NAME_MAX} characters and is neither \".\" nor \"..\""));
+        }
+        Ok(QueueName(parts))
+    }
+
+    /// Whether every source topic has a queue of its own.
+    pub fn by_source(&self) -> bool {
+        self.0.contains(&Part::SourceTopic)
+    }
+
+    /// The queue of a source topic.
+    pub fn of(&self, source_topic: &str, connector: &str) -> String {
+        let part = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::SourceTopic => source_topic.to_owned(),
+            // A connector may have a name that no topic can have.
+            Part::Connector => connector.replace(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c), "_"),
+        };
+        self.0.iter().map(part).collect()
+    }
+
+    /// The queues that are known before anything has failed: of these topics, or the one of all.
+    pub fn known(&self, topics: &[String], connector: &str) -> Vec<String> {
+        if self.by_source() {
+            topics.iter().map(|topic| self.of(topic, connector)).collect()
+        } else {
+            vec![self.of("", connector)]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_queue_or_one_for_each_topic() {
+        let of = |name: &str| QueueName::parse(name).map(|q| (q.of("orders", "a sink"), q.by_source()));
+        assert_eq!(of("dead"), Ok(("dead".into(), false)));
+        assert_eq!(of("{source_topic}.dlq"), Ok(("orders.dlq".into(), true)));
+        assert_eq!(of("dlq-{connector}-{source_topic}"), Ok(("dlq-a_sink-orders".into(), true)));
+        assert_eq!(of("dlq.{connector}"), Ok(("dlq.a_sink".into(), false)));
+    }
+
+    #[test]
+    fn wrong_names_say_what_to_write() {
+        for (name, said) in [
+            ("{topic}.dlq", "\"{topic}\" is not known in it; there are {source_topic} and {connector}"),
+            ("dlq.{source_topic", "has no \"}\""),
+            ("{source_topic}", "go back to the topic"),
+            ("dead letters", "\" \" is not allowed"),
+            (&"x".repeat(250), "up to 249"),
+            ("..", "neither"),
+        ] {
+            let error = QueueName::parse(name).expect_err(name);
+            assert!(error.contains(said), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_queues_of_listed_topics_are_known() {
+        let known = |name: &str| QueueName::parse(name).expect("a name").known(&["a".to_owned(), "b".to_owned()], "c");
+        assert_eq!(known("{source_topic}.dlq"), ["a.dlq", "b.dlq"]);
+        assert_eq!(known("dlq-{connector}"), ["dlq-c"]);
+    }
+}
