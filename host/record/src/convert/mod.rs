@@ -84,7 +84,8 @@ pub trait Converter: Send {
     -> Result<bool, ConvertError>;
 
     /// Appends a root row to `rows` for the bytes of a key or value, and answers the schema's id (none: schemaless).
-    /// The outer none: the value is null and nothing was written. On an error the caller undoes what was appended.
+    /// Nothing appended and an id answered: null, of this schema. The outer none: null without one. On an error the caller
+    /// undoes what was appended.
     fn decode(&mut self, topic: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, ConvertError>;
 }
 

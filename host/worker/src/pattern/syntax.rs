@@ -2,7 +2,12 @@
 
 /// The expression in our syntax, or what Java says of it.
 pub(super) fn translated(pattern: &str) -> Result<String, String> {
-    let mut t = Translator { pattern: pattern.chars().collect(), at: 0, out: String::with_capacity(pattern.len() + 16) };
+    let mut t = Translator {
+        pattern: pattern.chars().collect(),
+        at: 0,
+        out: String::with_capacity(pattern.len() + 16),
+        names: Vec::new(),
+    };
     t.alternatives(0)?;
     if t.peek().is_some() {
         return Err(t.error("Unmatched closing ')'", t.at as i64 - 1));
@@ -14,6 +19,8 @@ struct Translator {
     pattern: Vec<char>,
     at: usize,
     out: String,
+    /// Of the groups so far.
+    names: Vec<String>,
 }
 
 const DIGIT: &str = "0-9";
@@ -195,12 +202,18 @@ impl Translator {
         if !self.peek().is_some_and(|c| c.is_ascii_alphabetic()) {
             return self.here("capturing group name does not start with a Latin letter");
         }
+        let from = self.at;
         while self.peek().is_some_and(|c| c.is_ascii_alphanumeric()) {
             self.plain();
         }
+        let name: String = self.pattern[from..self.at].iter().collect();
         if self.peek() != Some('>') {
             return self.here("named capturing group is missing trailing '>'");
         }
+        if self.names.contains(&name) {
+            return self.here(&format!("Named capturing group <{name}> is already defined"));
+        }
+        self.names.push(name);
         self.plain();
         Ok(())
     }

@@ -32,22 +32,20 @@ impl Predicate {
         let class = config.get(&key).ok_or_else(|| {
             TaskError::config(&key, format!("predicate \"{name}\" has no type; set \"{key}\" and list it in \"predicates\""))
         })?;
-        let setting = |setting: &str| {
-            let key = format!("predicates.{name}.{setting}");
-            match config.get(&key) {
-                Some(v) => Ok((key, v)),
-                None => Err(TaskError::config(&key, format!("predicate \"{name}\" needs \"{key}\""))),
-            }
+        // What is wrong is said of the predicate's own key, as its definition has it.
+        let wrong = |setting: &str, message: String| TaskError::config(format!("predicates.{name}.{setting}"), message);
+        let setting = |setting: &str| match config.get(&format!("predicates.{name}.{setting}")).map(|v| v.trim()) {
+            Some(v) if !v.is_empty() => Ok(v),
+            Some(_) => Err(wrong(setting, format!("Invalid value  for configuration {setting}: String must be non-empty"))),
+            None => Err(wrong(setting, format!("Missing required configuration \"{setting}\" which has no default value."))),
         };
         let predicate = match class.rsplit(['.', '$']).next() {
             Some("TopicNameMatches") => {
-                let (key, pattern) = setting("pattern")?;
-                let regex = Pattern::new(pattern).map_err(|e| {
-                    TaskError::config(&key, format!("\"{key}\" is \"{pattern}\", which is not a regular expression: {e}"))
-                })?;
-                Predicate::TopicNameMatches(regex)
+                let pattern = setting("pattern")?;
+                let refused = |e| wrong("pattern", format!("Invalid value {pattern} for configuration pattern: {e}"));
+                Predicate::TopicNameMatches(Pattern::new(pattern).map_err(refused)?)
             }
-            Some("HasHeaderKey") => Predicate::HasHeaderKey(setting("name")?.1.clone()),
+            Some("HasHeaderKey") => Predicate::HasHeaderKey(setting("name")?.to_owned()),
             Some("RecordIsTombstone") => Predicate::RecordIsTombstone,
             _ => {
                 let known = "TopicNameMatches, HasHeaderKey, RecordIsTombstone";

@@ -9,11 +9,11 @@ use crate::convert::Fault;
 use crate::json::{NodeType, Scanner};
 use crate::{Kind, decimal};
 
-/// Appends a root: a struct's row, or a row of one slot for anything else. False: it is null and nothing was written.
-pub(super) fn root(node: &Node, form: Form, json: &mut Scanner<'_>, rows: &mut RowBuf) -> Result<bool, Fault> {
+/// Appends a root: a struct's row, or a row of one slot for anything else. Nothing is appended for null.
+pub(super) fn root(node: &Node, form: Form, json: &mut Scanner<'_>, rows: &mut RowBuf) -> Result<(), Fault> {
     if json.peek() == b'n' && (node.default.is_none() || !form.replace_null) {
         json.null()?;
-        return if node.optional { Ok(false) } else { Err(required(node)) };
+        return if node.optional { Ok(()) } else { Err(required(node)) };
     }
     if node.kind == Kind::Struct {
         match &node.default {
@@ -28,7 +28,7 @@ pub(super) fn root(node: &Node, form: Form, json: &mut Scanner<'_>, rows: &mut R
         let row = rows.begin(1);
         value(node, form, json, rows, row, 0)?;
     }
-    Ok(true)
+    Ok(())
 }
 
 fn required(node: &Node) -> Fault {

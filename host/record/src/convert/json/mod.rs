@@ -125,10 +125,10 @@ impl JsonConverter {
             // The prefix is known to be UTF-8 and ends with an ASCII byte: only the rest is checked.
             let payload = utf8(&bytes[known.prefix.len()..])?;
             let mut json = Scanner::new(payload);
-            let some = decode::root(&known.node, self.form, &mut json, rows)?;
+            decode::root(&known.node, self.form, &mut json, rows)?;
             // Anything but the closing brace is left to the slow path's checks.
             if json.eat(b'}') && json.end().is_ok() {
-                return Ok(some.then_some(Some(known.id)));
+                return Ok(Some(Some(known.id)));
             }
             return Err(not_an_envelope());
         }
@@ -140,12 +140,12 @@ impl JsonConverter {
             return Ok(untyped(payload, rows));
         }
         let known = self.decoding(schema_text)?;
-        let some = decode::root(&known.node, self.form, &mut Scanner::from(text, payload_at), rows)?;
+        decode::root(&known.node, self.form, &mut Scanner::from(text, payload_at), rows)?;
         if text.starts_with(OPEN) && text[..payload_at].len() == OPEN.len() + schema_text.len() + MIDDLE.len() {
             self.recent.truncate(RECENT - 1);
             self.recent.insert(0, Decoding { prefix: text.as_bytes()[..payload_at].into(), ..known.clone() });
         }
-        Ok(some.then_some(Some(known.id)))
+        Ok(Some(Some(known.id)))
     }
 
     fn decoding(&mut self, text: &str) -> Result<Decoding, Fault> {

@@ -143,7 +143,7 @@ impl<'a> Intake<'a> {
                 for h in m.headers().into_iter().flat_map(|h| h.iter()) {
                     header.clear();
                     let schema = c.header.decode(topic, h.value, &mut header).map_err(|e| (Stage::HeaderConverter, e))?;
-                    let value = schema.and_then(|_| Row::new(header.as_bytes()));
+                    let value = Row::new(header.as_bytes());
                     writer.header(Header { name: h.key, schema: schema.flatten(), value });
                 }
                 Ok(())

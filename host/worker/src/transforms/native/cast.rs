@@ -8,8 +8,8 @@ use millrace_record::row::BatchWriter;
 use millrace_record::{Field, Kind, Schema, Schemas, decimal, default_row, row::Row};
 use serde_json::Value;
 
-use super::rows::{BySchema, Take, free, like, require_map, require_struct, type_name};
-use super::scalar::{Scalar, Type};
+use super::rows::{BySchema, Take, free, like, require_map, type_name};
+use super::scalar::{Scalar, Type, lower_bits};
 use super::{Definition, Each, Incoming, Make, Operand, Part, Wrong, key, replace_null_key};
 
 const PURPOSE: &str = "cast types";
@@ -81,6 +81,9 @@ fn spec(mappings: &[String]) -> Result<Spec, Wrong> {
     }
     for mapping in mappings {
         // As Java splits: what is empty at the end does not count.
+        if !mapping.is_empty() && mapping.bytes().all(|b| b == b':') {
+            return wrong("Index 1 out of bounds for length 0".into());
+        }
         let parts: Vec<&str> = mapping.trim_end_matches(':').split(':').map(str::trim).collect();
         match parts[..] {
             [name] => whole = Some(target(name)?),
@@ -170,7 +173,9 @@ impl Plan {
             made.default = default(schema, to)?;
             return Ok(Plan { schema: schemas.intern(made), whole: Some((Type::of(schema), to)), fields: Vec::new() });
         }
-        require_struct(schema, PURPOSE)?;
+        if schema.kind != Kind::Struct {
+            return Err("Cannot list fields on non-struct type".into());
+        }
         let mut fields = Vec::new();
         for (slot, field) in schema.fields.iter().enumerate() {
             let of = &field.schema;
@@ -271,7 +276,7 @@ fn cast(value: &Scalar<'_>, to: Kind) -> Result<Scalar<'static>, String> {
         Scalar::Float(f) => (f as i64, i64::from(f as i32), f64::from(f)),
         Scalar::Double(d) => (d as i64, i64::from(d as i32), d),
         Scalar::Decimal(unscaled, scale) => {
-            let whole = decimal_bits(unscaled, scale);
+            let whole = lower_bits(unscaled, scale);
             (whole, whole, decimal::to_text(unscaled, scale).parse().unwrap_or(f64::NAN))
         }
         _ => return Err("Unexpected type in Cast transformation: class [B".into()),
@@ -293,18 +298,6 @@ fn cast(value: &Scalar<'_>, to: Kind) -> Result<Scalar<'static>, String> {
     })
 }
 
-/// The lower 64 bits of a decimal without its fraction.
-fn decimal_bits(unscaled: &[u8], scale: i32) -> i64 {
-    let text = decimal::to_text(unscaled, 0);
-    let (negative, digits) = text.strip_prefix('-').map_or((false, text.as_str()), |t| (true, t));
-    let kept = (digits.len() as i64 - i64::from(scale.max(0))).max(0) as usize;
-    // Ten to the 64th has no bit below the 64th.
-    let zeros = scale.min(0).unsigned_abs().min(64);
-    let digits = digits[..kept].bytes().map(|d| u64::from(d - b'0')).chain((0..zeros).map(|_| 0));
-    let whole = digits.fold(0u64, |n, d| n.wrapping_mul(10).wrapping_add(d));
-    if negative { whole.wrapping_neg() as i64 } else { whole as i64 }
-}
-
 /// A text as a number or boolean, as Java parses it.
 fn parse(text: &str, to: Kind) -> Option<Scalar<'static>> {
     Some(match to {
@@ -318,7 +311,7 @@ fn parse(text: &str, to: Kind) -> Option<Scalar<'static>> {
     })
 }
 
-/// `Float.parseFloat` and `Double.parseDouble`: white space around, a type's letter behind, words in Java's case.
+/// `Float.parseFloat` and `Double.parseDouble`: white space around, a type's letter behind, words in Java's case, base 16.
 fn floating<F: std::str::FromStr>(text: &str) -> Option<F> {
     let text = text.trim_matches(|c| c <= ' ');
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -326,6 +319,22 @@ fn floating<F: std::str::FromStr>(text: &str) -> Option<F> {
         return text.parse().ok();
     }
     let digits = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
+    if let Some(hex) = unsigned.strip_prefix("0x").or(unsigned.strip_prefix("0X")) {
+        let sign = if text.starts_with('-') { "-" } else { "" };
+        return format!("{sign}{:e}", hexadecimal(hex.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(hex))?).parse().ok();
+    }
     let plain = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
     digits.chars().all(plain).then(|| digits.parse().ok())?
+}
+
+/// `1.8p3`: digits in base 16, times two to a power that has to be there.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let (mantissa, exponent) = text.split_once(['p', 'P'])?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    // What has more digits than 64 bits hold is not read.
+    let value = u64::from_str_radix(&digits, 16).ok().filter(|_| !digits.starts_with('+'))? as f64;
+    let power = exponent.parse::<i32>().ok()?.saturating_sub(4 * i32::try_from(fraction.len()).ok()?);
+    // In two steps: one alone could leave the range although the result is in it.
+    Some(value * 2f64.powi(power / 2) * 2f64.powi(power - power / 2))
 }

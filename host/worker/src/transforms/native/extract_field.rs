@@ -3,11 +3,14 @@
 use millrace_record::config::{ConfigType, Default, Importance};
 use millrace_record::row::{BatchWriter, Row};
 use millrace_record::{Kind, Schema, Schemas};
+use serde_json::{Map, Value};
 
-use super::rows::{BySchema, Take, free, require_map, require_struct};
+use super::rows::{BySchema, Take, free, json_class, require_map, require_struct};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, path, replace_null_key};
 
 const PURPOSE: &str = "field extraction";
+/// What Connect says of a path of no names.
+const NO_STEPS: &str = "fromIndex(0) > toIndex(-1)";
 
 struct ExtractField {
     part: Part,
@@ -50,16 +53,41 @@ pub(super) fn definition(part: Part) -> Definition {
 
 impl ExtractField {
     fn find(schema: &Schema, schemas: &Schemas, field: &str, steps: &[String], replace_null: bool) -> Result<Found, String> {
-        require_struct(schema, PURPOSE)?;
         let (mut at, mut slots) = (schema, Vec::new());
-        for step in steps {
-            let slot = Some(at).filter(|s| s.kind == Kind::Struct).and_then(|s| s.index(step));
-            let slot = slot.ok_or_else(|| format!("Unknown field: {field}"))?;
-            slots.push(slot);
-            at = &at.fields[slot].schema;
+        let (last, way) = steps.split_last().ok_or(NO_STEPS)?;
+        for step in way {
+            slots.push(Self::slot(at, step, field)?);
+            at = &at.fields[slots[slots.len() - 1]].schema;
         }
-        let last = slots.pop().expect("a path has a step");
+        let last = Self::slot(at, last, field)?;
+        at = &at.fields[last].schema;
         Ok(Found { through: slots, take: Take::new(last, at, replace_null), schema: schemas.intern(at.clone()) })
+    }
+
+    fn slot(schema: &Schema, step: &str, field: &str) -> Result<usize, String> {
+        if schema.kind != Kind::Struct {
+            return Err("Cannot look up fields on non-struct type".into());
+        }
+        schema.index(step).ok_or_else(|| format!("Unknown field: {field}"))
+    }
+
+    /// The value at the path's end, if there is one.
+    fn within<'v>(map: &'v Map<String, Value>, steps: &[String]) -> Result<Option<&'v Value>, String> {
+        let (last, way) = steps.split_last().ok_or(NO_STEPS)?;
+        let mut at = map;
+        for step in way {
+            at = match at.get(step) {
+                None | Some(Value::Null) => return Ok(None),
+                Some(Value::Object(map)) => map,
+                Some(other) => {
+                    let class = json_class(other);
+                    return Err(format!(
+                        "Only Map objects supported in absence of schema for [nested field access], found: {class}"
+                    ));
+                }
+            };
+        }
+        Ok(at.get(last))
     }
 }
 
@@ -68,25 +96,24 @@ impl Each for ExtractField {
         let ExtractField { part, field, steps, replace_null, found } = self;
         record.with_part(*part, out, |rows| match record.operand(*part) {
             Operand::Null(None) => Ok(None),
-            Operand::Null(Some(id)) if record.schemas.get(id).is_some_and(|s| s.kind != Kind::Struct) => {
-                Err("Cannot look up fields on non-struct type".into())
-            }
             Operand::Null(Some(id)) => {
                 let found = found.get(id, |s, schemas| Self::find(s, schemas, field, steps, *replace_null))?;
                 Ok(Some(Some(found.schema)))
             }
             Operand::Free(text) => {
                 let map = require_map(text, PURPOSE)?;
-                let (first, more) = steps.split_first().expect("a path has a step");
-                let value = map.get(first).and_then(|v| more.iter().try_fold(v, |v, step| v.get(step)));
-                Ok(value.and_then(|v| free(v, rows)))
+                Ok(Self::within(&map, steps)?.and_then(|v| free(v, rows)))
             }
             Operand::Typed(id, root) => {
+                let schema = record.schemas.get(id);
+                schema.as_deref().map_or(Ok(()), |s| require_struct(s, PURPOSE))?;
                 let found = found.get(id, |s, schemas| Self::find(s, schemas, field, steps, *replace_null))?;
                 let inside =
                     found.through.iter().try_fold(root, |row: Row<'_>, slot| row.row(*slot).filter(|_| !row.is_null(*slot)));
                 // What appends nothing is null, and has its schema all the same.
-                inside.iter().for_each(|row| drop(found.take.root(row, rows)));
+                if let Some(row) = inside {
+                    found.take.root(&row, rows);
+                }
                 Ok(Some(Some(found.schema)))
             }
         })

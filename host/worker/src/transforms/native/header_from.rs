@@ -50,6 +50,11 @@ pub(super) fn definition(part: Part) -> Definition {
         ],
         make: Make::Of(part, |part, settings, schemas| {
             let (fields, headers) = (settings.names("fields"), settings.names("headers"));
+            for (key, names) in [("fields", &fields), ("headers", &headers)] {
+                if names.is_empty() {
+                    return Err((key, format!("Invalid value [] for configuration {key}: Empty list")));
+                }
+            }
             if fields.len() != headers.len() {
                 let why = "'fields' config must have the same number of elements as 'headers' config.";
                 return Err(("headers", why.into()));

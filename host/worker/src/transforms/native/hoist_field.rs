@@ -6,7 +6,7 @@ use millrace_record::config::{ConfigType, Default, Importance};
 use millrace_record::row::BatchWriter;
 use millrace_record::{Field, Kind, Schema};
 
-use super::rows::{BySchema, Take, free};
+use super::rows::{BySchema, NO_NAME, Take, free};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key};
 
 struct HoistField {
@@ -41,6 +41,9 @@ impl Each for HoistField {
             let value = match record.operand(*part) {
                 operand @ (Operand::Typed(id, _) | Operand::Null(Some(id))) => {
                     let shape = shapes.get(id, |schema, schemas| {
+                        if field.is_empty() {
+                            return Err(NO_NAME.into());
+                        }
                         let schema = Arc::new(schema.clone());
                         let fields = vec![Field { name: field.as_str().into(), schema: schema.clone() }];
                         Ok((schema, schemas.intern(Schema { fields, ..Schema::new(Kind::Struct) })))

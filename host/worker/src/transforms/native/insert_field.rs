@@ -7,7 +7,7 @@ use millrace_record::row::{BatchWriter, RowBuf, RowMark};
 use millrace_record::{Field, Kind, Schema, Schemas};
 use serde_json::Value;
 
-use super::rows::{BySchema, Shape, Take, free, like, require_map, require_struct};
+use super::rows::{BySchema, NO_NAME, Shape, Take, free, like, require_map, require_struct};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 const PURPOSE: &str = "field insertion";
@@ -96,6 +96,9 @@ fn shape(schema: &Schema, schemas: &Schemas, inserts: &[Insert], replace_null: b
                 Schema { version: Some(1), ..Schema::new(Kind::Int64).named("org.apache.kafka.connect.data.Timestamp") }
             }
         };
+        if i.name.is_empty() {
+            return Err(NO_NAME.into());
+        }
         if made.index(&i.name).is_some() {
             return Err(format!("Cannot create field because of field name duplication {}", i.name));
         }

@@ -6,6 +6,7 @@ use millrace_record::{Kind, Schema};
 use serde_json::{Value, json};
 
 use super::rows::{BySchema, Take, free, java_class, refused_null, require_map, require_struct};
+use super::scalar::{big_decimal, lower_bits};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 const PURPOSE: &str = "mask fields";
@@ -43,21 +44,30 @@ impl Mask {
                 _ => Mask::Slot(0),
             };
         };
-        let integer = |width: u32| {
-            let n: Option<i64> = replacement.parse().ok();
-            n.filter(|n| width == 64 || (-(1 << (width - 1))..1 << (width - 1)).contains(n)).map(|n| Mask::Slot(n as u64))
-        };
+        let number = big_decimal(replacement);
+        let bits = number.as_ref().map(|(unscaled, scale)| lower_bits(unscaled, *scale));
+        let double = number.as_ref().and_then(|_| replacement.parse::<f64>().ok());
         // Outer none: the type takes no replacement; inner none: the replacement is not a number of it.
         let made = match schema.kind {
             _ if class == "java.util.Date" => None,
             Kind::Text => Some(Some(Mask::Bytes(replacement.into()))),
-            Kind::Int8 => Some(integer(8)),
-            Kind::Int16 => Some(integer(16)),
-            Kind::Int32 => Some(integer(32)),
-            Kind::Int64 => Some(integer(64)),
-            Kind::Float32 => Some(replacement.parse::<f32>().ok().map(|f| Mask::Slot(f64::from(f).to_bits()))),
-            Kind::Float64 => Some(replacement.parse::<f64>().ok().map(|f| Mask::Slot(f.to_bits()))),
-            Kind::Bytes => schema.scale().map(|scale| millrace_record::decimal::from_text(replacement, scale).map(Mask::Bytes)),
+            // Java keeps the lower bits.
+            Kind::Int8 => Some(bits.map(|n| Mask::Slot(i64::from(n as i8) as u64))),
+            Kind::Int16 => Some(bits.map(|n| Mask::Slot(i64::from(n as i16) as u64))),
+            Kind::Int32 => Some(bits.map(|n| Mask::Slot(i64::from(n as i32) as u64))),
+            Kind::Int64 => Some(bits.map(|n| Mask::Slot(n as u64))),
+            Kind::Float32 => Some(double.map(|d| Mask::Slot(f64::from(d as f32).to_bits()))),
+            Kind::Float64 => Some(double.map(|d| Mask::Slot(d.to_bits()))),
+            Kind::Bytes => match schema.scale() {
+                Some(_) if number.is_none() => {
+                    return Mask::Refused(format!("Unable to convert {replacement} (class java.lang.String) to number"));
+                }
+                Some(scale) => {
+                    let text = replacement.strip_prefix('+').unwrap_or(replacement);
+                    Some(millrace_record::decimal::from_text(text, scale).map(Mask::Bytes))
+                }
+                None => None,
+            },
             _ => None,
         };
         match made {
@@ -107,8 +117,8 @@ fn masked(value: &Value, replacement: Option<&str>) -> Result<Value, String> {
         (Value::String(_), None) => Ok(json!("")),
         (Value::Array(_), None) => Ok(json!([])),
         (Value::Object(_), None) => Ok(json!({})),
-        (Value::Number(n), Some(r)) if n.is_f64() => number(r.parse::<f64>().ok().map(|f| json!(f))),
-        (Value::Number(_), Some(r)) => number(r.parse::<i64>().ok().map(|n| json!(n))),
+        (Value::Number(n), Some(r)) if n.is_f64() => number(big_decimal(r).and_then(|_| r.parse::<f64>().ok()).map(|f| json!(f))),
+        (Value::Number(_), Some(r)) => number(big_decimal(r).map(|(unscaled, scale)| json!(lower_bits(&unscaled, scale)))),
         (Value::String(_), Some(r)) => Ok(json!(r)),
         (Value::Bool(_), Some(_)) => refused("java.lang.Boolean"),
         (Value::Array(_), Some(_)) => refused("java.util.ArrayList"),

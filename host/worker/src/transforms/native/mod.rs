@@ -13,7 +13,6 @@ use millrace_record::{
     Batch, Kind, Outcome, Plugin, PluginInfo, PluginKind, RecordFailure, Schemas, TaskContext, TaskError, Transform,
 };
 
-use super::list;
 use crate::plugins::VERSION;
 
 mod cast;
@@ -154,15 +153,17 @@ pub(super) struct Settings<'a> {
 pub(super) type Wrong = (&'static str, String);
 
 impl<'a> Settings<'a> {
+    /// Without white space around it, as Connect takes texts.
     fn text(&self, key: &str) -> Option<&'a str> {
-        // Texts stand as they were given: white space may be meant.
-        self.config.get(key).map(String::as_str).or_else(|| self.def.value(self.config, key))
+        self.def.value(self.config, key)
     }
     fn required(&self, key: &str) -> &'a str {
         self.text(key).unwrap_or_default()
     }
+    /// The elements of a list, of which some may be empty.
     fn names(&self, key: &str) -> Vec<String> {
-        list(self.text(key).map(str::to_owned).as_ref())
+        let text = self.required(key);
+        if text.is_empty() { Vec::new() } else { text.split(',').map(|name| name.trim().to_owned()).collect() }
     }
     fn yes(&self, key: &str) -> bool {
         self.text(key).is_some_and(|v| v.trim().eq_ignore_ascii_case("true"))

@@ -30,29 +30,48 @@ pub(super) fn steps(settings: &Settings<'_>, path: &str) -> Result<Vec<String>, 
     }
 }
 
+/// Backticks are matched as Connect does: one ends a name before a dot or the end, and one behind a backslash does not, which
+/// leaves the backslash where no dot follows.
 fn dotted(path: &str) -> Result<Vec<String>, String> {
-    let (mut steps, mut rest) = (Vec::new(), path);
-    loop {
-        let (step, behind) = match rest.strip_prefix('`') {
-            None => {
-                let (step, behind) = rest.split_once('.').map_or((rest, None), |(s, b)| (s, Some(b)));
-                (step.to_owned(), behind)
+    let (bytes, mut steps, mut at) = (path.as_bytes(), Vec::new(), 0);
+    while at < path.len() {
+        if bytes[at] != b'`' {
+            let end = path[at..].find('.').map_or(path.len(), |dot| at + dot);
+            steps.push(path[at..end].to_owned());
+            at = end + 1;
+            continue;
+        }
+        let incomplete = format!(
+            "Incomplete backtick pair in path: [{path}], consider adding a backslash before backtick at position {at} to escape it"
+        );
+        at += 1;
+        let (mut step, mut from) = (String::new(), at);
+        loop {
+            let Some(tick) = path.get(at..).and_then(|rest| rest.find('`')).map(|found| at + found) else {
+                return Err(incomplete);
+            };
+            let escaped = bytes[tick - 1] == b'\\';
+            match bytes.get(tick + 1) {
+                None if escaped => return Err(incomplete),
+                Some(b'.') if escaped => {
+                    step.push_str(&path[from..tick - 1]);
+                    step.push('`');
+                    (at, from) = (tick + 1, tick + 1);
+                }
+                None | Some(b'.') => {
+                    step.push_str(&path[from..tick]);
+                    steps.push(step);
+                    at = tick + 2;
+                    break;
+                }
+                Some(_) => at = tick + 1,
             }
-            Some(quoted) => closed(quoted).ok_or_else(|| format!("Incomplete backtick pair in path: [{path}], consider adding a backslash before backtick at position {} to escape it", path.len() - rest.len()))?,
-        };
-        steps.push(step);
-        match behind {
-            Some(behind) => rest = behind,
-            None => return Ok(steps),
         }
     }
-}
-
-/// A name up to the backtick that ends it (before a dot or the end, and not behind a backslash), and what follows the dot.
-fn closed(quoted: &str) -> Option<(String, Option<&str>)> {
-    let ends = |at: usize| matches!(quoted[at + 1..].chars().next(), None | Some('.'));
-    let (at, _) = quoted.match_indices('`').find(|(at, _)| ends(*at) && !quoted[..*at].ends_with('\\'))?;
-    Some((quoted[..at].replace("\\`", "`"), quoted.get(at + 2..)))
+    if path.ends_with('.') {
+        steps.push(String::new());
+    }
+    Ok(steps)
 }
 
 #[cfg(test)]
@@ -68,6 +87,9 @@ mod tests {
         assert_eq!(steps("a.`b.c`"), "a|b.c");
         assert_eq!(steps("a.`b\\`.c`.d"), "a|b`.c|d");
         assert_eq!(steps("a`b.c"), "a`b|c");
+        assert_eq!(steps("`a\\`b`"), "a\\`b");
+        assert_eq!(steps("``.b."), "|b|");
+        assert!(dotted("").unwrap().is_empty());
         assert!(dotted("`a.b").unwrap_err().starts_with("Incomplete backtick pair in path: [`a.b]"));
     }
 }

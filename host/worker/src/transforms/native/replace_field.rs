@@ -30,7 +30,7 @@ impl Names {
         if in_list(&self.exclude) || (!self.include.is_empty() && !in_list(&self.include)) {
             return None;
         }
-        Some(self.renames.iter().find(|(from, _)| from == field).map_or(field, |(_, to)| to))
+        Some(self.renames.iter().rfind(|(from, _)| from == field).map_or(field, |(_, to)| to))
     }
 }
 
@@ -50,7 +50,8 @@ pub(super) fn definition(part: Part) -> Definition {
         make: Make::Of(part, |part, settings, schemas| {
             let given = settings.names("renames");
             let pair = |mapping: &String| match mapping.split(':').collect::<Vec<_>>()[..] {
-                [from, to] => Ok((from.to_owned(), to.to_owned())),
+                // As Java splits: what is empty at the end does not count.
+                [from, to] if !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
                 _ => {
                     let given = given.join(", ");
                     let message = format!("Invalid value [{given}] for configuration renames: Invalid rename mapping: {mapping}");
@@ -78,6 +79,9 @@ fn shape(schema: &Schema, schemas: &Schemas, names: &Names, replace_null: bool) 
     let mut takes = Vec::new();
     for (slot, field) in schema.fields.iter().enumerate() {
         if let Some(name) = names.of(&field.name) {
+            if made.index(name).is_some() {
+                return Err(format!("Cannot create field because of field name duplication {name}"));
+            }
             made.fields.push(Field { name: name.into(), schema: field.schema.clone() });
             takes.push(Take::new(slot, &field.schema, replace_null));
         }

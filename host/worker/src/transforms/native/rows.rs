@@ -117,6 +117,9 @@ impl<T> BySchema<T> {
     }
 }
 
+/// What Connect says of a field without a name.
+pub const NO_NAME: &str = "fieldName cannot be null.";
+
 /// A struct with the name, version, documentation and parameters of another, and no fields.
 pub fn like(schema: &Schema) -> Schema {
     Schema {

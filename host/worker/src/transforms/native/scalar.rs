@@ -146,3 +146,31 @@ fn instant(ms: i64) -> String {
     let date = format!("{year:04}-{month:02}-{day:02}");
     if rest == 0 { date } else { format!("{date}T{time}") }
 }
+
+/// A text as Java's `BigDecimal` reads it: the unscaled value and the scale.
+pub fn big_decimal(text: &str) -> Option<(Vec<u8>, i32)> {
+    let (mantissa, exponent) = match text.find(['e', 'E']) {
+        Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (sign, digits) = match mantissa.strip_prefix(['+', '-']) {
+        Some(digits) if mantissa.starts_with('-') => ("-", digits),
+        Some(digits) => ("", digits),
+        None => ("", mantissa),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
+    Some((decimal::from_text(&format!("{sign}{whole}{fraction}"), 0)?, scale))
+}
+
+/// The lower 64 bits of a decimal without its fraction, as `BigDecimal.longValue`.
+pub fn lower_bits(unscaled: &[u8], scale: i32) -> i64 {
+    let text = decimal::to_text(unscaled, 0);
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text.as_str()), |t| (true, t));
+    let kept = (digits.len() as i64 - i64::from(scale.max(0))).max(0) as usize;
+    // Ten to the 64th has no bit below the 64th.
+    let zeros = scale.min(0).unsigned_abs().min(64);
+    let digits = digits[..kept].bytes().map(|d| u64::from(d - b'0')).chain((0..zeros).map(|_| 0));
+    let whole = digits.fold(0u64, |n, d| n.wrapping_mul(10).wrapping_add(d));
+    if negative { whole.wrapping_neg() as i64 } else { whole as i64 }
+}

@@ -17,6 +17,9 @@ use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_k
 
 const PURPOSE: &str = "converting timestamp formats";
 
+/// Of a time whose day begins before there are times.
+const NO_MIDNIGHT: &str = "Kafka Connect Date type should not have any time fields set to non-zero values.";
+
 /// How a time is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -194,19 +197,23 @@ impl Conversion {
     }
 
     /// A time in the form that is wanted.
-    fn told(&self, ms: i64) -> Scalar<'static> {
-        match self.target {
+    fn told(&self, ms: i64) -> Result<Scalar<'static>, String> {
+        Ok(match self.target {
             Form::Text => Scalar::Text(Cow::Owned(self.format.as_ref().map_or_else(String::new, |f| f.format(ms)))),
             Form::Unix if self.per_second >= 1_000 => Scalar::Integer(ms.saturating_mul(self.per_second / 1_000)),
             Form::Unix => Scalar::Integer(ms / 1_000),
-            Form::Date => Scalar::Instant(ms - ms.rem_euclid(DAY_MS), ms.div_euclid(DAY_MS)),
+            Form::Date => {
+                let midnight = ms.checked_sub(ms.rem_euclid(DAY_MS)).ok_or(NO_MIDNIGHT)?;
+                // Java keeps the lower bits of days that an int does not hold.
+                Scalar::Instant(midnight, i64::from(ms.div_euclid(DAY_MS) as i32))
+            }
             Form::Time => Scalar::Instant(ms.rem_euclid(DAY_MS), ms.rem_euclid(DAY_MS)),
             Form::Timestamp => Scalar::Instant(ms, ms),
-        }
+        })
     }
 
     fn convert(&self, value: &Scalar<'_>) -> Result<Scalar<'static>, String> {
-        Ok(self.raw(value)?.map_or(Scalar::Null, |ms| self.told(ms)))
+        self.raw(value)?.map_or(Ok(Scalar::Null), |ms| self.told(ms))
     }
 
     /// A value without a schema.

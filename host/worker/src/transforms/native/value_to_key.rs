@@ -31,8 +31,19 @@ pub(super) fn definition() -> Definition {
             replace_null_key(),
         ],
         make: Make::Whole(|settings, schemas| {
+            let mut fields = Vec::new();
+            // Connect takes each name once.
+            settings.names("fields").into_iter().for_each(|name| {
+                if !fields.contains(&name) {
+                    fields.push(name);
+                }
+            });
+            if fields.is_empty() {
+                let why = "Configuration 'fields' must not be empty. Valid values include: any non-empty value";
+                return Err(("fields", why.into()));
+            }
             Ok(Box::new(ValueToKey {
-                fields: settings.names("fields"),
+                fields,
                 replace_null: settings.yes("replace.null.with.default"),
                 shapes: BySchema::new(schemas),
             }))

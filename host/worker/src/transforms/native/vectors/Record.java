@@ -8,7 +8,7 @@ import java.io.File;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
-import org.apache.kafka.common.config.ConfigException;
+import org.apache.kafka.common.Configurable;
 import org.apache.kafka.common.record.TimestampType;
 import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.data.SchemaAndValue;
@@ -18,6 +18,7 @@ import org.apache.kafka.connect.json.JsonConverter;
 import org.apache.kafka.connect.sink.SinkRecord;
 import org.apache.kafka.connect.storage.ConverterType;
 import org.apache.kafka.connect.transforms.Transformation;
+import org.apache.kafka.connect.transforms.predicates.Predicate;
 
 public class Record {
     static final ObjectMapper JSON = new ObjectMapper();
@@ -78,26 +79,30 @@ public class Record {
         for (JsonNode c : cases.get("cases")) {
             Map<String, String> config = new HashMap<>();
             c.path("config").fields().forEachRemaining(f -> config.put(f.getKey(), f.getValue().asText()));
-            String name = "org.apache.kafka.connect.transforms." + c.get("transform").asText();
-            Transformation<SinkRecord> transform = (Transformation<SinkRecord>) Class.forName(name).getDeclaredConstructor().newInstance();
+            boolean isPredicate = c.has("predicate");
+            String kind = isPredicate ? "predicate" : "transform";
+            String name = "org.apache.kafka.connect.transforms." + (isPredicate ? "predicates." : "") + c.get(kind).asText();
+            Object made = Class.forName(name).getDeclaredConstructor().newInstance();
             ObjectNode vector = vectors.addObject();
-            vector.set("transform", c.get("transform"));
+            vector.set(kind, c.get(kind));
             vector.set("config", c.path("config"));
             try {
-                transform.configure(config);
-            } catch (ConfigException e) {
+                ((Configurable) made).configure(config);
+            } catch (Exception e) {
                 vector.set("refused", error(e));
                 continue;
             }
-            ObjectNode made = vector.putObject("records");
+            ObjectNode outcomes = vector.putObject("records");
             for (JsonNode of : c.get("records")) {
                 try {
-                    made.set(of.asText(), written(transform.apply(record(cases.get("records").get(of.asText())))));
+                    SinkRecord given = record(cases.get("records").get(of.asText()));
+                    outcomes.set(of.asText(), isPredicate
+                        ? JSON.getNodeFactory().booleanNode(((Predicate<SinkRecord>) made).test(given))
+                        : written(((Transformation<SinkRecord>) made).apply(given)));
                 } catch (Exception e) {
-                    made.set(of.asText(), error(e));
+                    outcomes.set(of.asText(), error(e));
                 }
             }
-            transform.close();
         }
         // One vector a line: a change shows as a change of its lines.
         StringBuilder text = new StringBuilder("[\n");
