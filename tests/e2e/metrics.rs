@@ -148,6 +148,10 @@ async fn every_attribute_of_connects_groups_is_there() -> anyhow::Result<()> {
             ensure!(with == *connectors, "{name} has series of {with:?}, not of {connectors:?}");
         }
     }
+    let started = page.families.get("kafka_connect_app_info_start_time_ms").and_then(|f| f.series.values().next().copied());
+    ensure!(started.is_some_and(|ms| ms > 1.7e12), "{started:?}");
+    let app = page.families.get("kafka_connect_app_info").map(|f| f.series.keys().cloned().collect::<Vec<_>>());
+    ensure!(app.as_ref().is_some_and(|a| a.len() == 2 && a[1].contains("version=\"")), "{app:?}");
     // Whatever a scraper asks for, this is what it gets.
     let http = reqwest::Client::new();
     for accept in ["text/plain; version=0.0.4", "application/openmetrics-text", "*/*"] {

@@ -66,8 +66,9 @@ pub(super) const CONNECTOR_TASKS: &[Attribute<ConnectorView>] = attributes! { Co
     "connector-restarting-task-count": Gauge, "Tasks of the connector that are restarting.", |c| c.count("RESTARTING");
 };
 
-/// Writes the groups of the worker as a whole.
-pub(super) fn write_worker(page: &mut Page, whole: &Whole, leader: &str) {
+/// Writes the groups of the worker as a whole; `id` is its `host:port`.
+pub(super) fn write_worker(page: &mut Page, whole: &Whole, id: &str) {
+    let leader = format!("http://{id}/");
     for (group, attributes) in [("connect-worker-metrics", WORKER), ("connect-worker-rebalance-metrics", REBALANCE)] {
         for a in attributes {
             let name = named(group, a.name);
@@ -76,12 +77,29 @@ pub(super) fn write_worker(page: &mut Page, whole: &Whole, leader: &str) {
         }
     }
     for (attribute, label, text, help) in [
-        ("leader-name", "leader_name", leader, "The leader of the group of workers: this one."),
+        ("leader-name", "leader_name", leader.as_str(), "The leader of the group of workers: this one."),
         ("connect-protocol", "connect_protocol", "SESSIONED", "The protocol by which workers share their work."),
     ] {
         let name = named("connect-worker-rebalance-metrics", attribute);
         page.family(&name, Kind::Gauge, help);
         page.series(&name, &[(label, text)], 1.0);
+    }
+}
+
+/// Writes `app-info`, of which Connect has one bean for the worker.
+pub(super) fn write_app(page: &mut Page, started_ms: u64, version: &str, id: &str) {
+    let name = named("app-info", "start-time-ms");
+    page.family(&name, Kind::Gauge, "When the worker started, in milliseconds since the epoch.");
+    page.series(&name, &[("client_id", id)], started_ms as f64);
+    let started = started_ms.to_string();
+    let texts = [("version", version), ("start_time_ms", started.as_str())];
+    let name = named("app-info", "version");
+    page.family(&name, Kind::Gauge, "The version of the worker.");
+    page.series(&name, &[("client_id", id), texts[0]], 1.0);
+    let name = under("kafka.connect_app-info");
+    page.family(&name, Kind::Gauge, "The attributes of the worker, each in a label of its own.");
+    for text in texts {
+        page.series(&name, &[("client_id", id), text], 1.0);
     }
 }
 

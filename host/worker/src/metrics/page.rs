@@ -1,6 +1,6 @@
 //! The page: what a herder knows and its tasks have counted, at one moment.
 
-use super::connectors::{ConnectorView, Whole, write_connectors, write_worker};
+use super::connectors::{ConnectorView, Whole, write_app, write_connectors, write_worker};
 use super::tasks::{CONNECTOR_TASK, SINK_TASK, SOURCE_TASK, TASK_ERROR, TaskView, write};
 use super::text::{Kind, Page};
 use crate::herder::Herder;
@@ -27,7 +27,9 @@ pub fn page(herder: &Herder) -> String {
     let tasks: Vec<TaskView> = tasks.collect();
     let whole = Whole { worker: herder.metrics.worker(), connectors: connectors.len(), tasks: tasks.len() };
     let mut page = Page::default();
-    write_worker(&mut page, &whole, &format!("http://{}/", herder.statuses.worker_id()));
+    let id = herder.statuses.worker_id();
+    write_app(&mut page, whole.worker.started_ms, plugins::VERSION, id);
+    write_worker(&mut page, &whole, id);
     write_connectors(&mut page, &connectors);
     write_tasks(&mut page, &tasks);
     page.finish()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use millrace_record::PluginKind;
 use parking_lot::Mutex;
@@ -80,6 +80,8 @@ pub struct WorkerView {
     pub tasks: Startups,
     pub rebalances: Rebalances,
     pub since_rebalance: Option<Duration>,
+    /// When it started, in milliseconds since the epoch.
+    pub started_ms: u64,
 }
 
 impl Metrics {
@@ -135,6 +137,8 @@ impl Metrics {
             connectors: inner.connectors.clone(),
             tasks: inner.tasks.clone(),
             rebalances: inner.rebalances.clone(),
+            started_ms: (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(self.clock.now()))
+                .as_millis() as u64,
             since_rebalance: inner.rebalances.last.map(|at| self.clock.now().saturating_sub(at)),
         }
     }

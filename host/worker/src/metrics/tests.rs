@@ -152,3 +152,9 @@ fn every_metric_is_documented() {
         assert!(docs.contains(&full) || docs.contains(&short), "{full} is not in docs/metrics.md");
     }
 }
+
+/// A worker has a thousand of them.
+#[test]
+fn the_counters_of_a_task_take_little() {
+    assert!(std::mem::size_of::<Counters>() < 2_048, "{} bytes", std::mem::size_of::<Counters>());
+}

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{App, Stage};
+use super::{App, RestError, Stage};
 use crate::metrics;
 
 /// Kafka Connect's metrics
@@ -18,7 +18,13 @@ use crate::metrics;
 pub async fn page(State(rest): App) -> Response {
     let stage = rest.stage.borrow().clone();
     match stage {
-        Stage::Ready(herder) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::page(&herder)).into_response(),
+        // Of a thousand connectors it is some megabytes: others need not wait meanwhile.
+        Stage::Ready(herder) => match tokio::task::spawn_blocking(move || metrics::page(&herder)).await {
+            Ok(page) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response(),
+            Err(error) => {
+                RestError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the page could not be made: {error}")).into_response()
+            }
+        },
         Stage::Starting { what, .. } => not_ready(&format!("the worker is {what}")),
         Stage::Stopping => not_ready("the worker is stopping"),
     }
