@@ -234,6 +234,11 @@ async fn each_source_topic_can_have_a_queue_of_its_own() -> anyhow::Result<()> {
     worker.create("sink", sink(json!({"topics": "t,u", name: "{source_topic}.dlq"}))).await?;
     let dlq = json!({"topics": "u", name: "{connector}.dead", "errors.deadletterqueue.context.headers.family": "dlq"});
     worker.create("other", sink(dlq)).await?;
+    // With a regular expression it is only known when a record fails.
+    let circle = json!({"topics": "", "topics.regex": "[tu].*", name: "{source_topic}.queue"});
+    worker.create("circle", sink(circle)).await?;
+    let trace = worker.failed("circle").await?;
+    ensure!(trace.contains(".queue\" matches \"topics.regex\""), "{trace}");
     for (queue, topic) in [("t.dlq", "t"), ("u.dlq", "u")] {
         let letters = letters(&worker.bootstrap, queue, 2).await?;
         assert_eq!(letters.len(), 2, "{queue}: {letters:?}");

@@ -323,6 +323,16 @@ async fn retries_and_a_queue_that_refuses_are_counted() -> anyhow::Result<()> {
             ("task_error_metrics_total_records_skipped", small, 0.0),
         ])
         .await?;
+    // The broker is one: the queue cannot be made, so the task never starts.
+    let many = scene.sink(
+        "many.txt",
+        &[("errors.deadletterqueue.topic.name", "many"), ("errors.deadletterqueue.topic.replication.factor", "5")],
+    );
+    let before = scene.page().await?.get("connect_worker_metrics_task_startup_failure_total", "").unwrap_or_default();
+    scene.worker.create("many", many).await?;
+    let trace = scene.worker.failed("many").await?;
+    ensure!(trace.contains("errors.deadletterqueue.topic.replication.factor"), "{trace}");
+    scene.shows(&[("connect_worker_metrics_task_startup_failure_total", "", before + 1.0)]).await?;
     eventually("tries are counted", WITHIN, || async {
         let page = scene.page().await?;
         let away = "connector=\"away\",task=\"0\"";

@@ -118,6 +118,11 @@ fn a_tasks_series_end_with_it() {
     metrics.task_state(&id("good"), &TaskState::Running);
     metrics.task_state(&id("good"), &TaskState::Failed { trace: String::new() });
     metrics.task_state(&id("bad"), &TaskState::Failed { trace: String::new() });
+    metrics.connector_started(true);
+    metrics.connector_started(false);
+    metrics.connector_started(false);
+    let startups = metrics.worker().connectors;
+    assert_eq!((startups.attempts(), startups.succeeded, startups.failed), (3, 1, 2));
     let startups = metrics.worker().tasks;
     assert_eq!((startups.attempts(), startups.succeeded, startups.failed), (2, 1, 1));
     assert_eq!(startups.shares(0), (0.5, 0.5));

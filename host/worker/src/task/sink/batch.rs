@@ -165,7 +165,10 @@ impl Outlet {
         let mut retry = RecordRetry::new(&self.task.settings.errors, self.task.settings.retry);
         while !again.is_empty() {
             let Some(delay) = retry.next_delay() else { break };
-            self.task.counters.retries.add(1);
+            // The last failure of a record is counted where it is reported.
+            self.task.counters.failures.add(again.len() as u64);
+            self.task.counters.retries.add(again.len() as u64);
+            self.task.counters.failed_now();
             if !self.wait(delay).await {
                 return Ok(None);
             }

@@ -28,6 +28,8 @@ struct Behaviour {
     fail_until_shared: bool,
     /// The offset that is found bad at the flush.
     late: Option<i64>,
+    /// An offset that fails so many times in a put, and may pass another time.
+    again: Option<(i64, usize)>,
 }
 
 struct TestSink {
@@ -62,11 +64,18 @@ impl SinkTask for TestSink {
             return Err(TaskError::retriable("test.away", "the destination is away"));
         }
         let mut seen = self.seen.lock();
-        for r in records.view().iter() {
+        let mut failures = Vec::new();
+        for (row, r) in (0..).zip(records.view().iter()) {
             let (partition, offset) = (r.partition().expect("consumed"), r.offset().expect("consumed"));
+            if let Some((_, left)) = self.how.again.as_mut().filter(|(at, left)| *at == offset && *left > 0) {
+                *left -= 1;
+                let (code, message) = ("test.busy".into(), "busy".into());
+                failures.push(RecordFailure { row, retriable: true, code, message });
+                continue;
+            }
             seen.put.entry(partition).or_default().push(offset);
         }
-        Ok(Vec::new())
+        Ok(failures)
     }
     async fn flush(&mut self, upto: &[TopicOffset]) -> Result<Flushed, TaskError> {
         let failed = upto.iter().zip(self.how.late).filter(|(u, late)| u.offset > *late).map(|(u, late)| LateFailure {
@@ -217,4 +226,31 @@ async fn a_late_failure_that_is_not_tolerated_fails_the_task() {
     until("it fails", failed, || format!("{:?}", rig.states(0))).await;
     assert_eq!(task.counters().commits.get(), 0, "no offset has moved");
     rig.stop(vec![task]).await;
+}
+
+/// What becomes of a record that is refused `times`, with `timeout` and without: put, dead letters, failed tries, retries.
+async fn refused(times: usize, config: &[(&str, &str)]) -> (usize, u64, u64, u64) {
+    let rig = Rig::start(1).await;
+    rig.produce(0..10, 1);
+    let (plugin, seen) = sink(Behaviour { again: Some((4, times)), ..Behaviour::default() });
+    let all = [("errors.tolerance", "all"), ("errors.deadletterqueue.topic.name", "dlq"), ("retry.backoff.ms", "10")];
+    let task = rig.task(&plugin, 0, &[&all[..], config].concat());
+    let c = task.counters().clone();
+    until("all have left", || c.consumed.get() == 10, || format!("{:?}", rig.states(0))).await;
+    let found = rig.read("dlq");
+    assert_eq!((found.len() as u64, c.sink_unaccounted(), c.errors.get()), (c.dead_lettered.get(), 0, c.dead_lettered.get()));
+    rig.stop(vec![task]).await;
+    (count(&seen), c.dead_lettered.get(), c.failures.get(), c.retries.get())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_may_pass_is_tried_as_long_as_is_set() {
+    assert_eq!(refused(3, &[]).await, (10, 0, 3, 3), "unset it has five attempts");
+    assert_eq!(refused(99, &[]).await, (9, 1, 5, 4), "and no more");
+    assert_eq!(refused(1, &[("errors.retry.timeout", "0")]).await, (9, 1, 1, 0));
+    let forever = [("errors.retry.timeout", "-1"), ("errors.retry.delay.max.ms", "1")];
+    assert_eq!(refused(20, &forever).await, (10, 0, 20, 20));
+    let soon = [("errors.retry.timeout", "50"), ("errors.retry.delay.max.ms", "10")];
+    let (put, dead, failures, retries) = refused(9_999, &soon).await;
+    assert!((put, dead) == (9, 1) && retries > 1 && failures == retries + 1, "{failures} failures, {retries} retries");
 }
