@@ -1,7 +1,8 @@
 //! What becomes of a failure: retry, tolerate, dead letter queue, or stop.
 //!
 //! Two kinds of failure have rules of their own. A whole call into a plugin fails: [`backoff`] says how long to wait before
-//! the next try. A record fails at a [`Stage`]: Connect's `errors.*` settings decide.
+//! the next try. A record fails at a [`Stage`]: Connect's `errors.*` settings decide, as [`tolerance`] has them; a sink's
+//! goes to the queue of [`dead_letters`], with the headers of [`context`].
 
 pub mod backoff;
 pub mod context;

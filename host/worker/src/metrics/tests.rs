@@ -34,7 +34,9 @@ fn a_sources_batches_are_counted_and_averaged() {
     c.in_state(&TaskState::Running);
     c.polled_batch(10, Duration::from_millis(4));
     c.polled_batch(20, Duration::from_millis(8));
+    c.polled_batch(0, Duration::from_secs(1));
     c.settled_batch(10, 9);
+    c.settled_batch(0, 0);
     c.commit_ended(Committed::Done, Duration::from_millis(6));
     clock.advance(Duration::from_secs(30));
     c.commit_ended(Committed::Failed, Duration::from_millis(2));

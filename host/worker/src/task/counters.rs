@@ -179,8 +179,11 @@ impl Counters {
         self.last_error_ms.set(now.as_millis() as u64);
     }
 
-    /// A source's poll gave a batch.
+    /// A source's poll gave a batch. One of marks alone is none that is averaged.
     pub fn polled_batch(&self, records: u64, took: Duration) {
+        if records == 0 {
+            return;
+        }
         self.polled.add(records);
         let active = self.active.add(records as i64);
         let mut w = self.windows.lock();
@@ -193,6 +196,9 @@ impl Counters {
 
     /// A source's batch has left by its exits; the log has acknowledged what became of `produced` records of it.
     pub fn settled_batch(&self, records: u64, produced: u64) {
+        if records == 0 {
+            return;
+        }
         self.produced.add(produced);
         let active = self.active.add(-(records as i64));
         let mut w = self.windows.lock();
