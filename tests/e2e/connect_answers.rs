@@ -104,9 +104,6 @@ async fn requests_that_are_refused() -> anyhow::Result<()> {
         let (status, answer) = s.worker.request("POST", "/connectors", Some(&body)).await?;
         ensure!(status == 500 && answer["error_code"] == 500, "{body}: {status} {answer}");
     }
-    let reference = json!({"connector.class": SOURCE, "topic": "t", "file": "${file:/secrets:path}"});
-    let (status, answer) = s.worker.request("POST", "/connectors", create("r", reference).as_ref()).await?;
-    ensure!(status == 400 && answer["message"].as_str().unwrap_or_default().contains("config provider \"file\""), "{answer}");
     Ok(())
 }
 
@@ -178,7 +175,7 @@ async fn validation_names_every_error_at_its_key() -> anyhow::Result<()> {
     let body = json!({"name": "x", "connector.class": "FileStreamSink", "tasks.max": "0", "file": s.file("out.txt"),
         "transforms": "a,b", "transforms.a.type": "Nope$Value", "predicates": "p", "errors.tolerance": "some"});
     let (status, infos) = s.worker.request("PUT", "/connector-plugins/FileStreamSink/config/validate", Some(&body)).await?;
-    ensure!(status == 200 && infos["name"] == SINK, "{status} {infos}");
+    ensure!(status == 200 && infos["name"] == "FileStreamSink", "{status} {infos}");
     let configs = infos["configs"].as_array().context("configs")?;
     let mut wrong: Vec<_> = configs
         .iter()

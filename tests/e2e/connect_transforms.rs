@@ -53,7 +53,10 @@ async fn a_chain_of_connects_transforms_runs() -> anyhow::Result<()> {
     wrong["transforms.rename.renames"] = json!("line");
     let (status, body) = worker.request("POST", "/connectors", Some(&json!({"name": "wrong", "config": wrong}))).await?;
     let message = body["message"].as_str().unwrap_or_default();
-    anyhow::ensure!(status == 400 && message.contains("Missing required configuration \"field\""), "{status} {body}");
+    anyhow::ensure!(
+        status == 400 && message.contains("Missing required configuration \"transforms.wrap.field\""),
+        "{status} {body}"
+    );
 
     let (_, listed) = worker.get("/connector-plugins?connectorsOnly=false").await?;
     let classes: Vec<&str> = listed.as_array().into_iter().flatten().filter_map(|p| p["class"].as_str()).collect();

@@ -11,4 +11,5 @@ mod metrics;
 mod postgres;
 mod postgres_sink;
 mod topics_regex;
+mod validate_vectors;
 mod worker;

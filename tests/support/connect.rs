@@ -29,21 +29,27 @@ impl Connect {
 
     /// With further folders of plugins.
     pub async fn start_with(kafka: &str, folders: &[PathBuf]) -> anyhow::Result<Connect> {
+        let folders: Vec<_> = debezium().iter().chain(folders).map(|d| d.display().to_string()).collect();
+        let plugins = if folders.is_empty() { String::new() } else { format!("plugin.path={}\n", folders.join(",")) };
+        Self::start_as(kafka, "connect", &plugins).await
+    }
+
+    /// With a group of its own and further lines of settings; without plugins beyond those of Kafka's jars.
+    pub async fn start_as(kafka: &str, group: &str, settings: &str) -> anyhow::Result<Connect> {
         let dir = tempfile::Builder::new().prefix("millrace-connect").tempdir()?;
         let rest = format!("http://127.0.0.1:{}", free_port());
         let conf = dir.path().join("connect.properties");
-        let folders: Vec<_> = debezium().iter().chain(folders).map(|d| d.display().to_string()).collect();
-        let plugins = if folders.is_empty() { String::new() } else { format!("plugin.path={}\n", folders.join(",")) };
         let topics: String = ["config", "offset", "status"]
-            .map(|t| format!("{t}.storage.topic=connect-{t}s\n{t}.storage.replication.factor=1\n"))
+            .map(|t| format!("{t}.storage.topic={group}-{t}s\n{t}.storage.replication.factor=1\n"))
             .concat();
         std::fs::write(
             &conf,
             format!(
-                "bootstrap.servers={kafka}\ngroup.id=connect\nlisteners={}\nrest.advertised.host.name=127.0.0.1\n{topics}{plugins}\
+                "bootstrap.servers={kafka}\ngroup.id={group}\nlisteners={}\nrest.advertised.host.name=127.0.0.1\n{topics}\
                  offset.storage.partitions=1\nstatus.storage.partitions=1\nplugin.discovery=service_load\n\
                  connector.client.config.override.policy=All\noffset.flush.interval.ms=10000\n\
-                 key.converter=org.apache.kafka.connect.json.JsonConverter\nvalue.converter=org.apache.kafka.connect.json.JsonConverter\n",
+                 key.converter=org.apache.kafka.connect.json.JsonConverter\nvalue.converter=org.apache.kafka.connect.json.JsonConverter\n\
+                 {settings}",
                 rest.replace("http", "HTTP")
             ),
         )?;

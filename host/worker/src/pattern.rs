@@ -6,6 +6,7 @@
 //! back reference) is no match. Unicode blocks (`\p{InGreek}`) are not known.
 
 use fancy_regex::Regex;
+use millrace_record::config::{Parsed, Validator};
 
 mod replacement;
 mod syntax;
@@ -16,6 +17,27 @@ mod syntax;
 pub struct WrongPattern {
     why: String,
 }
+
+impl WrongPattern {
+    /// Without the words that say of what it is.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+}
+
+/// What a setting that holds an expression must be. Of null it says what the Java machine does, which clients may know.
+pub const REGEX: Validator = Validator::Custom(|name, value| {
+    let wrong = match value {
+        Some(Parsed::Text(pattern)) => match Pattern::new(pattern) {
+            Ok(_) => return Ok(()),
+            Err(wrong) => format!("Invalid value {pattern} for configuration {name}: {wrong}"),
+        },
+        _ => format!(
+            "Invalid value null for configuration {name}: Invalid regex: Cannot invoke \"String.isEmpty()\" because \"this.pattern\" is null"
+        ),
+    };
+    Err(wrong)
+});
 
 /// An expression, and itself as what has to match a whole text.
 #[derive(Debug, Clone)]

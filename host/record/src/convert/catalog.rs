@@ -1,6 +1,6 @@
 //! The converters that are built in: class names, what each is for, and its options as Connect lists them.
 
-use crate::config::{ConfigDef, ConfigKey, ConfigType, Default, Importance};
+use crate::config::{ConfigDef, ConfigKey, ConfigType, Default, Importance, Validator, Width};
 
 /// A built-in converter class.
 #[derive(Debug)]
@@ -55,22 +55,11 @@ impl BuiltIn {
 }
 
 fn key(name: &str, kind: ConfigType, default: Default, importance: Importance, documentation: &str) -> ConfigKey {
-    ConfigKey {
-        name: name.into(),
-        kind,
-        default,
-        importance,
-        documentation: documentation.into(),
-        group: None,
-        order: 0,
-        display_name: name.into(),
-        dependents: Vec::new(),
-        allowed: Vec::new(),
-    }
+    ConfigKey::new(name, kind, default, importance, documentation)
 }
 
 fn shown(key: ConfigKey, group: Option<&str>, order: u32, display_name: &str) -> ConfigKey {
-    ConfigKey { group: group.map(Into::into), order, display_name: display_name.into(), ..key }
+    key.shown(group, order, Width::Medium, display_name)
 }
 
 fn value(text: &str) -> Default {
@@ -120,7 +109,7 @@ fn json_options() -> Vec<ConfigKey> {
         shown(key("schemas.enable", Boolean, value("true"), High, enable), schemas, 0, "Enable Schemas"),
         shown(key("schemas.cache.size", Int, value("1000"), High, cache), schemas, 1, "Schema Cache Size"),
         shown(key("schema.content", String, Default::Null, High, content), schemas, 2, "Schema Content"),
-        shown(format, form, 0, "Decimal Format"),
+        shown(format, form, 0, "Decimal Format").must(Validator::OneOfIgnoringCase(&["NUMERIC", "BASE64"])),
         shown(key("replace.null.with.default", Boolean, value("true"), Low, replace), form, 1, "Replace null with default"),
     ]);
     keys

@@ -40,47 +40,46 @@ pub(crate) fn lift(info: types::PluginInfo, kind: PluginKind) -> Result<PluginIn
             return Err(format!("the part \"{part}\" of its binding \"{}\" names no configuration key", binding.name));
         }
     }
+    let keys = info.keys.into_iter().map(key).collect();
     Ok(PluginInfo {
         kind,
         name: info.name,
         version: info.version,
         documentation: info.documentation,
         class_names: info.class_names,
-        config: ConfigDef { keys: info.keys.into_iter().map(key).collect() },
+        config: ConfigDef { keys },
         bindings: info.bindings.into_iter().map(|b| Binding { name: b.name, capability: b.capability, parts: b.parts }).collect(),
         capabilities: info.capabilities,
     })
 }
 
 fn key(key: types::ConfigKey) -> ConfigKey {
-    ConfigKey {
-        kind: match key.kind {
-            types::ConfigType::Boolean => ConfigType::Boolean,
-            types::ConfigType::Text => ConfigType::String,
-            types::ConfigType::Int => ConfigType::Int,
-            types::ConfigType::Short => ConfigType::Short,
-            types::ConfigType::Long => ConfigType::Long,
-            types::ConfigType::Double => ConfigType::Double,
-            types::ConfigType::List => ConfigType::List,
-            types::ConfigType::Class => ConfigType::Class,
-            types::ConfigType::Password => ConfigType::Password,
-        },
-        default: match (key.default_value, key.nullable) {
-            (Some(value), _) => Given::Value(value),
-            (None, true) => Given::Null,
-            (None, false) => Given::Required,
-        },
-        importance: match key.importance {
-            types::Importance::High => Importance::High,
-            types::Importance::Medium => Importance::Medium,
-            types::Importance::Low => Importance::Low,
-        },
-        name: key.name,
-        documentation: key.documentation,
-        group: key.group,
-        order: key.order_in_group,
-        display_name: key.display_name,
-        dependents: key.dependents,
-        allowed: key.allowed,
-    }
+    let kind = match key.kind {
+        types::ConfigType::Boolean => ConfigType::Boolean,
+        types::ConfigType::Text => ConfigType::String,
+        types::ConfigType::Int => ConfigType::Int,
+        types::ConfigType::Short => ConfigType::Short,
+        types::ConfigType::Long => ConfigType::Long,
+        types::ConfigType::Double => ConfigType::Double,
+        types::ConfigType::List => ConfigType::List,
+        types::ConfigType::Class => ConfigType::Class,
+        types::ConfigType::Password => ConfigType::Password,
+    };
+    let default = match (key.default_value, key.nullable) {
+        (Some(value), _) => Given::Value(value),
+        (None, true) => Given::Null,
+        (None, false) => Given::Required,
+    };
+    let importance = match key.importance {
+        types::Importance::High => Importance::High,
+        types::Importance::Medium => Importance::Medium,
+        types::Importance::Low => Importance::Low,
+    };
+    let mut lifted = ConfigKey::new(key.name, kind, default, importance, key.documentation);
+    lifted.group = key.group;
+    lifted.order = key.order_in_group;
+    lifted.display_name = key.display_name;
+    lifted.dependents = key.dependents;
+    lifted.allowed = key.allowed;
+    lifted
 }

@@ -5,8 +5,6 @@
 
 mod apply;
 mod committed;
-mod common;
-mod infos;
 mod restart;
 mod validate;
 
@@ -28,8 +26,8 @@ use crate::storage::status::StatusStore;
 use crate::task::{TaskEvents, TaskId, TaskRuntime, TaskState};
 
 pub use apply::Connector;
-pub use infos::{ConfigInfo, ConfigInfos, Definition};
 pub use restart::Restart;
+pub use validate::{ConfigInfo, ConfigInfos, Definition, no_version};
 
 /// Why a request is not done. The texts are Connect's where Connect has one.
 #[derive(Debug, thiserror::Error)]
@@ -234,6 +232,9 @@ impl Herder {
         let infos = self.validate(config).await?;
         let errors: Vec<_> = infos.configs.iter().flat_map(|c| c.errors.iter().map(String::as_str)).collect();
         if errors.is_empty() {
+            for setting in &infos.unknown {
+                tracing::warn!(connector = config.get("name"), setting, "unknown setting has no effect");
+            }
             return Ok(());
         }
         Err(HerderError::BadRequest(format!(
@@ -293,17 +294,5 @@ impl TaskEvents for Events {
         if self.topic_tracking {
             self.statuses.put_topic(id, topic);
         }
-    }
-}
-
-impl Herder {
-    /// Keys of every connector of this kind, without those that the plugin defines itself.
-    pub fn common_definitions(&self, kind: PluginKind, own: &millrace_record::config::ConfigDef) -> Vec<Definition> {
-        if kind == PluginKind::Transform {
-            return Vec::new();
-        }
-        let mut definitions = common::definitions(kind);
-        definitions.retain(|d| own.get(&d.key.name).is_none());
-        definitions
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod client;
+pub mod client_keys;
 pub mod consumer;
 mod enqueue;
 pub mod java;

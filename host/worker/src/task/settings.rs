@@ -48,12 +48,8 @@ impl TaskSettings {
                 retry_timeout: match read.get("errors.retry.timeout").map(|_| read.number("errors.retry.timeout", 0i64)) {
                     None => None,
                     Some(-1) => Some(RetryTimeout::Never),
-                    Some(n) => {
-                        if n < 0 {
-                            read.wrong("errors.retry.timeout", n, "milliseconds, or -1 for ever");
-                        }
-                        Some(RetryTimeout::For(Duration::from_millis(n.unsigned_abs())))
-                    }
+                    // As Connect takes it: an end in the past, so there is no other try.
+                    Some(n) => Some(RetryTimeout::For(Duration::from_millis(n.max(0) as u64))),
                 },
                 retry_delay_max: read.millis("errors.retry.delay.max.ms", 60_000, 1),
                 log: read.boolean("errors.log.enable", false),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use millrace_record::config::{ConfigType, Default, Importance};
+use millrace_record::config::{ConfigType, Default, Importance, Parsed, Validator};
 use millrace_record::row::BatchWriter;
 use millrace_record::{Field, Kind, Schema, Schemas, decimal, default_row, row::Row};
 use serde_json::Value;
@@ -47,15 +47,19 @@ struct Plan {
 pub(super) fn definition(part: Part) -> Definition {
     Definition {
         name: "Cast",
-        documentation: "Cast fields or the entire key or value to a specific type, e.g. to force an integer field to a smaller width. Cast from integers, floats, boolean and string to any other type, and cast binary to string (base64 encoded).",
+        documentation: "Makes fields, or the whole key or value, values of another type. Bytes become base 64.",
         keys: vec![
             key(
                 "spec",
                 ConfigType::List,
                 Default::Required,
                 Importance::High,
-                "List of fields and the type to cast them to of the form field1:type,field2:type to cast fields of Maps or Structs. A single type to cast the entire value. Valid types are int8, int16, int32, int64, float32, float64, boolean, and string. Note that binary fields can only be cast to string.",
-            ),
+                "Fields and their new types, field:type, or one type for the whole. Types are int8, int16, int32, int64, float32, float64, boolean and string.",
+            )
+            .must(Validator::Custom(|_, value| match value {
+                Some(Parsed::List(given)) => spec(given).map(drop).map_err(|(_, why)| why),
+                _ => spec(&[]).map(drop).map_err(|(_, why)| why),
+            })),
             replace_null_key(),
         ],
         make: Make::Of(part, |part, settings, schemas| {

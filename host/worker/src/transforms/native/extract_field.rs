@@ -32,11 +32,11 @@ struct Found {
 pub(super) fn definition(part: Part) -> Definition {
     Definition {
         name: "ExtractField",
-        documentation: "Extract the specified field from a Struct when schema present, or a Map in the case of schemaless data. Any null values are passed through unmodified.",
+        documentation: "Makes a field the whole key or value.",
         keys: vec![
-            key("field", ConfigType::String, Default::Required, Importance::Medium, "Field name to extract."),
-            path::version_key(),
+            key("field", ConfigType::String, Default::Required, Importance::Medium, "The field."),
             replace_null_key(),
+            path::version_key(),
         ],
         make: Make::Of(part, |part, settings, schemas| {
             let field = settings.required("field").to_owned();

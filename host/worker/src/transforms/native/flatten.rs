@@ -39,13 +39,13 @@ enum Step {
 pub(super) fn definition(part: Part) -> Definition {
     Definition {
         name: "Flatten",
-        documentation: "Flatten a nested data structure, generating names for each field by concatenating the field names at each level with a configurable delimiter character. Applies to Struct when schema present, or a Map in the case of schemaless data. Array fields and their contents are not modified. The default delimiter is '.'.",
+        documentation: "Makes one level of nested fields; a field's new name is its path. Lists stay as they are.",
         keys: vec![key(
             "delimiter",
             ConfigType::String,
             Default::Value(".".into()),
             Importance::Medium,
-            "Delimiter to insert between field names from the input record when generating field names for the output record",
+            "What stands between the names of a path.",
         )],
         make: Make::Of(part, |part, settings, schemas| {
             let delimiter = settings.required("delimiter").to_owned();

@@ -1,6 +1,6 @@
 //! `HeaderFrom`: fields are copied or moved into headers.
 
-use millrace_record::config::{ConfigType, Default, Importance};
+use millrace_record::config::{ConfigType, Default, Importance, Validator};
 use millrace_record::row::{BatchWriter, Header, Row, RowBuf};
 use millrace_record::{Schema, Schemas};
 use serde_json::{Map, Value};
@@ -29,22 +29,16 @@ struct Plan {
 
 pub(super) fn definition(part: Part) -> Definition {
     let required = |name: &str, kind, documentation: &str| key(name, kind, Default::Required, Importance::High, documentation);
-    let mut operation = required(
-        "operation",
-        ConfigType::String,
-        "Either `move` if the fields are to be moved to the headers (removed from the key/value), or `copy` if the fields are to be copied to the headers (retained in the key/value).",
-    );
+    let mut operation =
+        required("operation", ConfigType::String, "move: the fields leave the record. copy: they stay in it too.");
     operation.allowed = vec!["move".into(), "copy".into()];
     Definition {
         name: "HeaderFrom",
-        documentation: "Moves or copies fields in the key/value of a record into that record's headers.",
+        documentation: "Makes headers of fields.",
         keys: vec![
-            required("fields", ConfigType::List, "Field names in the record whose values are to be copied or moved to headers."),
-            required(
-                "headers",
-                ConfigType::List,
-                "Header names, in the same order as the field names listed in the fields configuration property.",
-            ),
+            required("fields", ConfigType::List, "The fields.").must(Validator::NonEmptyList),
+            required("headers", ConfigType::List, "The headers that they become, in the order of the fields.")
+                .must(Validator::NonEmptyList),
             operation,
             replace_null_key(),
         ],

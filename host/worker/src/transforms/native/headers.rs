@@ -1,7 +1,7 @@
 //! `DropHeaders` and `InsertHeader`.
 
 use millrace_record::RawConfig;
-use millrace_record::config::{ConfigType, Default, Importance};
+use millrace_record::config::{ConfigType, Default, Importance, Validator};
 use millrace_record::convert::{SIMPLE_HEADER_CONVERTER, converter};
 use millrace_record::row::{BatchWriter, Header, Row, RowBuf};
 
@@ -12,14 +12,11 @@ struct DropHeaders(Vec<String>);
 pub(super) fn drop_headers() -> Definition {
     Definition {
         name: "DropHeaders",
-        documentation: "Removes one or more headers from each record.",
-        keys: vec![key(
-            "headers",
-            ConfigType::List,
-            Default::Required,
-            Importance::High,
-            "The name of the headers to be removed.",
-        )],
+        documentation: "Takes headers away from records.",
+        keys: vec![
+            key("headers", ConfigType::List, Default::Required, Importance::High, "The headers to take away.")
+                .must(Validator::Distinct { empty: false }),
+        ],
         make: Make::Whole(|settings, _| {
             let names = settings.names("headers");
             if names.is_empty() {
@@ -63,16 +60,17 @@ struct InsertHeader {
 pub(super) fn insert_header() -> Definition {
     Definition {
         name: "InsertHeader",
-        documentation: "Add a header to each record.",
+        documentation: "Gives each record a header.",
         keys: vec![
-            key("header", ConfigType::String, Default::Required, Importance::High, "The name of the header."),
+            key("header", ConfigType::String, Default::Required, Importance::High, "The header's name.").must(Validator::NonNull),
             key(
                 "value.literal",
                 ConfigType::String,
                 Default::Required,
                 Importance::High,
-                "The literal value that is to be set as the header value on all records.",
-            ),
+                "The header's value; its type is read from how it is written.",
+            )
+            .must(Validator::NonNull),
         ],
         make: Make::Whole(|settings, schemas| {
             let wrong = |e: String| ("value.literal", e);

@@ -18,14 +18,8 @@ struct HoistField {
 pub(super) fn definition(part: Part) -> Definition {
     Definition {
         name: "HoistField",
-        documentation: "Wrap data using the specified field name in a Struct when schema present, or a Map in the case of schemaless data.",
-        keys: vec![key(
-            "field",
-            ConfigType::String,
-            Default::Required,
-            Importance::Medium,
-            "Field name for the single field that will be created in the resulting Struct or Map.",
-        )],
+        documentation: "Puts the whole key or value into a field of a new one.",
+        keys: vec![key("field", ConfigType::String, Default::Required, Importance::Medium, "The name of the field.")],
         make: Make::Of(part, |part, settings, schemas| {
             let field = settings.required("field").to_owned();
             Ok(Box::new(HoistField { part, field, shapes: BySchema::new(schemas) }))

@@ -36,22 +36,22 @@ struct InsertField {
 }
 
 const FIELDS: [(What, &str, &str); 5] = [
-    (What::Topic, "topic.field", "Field name for Kafka topic."),
-    (What::Partition, "partition.field", "Field name for Kafka partition."),
-    (What::Offset, "offset.field", "Field name for Kafka offset - only applicable to sink connectors."),
-    (What::Timestamp, "timestamp.field", "Field name for record timestamp."),
-    (What::Static, "static.field", "Field name for static data field."),
+    (What::Topic, "topic.field", "The field for the topic."),
+    (What::Partition, "partition.field", "The field for the partition."),
+    (What::Offset, "offset.field", "The field for the offset; of sinks alone."),
+    (What::Timestamp, "timestamp.field", "The field for the record's time."),
+    (What::Static, "static.field", "The field for a value of your own."),
 ];
 
 pub(super) fn definition(part: Part) -> Definition {
     let text = |name: &str, documentation: &str| key(name, ConfigType::String, Default::Null, Importance::Medium, documentation);
-    let suffix = "Suffix with `!` to make this a required field, or `?` to keep it optional (the default).";
+    let suffix = "A name that ends in ! is of a required field, in ? of an optional one, as without either.";
     let mut keys: Vec<_> = FIELDS.iter().map(|(_, name, doc)| text(name, &format!("{doc} {suffix}"))).collect();
-    keys.push(text("static.value", "Static field value, if field name configured."));
+    keys.push(text("static.value", "That value."));
     keys.push(replace_null_key());
     Definition {
         name: "InsertField",
-        documentation: "Insert field(s) using attributes from the record metadata or a configured static value.",
+        documentation: "Adds fields: of where the record is from, or a value of your own.",
         keys,
         make: Make::Of(part, |part, settings, schemas| {
             let mut inserts = Vec::new();

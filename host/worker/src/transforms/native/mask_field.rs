@@ -1,6 +1,6 @@
 //! `MaskField`: values of fields become the zero of their type, or a text or number of one's own.
 
-use millrace_record::config::{ConfigType, Default, Importance};
+use millrace_record::config::{ConfigType, Default, Importance, Validator};
 use millrace_record::row::{BatchWriter, RowBuf, RowMark};
 use millrace_record::{Kind, Schema};
 use serde_json::{Value, json};
@@ -129,16 +129,12 @@ fn masked(value: &Value, replacement: Option<&str>) -> Result<Value, String> {
 pub(super) fn definition(part: Part) -> Definition {
     Definition {
         name: "MaskField",
-        documentation: "Mask specified fields with a valid null value for the field type (i.e. 0, false, empty string, and so on). For numeric and string fields, an optional replacement value can be specified that is converted to the correct type.",
+        documentation: "Puts the zero of its type, or a replacement, in the place of a field's value.",
         keys: vec![
-            key("fields", ConfigType::List, Default::Required, Importance::High, "Names of fields to mask."),
-            key(
-                "replacement",
-                ConfigType::String,
-                Default::Null,
-                Importance::Low,
-                "Custom value replacement, that will be applied to all 'fields' values (numeric or non-empty string values only).",
-            ),
+            key("fields", ConfigType::List, Default::Required, Importance::High, "The fields.")
+                .must(Validator::Distinct { empty: false }),
+            key("replacement", ConfigType::String, Default::Null, Importance::Low, "What numbers and strings become instead.")
+                .must(Validator::NonEmpty),
             replace_null_key(),
         ],
         make: Make::Of(part, |part, settings, schemas| {

@@ -191,18 +191,7 @@ pub(super) struct Definition {
 }
 
 fn key(name: &str, kind: ConfigType, default: Default, importance: Importance, documentation: &str) -> ConfigKey {
-    ConfigKey {
-        name: name.into(),
-        kind,
-        default,
-        importance,
-        documentation: documentation.into(),
-        group: None,
-        order: 0,
-        display_name: name.into(),
-        dependents: Vec::new(),
-        allowed: Vec::new(),
-    }
+    ConfigKey::new(name, kind, default, importance, documentation)
 }
 
 fn replace_null_key() -> ConfigKey {
@@ -211,7 +200,7 @@ fn replace_null_key() -> ConfigKey {
         ConfigType::Boolean,
         Default::Value("true".into()),
         Importance::Medium,
-        "Whether to replace fields that have a default value and that are null to the default value. When set to true, the default value is used, otherwise null is used.",
+        "Whether a field that is null and has a default takes the default.",
     )
 }
 
@@ -251,7 +240,7 @@ fn filter() -> Definition {
     }
     Definition {
         name: "Filter",
-        documentation: "Drops all records, filtering them from subsequent transformations in the chain. This is intended to be used conditionally to filter out records matching (or not matching) a particular Predicate.",
+        documentation: "Leaves records out: those that meet its predicate.",
         keys: Vec::new(),
         make: Make::Whole(|_, _| Ok(Box::new(Filter))),
     }

@@ -1,7 +1,7 @@
 //! The paths of fields: `field.syntax.version` V1 names a field of the root; V2 is dotted, with backticks around a name that
 //! holds a dot.
 
-use millrace_record::config::{ConfigKey, ConfigType, Default, Importance};
+use millrace_record::config::{ConfigKey, ConfigType, Default, Importance, Validator};
 
 use super::{Settings, Wrong, key};
 
@@ -13,8 +13,9 @@ pub(super) fn version_key() -> ConfigKey {
         ConfigType::String,
         Default::Value("V1".into()),
         Importance::High,
-        "Defines the version of the syntax to access fields. If set to `V1`, then the field paths are limited to access the elements at the root level of the struct or map. If set to `V2`, the syntax will support accessing nested elements. To access nested elements, dotted notation is used. If dots are already included in the field name, then backtick pairs can be used to wrap field names containing dots.",
+        "V1: the name of a field of the root. V2: a path, its names between dots; a name that has dots stands in backticks.",
     )
+    .must(Validator::OneOfIgnoringCase(&["V1", "V2"]))
 }
 
 /// The names on the way to a field, from the root.

@@ -6,7 +6,7 @@ use millrace_record::config::{ConfigType, Default, Importance};
 use millrace_record::row::BatchWriter;
 
 use super::{Definition, Each, Incoming, Make, key};
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, REGEX};
 
 struct RegexRouter {
     regex: Pattern,
@@ -20,10 +20,16 @@ const KNOWN_MAX: usize = 1_000;
 pub(super) fn definition() -> Definition {
     Definition {
         name: "RegexRouter",
-        documentation: "Update the record topic using the configured regular expression and replacement string.",
+        documentation: "Renames topics by a regular expression that has to match the whole name.",
         keys: vec![
-            key("regex", ConfigType::String, Default::Required, Importance::High, "Regular expression to use for matching."),
-            key("replacement", ConfigType::String, Default::Required, Importance::High, "Replacement string."),
+            key("regex", ConfigType::String, Default::Required, Importance::High, "The expression.").must(REGEX),
+            key(
+                "replacement",
+                ConfigType::String,
+                Default::Required,
+                Importance::High,
+                "The new name; $1 and so on stand for groups.",
+            ),
         ],
         make: Make::Whole(|settings, _| {
             let given = settings.required("regex");

@@ -1,6 +1,6 @@
 //! `ReplaceField`: fields are left out or renamed.
 
-use millrace_record::config::{ConfigType, Default, Importance};
+use millrace_record::config::{ConfigType, Default, Importance, Parsed, Validator};
 use millrace_record::row::BatchWriter;
 use millrace_record::{Field, Schema, Schemas};
 use serde_json::{Map, Value};
@@ -40,28 +40,22 @@ pub(super) fn definition(part: Part) -> Definition {
     };
     Definition {
         name: "ReplaceField",
-        documentation: "Filter or rename fields.",
+        documentation: "Leaves fields out, keeps some alone, or renames them.",
         keys: vec![
-            list("exclude", "Fields to exclude. This takes precedence over the fields to include."),
-            list("include", "Fields to include. If specified, only these fields will be used."),
-            list("renames", "Field rename mappings."),
+            list("exclude", "Fields to leave out, even when they are to be kept."),
+            list("include", "Fields to keep; empty: all."),
+            list("renames", "New names, old:new.").must(Validator::Custom(|_, value| match value {
+                Some(Parsed::List(given)) => renames(given).map(drop),
+                _ => Ok(()),
+            })),
             replace_null_key(),
         ],
         make: Make::Of(part, |part, settings, schemas| {
             let given = settings.names("renames");
-            let pair = |mapping: &String| match mapping.split(':').collect::<Vec<_>>()[..] {
-                // As Java splits: what is empty at the end does not count.
-                [from, to] if !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
-                _ => {
-                    let given = given.join(", ");
-                    let message = format!("Invalid value [{given}] for configuration renames: Invalid rename mapping: {mapping}");
-                    Err(("renames", message))
-                }
-            };
             let names = Names {
                 exclude: settings.names("exclude"),
                 include: settings.names("include"),
-                renames: given.iter().map(pair).collect::<Result<_, _>>()?,
+                renames: renames(&given).map_err(|why| ("renames", why))?,
             };
             Ok(Box::new(ReplaceField {
                 part,
@@ -71,6 +65,18 @@ pub(super) fn definition(part: Part) -> Definition {
             }))
         }),
     }
+}
+
+fn renames(given: &[String]) -> Result<Vec<(String, String)>, String> {
+    let pair = |mapping: &String| match mapping.split(':').collect::<Vec<_>>()[..] {
+        // As Java splits: what is empty at the end does not count.
+        [from, to] if !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
+        _ => {
+            let given = given.join(", ");
+            Err(format!("Invalid value [{given}] for configuration renames: Invalid rename mapping: {mapping}"))
+        }
+    };
+    given.iter().map(pair).collect()
 }
 
 fn shape(schema: &Schema, schemas: &Schemas, names: &Names, replace_null: bool) -> Result<Shape, String> {

@@ -18,10 +18,10 @@ struct SetSchemaMetadata {
 pub(super) fn definition(part: Part) -> Definition {
     Definition {
         name: "SetSchemaMetadata",
-        documentation: "Set the schema name, version or both on the record's key or value schema.",
+        documentation: "Gives the schema another name, another version, or both.",
         keys: vec![
-            key("schema.name", ConfigType::String, Default::Null, Importance::High, "Schema name to set."),
-            key("schema.version", ConfigType::Int, Default::Null, Importance::High, "Schema version to set."),
+            key("schema.name", ConfigType::String, Default::Null, Importance::High, "The name."),
+            key("schema.version", ConfigType::Int, Default::Null, Importance::High, "The version."),
             replace_null_key(),
         ],
         make: Make::Of(part, |part, settings, schemas| {

@@ -75,35 +75,35 @@ pub(super) fn definition(part: Part) -> Definition {
     };
     Definition {
         name: "TimestampConverter",
-        documentation: "Convert timestamps between different formats such as Unix epoch, strings, and Connect Date/Timestamp types. Applies to individual fields or to the entire value.",
+        documentation: "Writes times in another form: as text, as a number since 1970, or as Connect's types.",
         keys: vec![
             key(
                 "field",
                 ConfigType::String,
                 Default::Value(String::new()),
                 Importance::High,
-                "The field containing the timestamp, or empty if the entire value is a timestamp",
+                "The field; empty: the whole key or value.",
             ),
             one_of(
                 "target.type",
                 Default::Required,
                 Importance::High,
                 &FORMS.map(|(n, _)| n),
-                "The desired timestamp representation: string, unix, Date, Time, or Timestamp",
+                "The new form: string, unix, Date, Time or Timestamp.",
             ),
             key(
                 "format",
                 ConfigType::String,
                 Default::Value(String::new()),
                 Importance::Medium,
-                "A SimpleDateFormat-compatible format for the timestamp. Used to generate the output when type=string or used to parse the input if the input is a string.",
+                "How times are written as text, as Java's SimpleDateFormat has it.",
             ),
             one_of(
                 "unix.precision",
                 Default::Value("milliseconds".into()),
                 Importance::Low,
                 &PRECISIONS.map(|(n, _)| n),
-                "The desired Unix precision for the timestamp: seconds, milliseconds, microseconds, or nanoseconds. Used to generate the output when type=unix or used to parse the input if the input is a Long. Note: This SMT will cause precision loss during conversions from, and to, values with sub-millisecond components.",
+                "The unit of numbers: seconds, milliseconds, microseconds or nanoseconds. What is finer than a millisecond is lost.",
             ),
             replace_null_key(),
         ],

@@ -26,21 +26,21 @@ pub(super) fn date_format(pattern: &str) -> Result<DateFormat, String> {
 pub(super) fn definition() -> Definition {
     Definition {
         name: "TimestampRouter",
-        documentation: "Update the record's topic field as a function of the original topic value and the record timestamp. This is mainly useful for sink connectors, since the topic field is often used to determine the equivalent entity name in the destination system (e.g. database table or search index name).",
+        documentation: "Puts the record's time into the name of its topic.",
         keys: vec![
             key(
                 "topic.format",
                 ConfigType::String,
                 Default::Value("${topic}-${timestamp}".into()),
                 Importance::High,
-                "Format string which can contain `${topic}` and `${timestamp}` as placeholders for the topic and timestamp, respectively.",
+                "The new name; ${topic} stands for the old one, ${timestamp} for the time.",
             ),
             key(
                 "timestamp.format",
                 ConfigType::String,
                 Default::Value("yyyyMMdd".into()),
                 Importance::High,
-                "Format string for the timestamp that is compatible with `java.text.SimpleDateFormat`.",
+                "How the time is written, as Java's SimpleDateFormat has it.",
             ),
         ],
         make: Make::Whole(|settings, schemas| {

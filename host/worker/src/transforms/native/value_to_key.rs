@@ -1,6 +1,6 @@
 //! `ValueToKey`: fields of the value become the key.
 
-use millrace_record::config::{ConfigType, Default, Importance};
+use millrace_record::config::{ConfigType, Default, Importance, Validator};
 use millrace_record::row::BatchWriter;
 use millrace_record::{Kind, Schema, Schemas};
 use serde_json::{Map, Value};
@@ -19,15 +19,10 @@ struct ValueToKey {
 pub(super) fn definition() -> Definition {
     Definition {
         name: "ValueToKey",
-        documentation: "Replace the record key with a new key formed from a subset of fields in the record value.",
+        documentation: "Makes the key of fields of the value.",
         keys: vec![
-            key(
-                "fields",
-                ConfigType::List,
-                Default::Required,
-                Importance::High,
-                "Field names on the record value to extract as the record key.",
-            ),
+            key("fields", ConfigType::List, Default::Required, Importance::High, "The fields.")
+                .must(Validator::Distinct { empty: false }),
             replace_null_key(),
         ],
         make: Make::Whole(|settings, schemas| {

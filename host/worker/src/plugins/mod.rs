@@ -1,5 +1,9 @@
 //! The installed plugins by the names that connector configurations use: a fully qualified class name of the ecosystem,
 //! its simple name, Connect's alias (without `Connector`), or our short name. A source and a sink may share a short name.
+//! And whatever else a class name may name: built-in converters and predicates.
+
+mod known;
+mod version;
 
 use std::sync::Arc;
 
@@ -7,18 +11,17 @@ use millrace_record::{Plugin, PluginKind, TaskError};
 
 use crate::task::PluginLookup;
 
-/// Predicates that the worker has built in.
-pub const PREDICATES: &[&str] = &[
-    "org.apache.kafka.connect.transforms.predicates.HasHeaderKey",
-    "org.apache.kafka.connect.transforms.predicates.RecordIsTombstone",
-    "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
-];
+pub use known::{Known, predicate_classes};
+pub use version::{Requirement, WrongRange};
+
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// All plugins of the worker.
 #[derive(Default)]
 pub struct Plugins {
     all: Vec<Arc<dyn Plugin>>,
+    /// Of transforms, sorted.
+    transforms: Arc<[String]>,
 }
 
 /// Names in Connect's lists.
@@ -38,7 +41,14 @@ pub fn class(plugin: &dyn Plugin) -> &str {
 impl Plugins {
     pub fn new(mut all: Vec<Arc<dyn Plugin>>) -> Self {
         all.sort_by(|a, b| (kind_name(a.info().kind), class(&**a)).cmp(&(kind_name(b.info().kind), class(&**b))));
-        Plugins { all }
+        let transforms = all.iter().filter(|p| p.info().kind == PluginKind::Transform);
+        let transforms = transforms.map(|p| class(&**p).to_owned()).collect();
+        Plugins { all, transforms }
+    }
+
+    /// The classes of all transforms, sorted.
+    pub fn transform_classes(&self) -> Arc<[String]> {
+        self.transforms.clone()
     }
 
     /// Sorted by kind and class.
@@ -48,7 +58,10 @@ impl Plugins {
 
     /// Those that have this name; a full class name finds one.
     fn named(&self, name: &str) -> Vec<&Arc<dyn Plugin>> {
-        let answers = |p: &&Arc<dyn Plugin>| p.info().name == name || p.info().class_names.iter().any(|c| names(c, name));
+        let answers = |p: &&Arc<dyn Plugin>| {
+            // A nested class has its full name alone, as in Connect.
+            (p.info().name == name && !name.contains('$')) || p.info().class_names.iter().any(|c| names(c, name))
+        };
         self.all.iter().filter(answers).collect()
     }
 
@@ -75,28 +88,23 @@ impl Plugins {
             )),
         }
     }
-
-    /// Any plugin, for its configuration definition.
-    pub fn any(&self, name: &str) -> Option<Arc<dyn Plugin>> {
-        self.named(name).first().map(|p| (*p).clone())
-    }
 }
 
 /// Whether `name` is the class, its simple name or its alias.
 fn names(class: &str, name: &str) -> bool {
     let simple = class.rsplit('.').next().unwrap_or(class);
     let alias = simple.strip_suffix("Connector").unwrap_or(simple);
-    class == name || simple == name || (!alias.is_empty() && alias == name)
+    class == name || (!simple.contains('$') && (simple == name || (!alias.is_empty() && alias == name)))
 }
 
 fn describe(plugin: &Arc<dyn Plugin>) -> String {
     let info = plugin.info();
     format!(
-        "PluginDesc{{name='{}', alias='{}', version='{}', type={}}}",
-        class(&**plugin),
-        info.name,
-        info.version,
-        kind_name(info.kind)
+        "PluginDesc{{klass=class {class}, name='{class}', version='{version}', encodedVersion={version}, type={kind}, \
+         typeName='{kind}', location='plugin.path'}}",
+        class = class(&**plugin),
+        version = info.version,
+        kind = kind_name(info.kind)
     )
 }
 

@@ -1,15 +1,18 @@
 //! Keys that every connector has, whatever its plugin: the definitions behind validation and the plugin listing.
 
+use std::sync::LazyLock;
+
 use millrace_record::PluginKind;
-use millrace_record::config::{ConfigKey, ConfigType, Default, Importance};
+use millrace_record::config::{ConfigKey, ConfigType, Default, Importance, Validator, Width};
 
 use super::infos::Definition;
 
 use ConfigType::{Boolean, Class, Int, List, Long, Short, String as Text};
 use Importance::{High, Low, Medium};
+use Width::{Long as Wide, Medium as Mid, Short as Narrow};
 
 /// (name, type, default, importance, group, order, width, display name, documentation). A default of `REQUIRED` is none.
-type Row = (&'static str, ConfigType, &'static str, Importance, &'static str, u32, &'static str, &'static str, &'static str);
+type Row = (&'static str, ConfigType, &'static str, Importance, &'static str, u32, Width, &'static str, &'static str);
 
 const REQUIRED: &str = "\0required";
 const NULL: &str = "\0null";
@@ -17,7 +20,7 @@ const NULL: &str = "\0null";
 const PLUGIN: &str = "Plugin";
 
 const SHARED: &[Row] = &[
-    ("name", Text, REQUIRED, High, "Common", 1, "MEDIUM", "Connector name", "Name of the connector, unique in the cluster."),
+    ("name", Text, REQUIRED, High, "Common", 1, Mid, "Connector name", "Name of the connector, unique in the cluster."),
     (
         "connector.class",
         Text,
@@ -25,12 +28,22 @@ const SHARED: &[Row] = &[
         High,
         "Common",
         2,
-        "LONG",
+        Wide,
         "Connector class",
         "The plugin to run: a full class name, its simple name, its alias without \"Connector\", or the plugin's short name.",
     ),
-    ("connector.plugin.version", Text, NULL, Medium, "Common", 3, "MEDIUM", "Connector version", "Version of the plugin."),
-    ("tasks.max", Int, "1", High, "Common", 4, "SHORT", "Tasks max", "The most tasks that the connector is split into."),
+    (
+        "connector.plugin.version",
+        Text,
+        NULL,
+        Medium,
+        "Common",
+        3,
+        Mid,
+        "Connector version",
+        "Version of the plugin: one, or a range as Maven writes it.",
+    ),
+    ("tasks.max", Int, "1", High, "Common", 4, Narrow, "Tasks max", "The most tasks that the connector is split into."),
     (
         "tasks.max.enforce",
         Boolean,
@@ -38,7 +51,7 @@ const SHARED: &[Row] = &[
         Low,
         "Common",
         5,
-        "SHORT",
+        Narrow,
         "Enforce tasks max",
         "Whether the connector fails when its plugin makes more tasks than \"tasks.max\".",
     ),
@@ -49,9 +62,20 @@ const SHARED: &[Row] = &[
         Low,
         "Common",
         6,
-        "SHORT",
+        Narrow,
         "Key converter class",
         "Converter between a record's key and the bytes in the log; the worker's when it is not given.",
+    ),
+    (
+        "key.converter.plugin.version",
+        Text,
+        NULL,
+        Low,
+        "Common",
+        7,
+        Narrow,
+        "Key converter version",
+        "Version of the converter: one, or a range as Maven writes it.",
     ),
     (
         "value.converter",
@@ -60,9 +84,20 @@ const SHARED: &[Row] = &[
         Low,
         "Common",
         8,
-        "SHORT",
+        Narrow,
         "Value converter class",
         "Converter between a record's value and the bytes in the log; the worker's when it is not given.",
+    ),
+    (
+        "value.converter.plugin.version",
+        Text,
+        NULL,
+        Low,
+        "Common",
+        9,
+        Narrow,
+        "Value converter version",
+        "Version of the converter: one, or a range as Maven writes it.",
     ),
     (
         "header.converter",
@@ -71,9 +106,20 @@ const SHARED: &[Row] = &[
         Low,
         "Common",
         10,
-        "SHORT",
+        Narrow,
         "Header converter class",
         "Converter between a record's headers and the bytes in the log; the worker's when it is not given.",
+    ),
+    (
+        "header.converter.plugin.version",
+        Text,
+        NULL,
+        Low,
+        "Common",
+        11,
+        Narrow,
+        "Header converter version",
+        "Version of the converter: one, or a range as Maven writes it.",
     ),
     (
         "transforms",
@@ -82,11 +128,11 @@ const SHARED: &[Row] = &[
         Low,
         "Transforms",
         12,
-        "LONG",
+        Wide,
         "Transforms",
         "Aliases of the transforms, in the order in which they are applied.",
     ),
-    ("predicates", List, "", Low, "Predicates", 13, "LONG", "Predicates", "Aliases of the predicates that transforms refer to."),
+    ("predicates", List, "", Low, "Predicates", 13, Wide, "Predicates", "Aliases of the predicates that transforms refer to."),
     (
         "config.action.reload",
         Text,
@@ -94,7 +140,7 @@ const SHARED: &[Row] = &[
         Low,
         "Common",
         14,
-        "MEDIUM",
+        Mid,
         "Reload Action",
         "What to do when a config provider says that a value it gave has changed: restart or none. Kafka's own providers never say so; what changed takes effect when the task is restarted.",
     ),
@@ -105,7 +151,7 @@ const SHARED: &[Row] = &[
         Medium,
         "Error Handling",
         1,
-        "MEDIUM",
+        Mid,
         "Retry Timeout for Errors",
         "How long, in milliseconds, a failed record is tried again; 0: not at all, -1: for ever.",
     ),
@@ -116,7 +162,7 @@ const SHARED: &[Row] = &[
         Medium,
         "Error Handling",
         2,
-        "MEDIUM",
+        Mid,
         "Maximum Delay Between Retries for Errors",
         "The longest wait between two tries of a record, in milliseconds.",
     ),
@@ -127,7 +173,7 @@ const SHARED: &[Row] = &[
         Medium,
         "Error Handling",
         3,
-        "SHORT",
+        Narrow,
         "Error Tolerance",
         "none: a record that fails stops the task. all: it is skipped, or goes to the dead letter queue.",
     ),
@@ -138,7 +184,7 @@ const SHARED: &[Row] = &[
         Medium,
         "Error Handling",
         4,
-        "SHORT",
+        Narrow,
         "Log Errors",
         "Whether tolerated errors are logged too.",
     ),
@@ -149,10 +195,14 @@ const SHARED: &[Row] = &[
         Medium,
         "Error Handling",
         5,
-        "SHORT",
+        Narrow,
         "Log Error Details",
         "Whether the log names the topic, partition and offset of a record that failed.",
     ),
+];
+
+/// Keys beyond Connect's.
+const EXTENSIONS: &[Row] = &[
     (
         "plugin.grants",
         List,
@@ -160,7 +210,7 @@ const SHARED: &[Row] = &[
         Low,
         PLUGIN,
         1,
-        "LONG",
+        Wide,
         "Grants",
         "Capabilities that the plugin may use beyond the base, such as files or postgres.",
     ),
@@ -171,7 +221,7 @@ const SHARED: &[Row] = &[
         Low,
         PLUGIN,
         2,
-        "SHORT",
+        Narrow,
         "Memory limit",
         "The most memory of one instance of the plugin, in bytes.",
     ),
@@ -182,12 +232,12 @@ const SHARED: &[Row] = &[
         Low,
         PLUGIN,
         3,
-        "SHORT",
+        Narrow,
         "Call deadline",
         "The most computing time of one call into the plugin, in milliseconds.",
     ),
-    ("batch.max.records", Int, "4096", Low, PLUGIN, 4, "SHORT", "Records a batch", "The most records of one poll or put."),
-    ("batch.max.bytes", Int, "4194304", Low, PLUGIN, 5, "SHORT", "Bytes a batch", "About the most bytes of one poll or put."),
+    ("batch.max.records", Int, "4096", Low, PLUGIN, 4, Narrow, "Records a batch", "The most records of one poll or put."),
+    ("batch.max.bytes", Int, "4194304", Low, PLUGIN, 5, Narrow, "Bytes a batch", "About the most bytes of one poll or put."),
     (
         "retry.max.attempts",
         Int,
@@ -195,7 +245,7 @@ const SHARED: &[Row] = &[
         Low,
         PLUGIN,
         6,
-        "SHORT",
+        Narrow,
         "Attempts",
         "How often a call into the plugin is tried before the task shows FAILED and starts afresh.",
     ),
@@ -206,7 +256,7 @@ const SHARED: &[Row] = &[
         Low,
         PLUGIN,
         7,
-        "SHORT",
+        Narrow,
         "First back-off",
         "The wait before the second try, in milliseconds; it doubles with each.",
     ),
@@ -217,7 +267,7 @@ const SHARED: &[Row] = &[
         Low,
         PLUGIN,
         8,
-        "SHORT",
+        Narrow,
         "Longest back-off",
         "The longest wait between two tries, in milliseconds.",
     ),
@@ -228,7 +278,7 @@ const SHARED: &[Row] = &[
         Low,
         PLUGIN,
         9,
-        "SHORT",
+        Narrow,
         "Flush interval",
         "How often offsets are committed, in milliseconds; the worker's when it is not given, else 1000.",
     ),
@@ -239,7 +289,7 @@ const SHARED: &[Row] = &[
         Low,
         PLUGIN,
         10,
-        "SHORT",
+        Narrow,
         "Flush time-out",
         "How long a stopping task waits for the log, in milliseconds; the worker's when it is not given, else 5000.",
     ),
@@ -253,7 +303,7 @@ const SOURCE: &[Row] = &[
         Low,
         "Topic Creation",
         1,
-        "LONG",
+        Wide,
         "Topic Creation Groups",
         "Groups of topics that the worker makes with settings of their own.",
     ),
@@ -264,7 +314,7 @@ const SOURCE: &[Row] = &[
         Medium,
         "Exactly Once Support",
         2,
-        "SHORT",
+        Narrow,
         "Exactly once support",
         "requested: exactly once where it can be had. required: refused, sources deliver at least once.",
     ),
@@ -275,7 +325,7 @@ const SOURCE: &[Row] = &[
         Medium,
         "Exactly Once Support",
         3,
-        "SHORT",
+        Narrow,
         "Transaction Boundary",
         "Where transactions end with exactly-once delivery; without it, it has no effect.",
     ),
@@ -286,7 +336,7 @@ const SOURCE: &[Row] = &[
         Low,
         "Exactly Once Support",
         4,
-        "SHORT",
+        Narrow,
         "Transaction boundary interval",
         "How long a transaction lasts with the boundary \"interval\"; without exactly-once delivery it has no effect.",
     ),
@@ -297,14 +347,14 @@ const SOURCE: &[Row] = &[
         Low,
         "offsets.topic",
         1,
-        "LONG",
+        Wide,
         "Offsets topic",
         "A topic of the connector's own for its offsets.",
     ),
 ];
 
 const SINK: &[Row] = &[
-    ("topics", List, "", High, "Common", 4, "LONG", "Topics", "Topics to consume, separated by commas."),
+    ("topics", List, "", High, "Common", 4, Wide, "Topics", "Topics to consume, separated by commas."),
     (
         "topics.regex",
         Text,
@@ -312,7 +362,7 @@ const SINK: &[Row] = &[
         High,
         "Common",
         4,
-        "LONG",
+        Wide,
         "Topics regex",
         "A regular expression for the names of the topics to consume; either this or \"topics\".",
     ),
@@ -323,7 +373,7 @@ const SINK: &[Row] = &[
         Medium,
         "Error Handling",
         6,
-        "MEDIUM",
+        Mid,
         "Dead Letter Queue Topic Name",
         "Topic that takes records that failed; {source_topic} and {connector} stand for those; empty: none.",
     ),
@@ -334,7 +384,7 @@ const SINK: &[Row] = &[
         Medium,
         "Error Handling",
         7,
-        "MEDIUM",
+        Mid,
         "Dead Letter Queue Topic Replication Factor",
         "Replicas of the dead letter queue's topic when it is made.",
     ),
@@ -345,37 +395,47 @@ const SINK: &[Row] = &[
         Medium,
         "Error Handling",
         8,
-        "MEDIUM",
+        Mid,
         "Enable Error Context Headers",
         "Whether dead letters carry headers that say what failed where.",
     ),
-    (
-        "errors.deadletterqueue.context.headers.family",
-        Text,
-        "",
-        Low,
-        "Error Handling",
-        9,
-        "MEDIUM",
-        "Error Context Headers",
-        "Which headers dead letters carry: connect for __connect.errors.*, dlq for dlq.*, or both; empty: both where the topic's name holds {source_topic}, else connect.",
-    ),
 ];
 
-/// Allowed values of the keys that have a closed list.
-const ALLOWED: &[(&str, &[&str])] = &[
-    ("errors.tolerance", &["none", "all"]),
-    ("errors.deadletterqueue.context.headers.family", &["", "connect", "dlq", "both"]),
-    ("config.action.reload", &["none", "restart"]),
-    ("exactly.once.support", &["requested", "required"]),
-    ("transaction.boundary", &["poll", "interval", "connector"]),
-];
+/// Of sinks alone.
+const SINK_EXTENSIONS: &[Row] = &[(
+    "errors.deadletterqueue.context.headers.family",
+    Text,
+    "",
+    Low,
+    "Error Handling",
+    9,
+    Mid,
+    "Error Context Headers",
+    "Which headers dead letters carry: connect for __connect.errors.*, dlq for dlq.*, or both; empty: both where the topic's name holds {source_topic}, else connect.",
+)];
 
-/// The least value of the keys that have one.
-pub const AT_LEAST: &[(&str, i64)] = &[
-    ("tasks.max", 1),
-    ("errors.retry.timeout", -1),
-    ("errors.retry.delay.max.ms", 0),
+/// What values must be.
+fn rules(mut key: ConfigKey) -> ConfigKey {
+    let validator = match key.name.as_str() {
+        "name" => Validator::Name,
+        "tasks.max" => Validator::AtLeast(1),
+        "transforms" | "predicates" | "topic.creation.groups" => Validator::Aliases,
+        "exactly.once.support" => Validator::OneOfIgnoringCase(&["REQUIRED", "REQUESTED"]),
+        "transaction.boundary" => Validator::OneOfIgnoringCase(&["INTERVAL", "POLL", "CONNECTOR"]),
+        "offsets.storage.topic" => Validator::NonEmpty,
+        "topics" => Validator::Distinct { empty: true },
+        "topics.regex" => crate::pattern::REGEX,
+        "errors.deadletterqueue.context.headers.family" => return key.allowed(["", "connect", "dlq", "both"]),
+        "config.action.reload" => return key.allowed(["none", "restart"]),
+        "errors.tolerance" => return key.allowed(["none", "all"]),
+        _ => return key,
+    };
+    key.validators.push(validator);
+    key
+}
+
+/// The least value of each of our own numbers.
+const AT_LEAST: &[(&str, i64)] = &[
     ("plugin.memory.limit.bytes", 65_536),
     ("plugin.call.deadline.ms", 1),
     ("batch.max.records", 1),
@@ -387,99 +447,59 @@ pub const AT_LEAST: &[(&str, i64)] = &[
     ("offset.flush.timeout.ms", 1),
 ];
 
-/// Prefixes of keys that parts of the worker understand without a definition of their own.
-pub const PREFIXES: &[&str] = &[
-    "key.converter.",
-    "value.converter.",
-    "header.converter.",
-    "producer.override.",
-    "consumer.override.",
-    "admin.override.",
-    "topic.creation.",
-    "transforms.",
-    "predicates.",
-];
-
-pub fn definitions(kind: PluginKind) -> Vec<Definition> {
-    let own = if kind == PluginKind::Source { SOURCE } else { SINK };
-    SHARED.iter().chain(own).map(definition).collect()
-}
-
+/// Connect's groups, in its order; keys of later ones come with their owner.
 pub fn groups(kind: PluginKind) -> Vec<String> {
     let own: &[&str] =
         if kind == PluginKind::Source { &["Topic Creation", "Exactly Once Support", "offsets.topic"] } else { &[] };
-    let shared = ["Common", "Transforms", "Predicates", "Error Handling"];
-    shared.iter().chain(own).chain(&[PLUGIN]).map(|g| g.to_string()).collect()
+    SHARED_GROUPS.iter().chain(own).map(|g| g.to_string()).collect()
 }
 
-fn definition(row: &Row) -> Definition {
+pub const SHARED_GROUPS: &[&str] = &["Common", "Transforms", "Predicates", "Error Handling"];
+
+/// Keys of any connector.
+pub fn shared() -> &'static [Definition] {
+    static KEYS: LazyLock<Vec<Definition>> = LazyLock::new(|| definitions(SHARED));
+    &KEYS
+}
+
+/// Keys of sources or of sinks.
+pub fn of_kind(kind: PluginKind) -> &'static [Definition] {
+    static SOURCES: LazyLock<Vec<Definition>> = LazyLock::new(|| definitions(SOURCE));
+    static SINKS: LazyLock<Vec<Definition>> = LazyLock::new(|| definitions(SINK));
+    match kind {
+        PluginKind::Source => &SOURCES,
+        PluginKind::Sink => &SINKS,
+        PluginKind::Transform => &[],
+    }
+}
+
+/// Keys beyond Connect's.
+pub fn extensions(kind: PluginKind) -> impl Iterator<Item = &'static Definition> {
+    static ALL: LazyLock<Vec<Definition>> = LazyLock::new(|| EXTENSIONS.iter().map(extension).collect());
+    static SINKS: LazyLock<Vec<Definition>> = LazyLock::new(|| SINK_EXTENSIONS.iter().map(extension).collect());
+    let own: &[Definition] = if kind == PluginKind::Sink { &SINKS } else { &[] };
+    own.iter().chain(ALL.iter())
+}
+
+fn extension(row: &Row) -> Definition {
+    let mut key = rules(key(row));
+    key.extension = true;
+    if let Some((_, least)) = AT_LEAST.iter().find(|(name, _)| *name == key.name) {
+        key = key.must(Validator::AtLeast(*least));
+    }
+    key.into()
+}
+
+fn definitions(rows: &[Row]) -> Vec<Definition> {
+    rows.iter().map(|row| rules(key(row)).into()).collect()
+}
+
+fn key(row: &Row) -> ConfigKey {
     let (name, kind, default, importance, group, order, width, display, documentation) = *row;
-    let allowed = ALLOWED.iter().find(|(n, _)| *n == name).map_or(&[][..], |(_, a)| a);
-    Definition {
-        width,
-        key: ConfigKey {
-            name: name.into(),
-            kind,
-            default: match default {
-                REQUIRED => Default::Required,
-                NULL => Default::Null,
-                value => Default::Value(value.into()),
-            },
-            importance,
-            documentation: documentation.into(),
-            group: Some(group.into()),
-            order,
-            display_name: display.into(),
-            dependents: Vec::new(),
-            allowed: allowed.iter().map(|a| a.to_string()).collect(),
-        },
-    }
-}
-
-/// The keys of one alias in `transforms` or `predicates`.
-pub fn of_alias(family: &str, alias: &str) -> Vec<Definition> {
-    let (noun, group) = if family == "transforms" {
-        ("Transformation", format!("Transforms: {alias}"))
-    } else {
-        ("Predicate", format!("Predicates: {alias}"))
+    let default = match default {
+        REQUIRED => Default::Required,
+        NULL => Default::Null,
+        value => Default::Value(value.into()),
     };
-    let key = |name: &str, kind, default, order, display: String, documentation: &str| {
-        let key = ConfigKey {
-            name: format!("{family}.{alias}.{name}"),
-            kind,
-            default,
-            importance: if order == 0 { High } else { Low },
-            documentation: documentation.into(),
-            group: Some(group.clone()),
-            order,
-            display_name: display,
-            dependents: Vec::new(),
-            allowed: Vec::new(),
-        };
-        Definition { key, width: "LONG" }
-    };
-    let mut keys =
-        vec![key("type", Class, Default::Required, 0, format!("{noun} type for {alias}"), "The plugin, by its class or name.")];
-    if family == "transforms" {
-        let empty = || Default::Value(String::new());
-        keys.push(key(
-            "predicate",
-            Text,
-            empty(),
-            1,
-            format!("Predicate for {alias}"),
-            "Alias of the predicate that a record must meet.",
-        ));
-        let negate = Default::Value("false".into());
-        keys.push(key("negate", Boolean, negate, 2, format!("Negate for {alias}"), "Whether the predicate must not be met."));
-        keys.push(key(
-            "grants",
-            List,
-            empty(),
-            3,
-            format!("Grants for {alias}"),
-            "Capabilities that the transform may use beyond the base.",
-        ));
-    }
-    keys
+    ConfigKey::new(name, kind, default, importance, documentation).shown(Some(group), order, width, display)
 }
