@@ -101,15 +101,24 @@ impl ConfigDef {
         })
     }
 
-    /// Every wrong setting at once: missing required keys, values that are not of their type or not allowed.
+    /// Every wrong setting at once: missing required keys, values that are not of their type or not allowed. What is given
+    /// twice in a list counts once, as where Connect makes something of its settings.
     pub fn validate(&self, config: &RawConfig) -> Vec<ConfigIssue> {
         let of = |key: &ConfigKey| {
-            let errors = key.check(&key.name, &key.name, Given::of(config, &key.name)).errors;
+            let once = config.get(&key.name).filter(|_| key.is_distinct()).map(|text| distinct(text));
+            let given = once.as_deref().map_or(Given::of(config, &key.name), Given::Text);
+            let errors = key.check(&key.name, &key.name, given).errors;
             let issue = |message| ConfigIssue { name: key.name.clone(), message, recommended: key.allowed.clone() };
             errors.into_iter().map(issue).collect::<Vec<_>>()
         };
         self.keys.iter().flat_map(of).collect()
     }
+}
+
+/// The elements of a list, each once.
+fn distinct(list: &str) -> String {
+    let mut seen = std::collections::HashSet::new();
+    list.split(',').map(str::trim).filter(|e| seen.insert(*e)).collect::<Vec<_>>().join(",")
 }
 
 impl ConfigKey {
@@ -147,6 +156,10 @@ impl ConfigKey {
         self.width = width;
         self.display_name = display_name.into();
         self
+    }
+
+    fn is_distinct(&self) -> bool {
+        self.validators.iter().any(|v| matches!(v, Validator::Distinct { .. }))
     }
 
     /// One more thing that a value must be.
