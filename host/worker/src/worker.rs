@@ -258,5 +258,5 @@ async fn load_plugins(cache: PathBuf, paths: Vec<PathBuf>, schemas: Arc<Schemas>
         let paths: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
         tracing::warn!("no plugins in {}; set \"plugin.path\" to the folder that holds their *.wasm", paths.join(", "));
     }
-    Ok(Plugins::new(plugins.into_iter().chain(crate::transforms::native::plugins()).collect()))
+    Ok(Plugins::new(plugins.into_iter().chain(crate::plugins::native_transforms()).collect()))
 }

@@ -16,6 +16,11 @@ pub use version::{Requirement, WrongRange};
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Kafka Connect's transforms, which run in the worker.
+pub fn native_transforms() -> Vec<Arc<dyn Plugin>> {
+    crate::transforms::native::plugins()
+}
+
 /// All plugins of the worker.
 #[derive(Default)]
 pub struct Plugins {
