@@ -32,3 +32,8 @@ pub mod java {
     pub use crate::convert::to_string;
     pub use crate::json::{java_f32, java_f64};
 }
+
+/// JSON texts, without reading what they hold.
+pub mod json_text {
+    pub use crate::json::{members, quoted};
+}

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use super::write::quoted;
 use super::{Bad, NodeType, Scanner};
 
-type Member<'a> = (Cow<'a, str>, &'a str);
+/// A name and the text of its value.
+pub type Member<'a> = (Cow<'a, str>, &'a str);
 
 /// The members of an object, each key with its value's text; none for another value.
-fn members(text: &str) -> Result<Option<Vec<Member<'_>>>, Bad> {
+pub fn members(text: &str) -> Result<Option<Vec<Member<'_>>>, Bad> {
     let mut json = Scanner::new(text);
     if json.node_type()? != NodeType::Object {
         return Ok(None);

@@ -5,10 +5,13 @@ mod number;
 mod scan;
 mod write;
 
+pub use edit::members;
 pub(crate) use edit::{edit, find};
 pub use number::{java_f32, java_f64};
-pub(crate) use scan::{Bad, NodeType, Scanner};
-pub(crate) use write::{base64_into, quoted};
+pub use scan::Bad;
+pub(crate) use scan::{NodeType, Scanner};
+pub(crate) use write::base64_into;
+pub use write::quoted;
 
 #[cfg(test)]
 mod tests;

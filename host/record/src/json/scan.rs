@@ -7,7 +7,7 @@ const DEPTH_MAX: usize = 1000;
 
 /// What is wrong with a text, and at which byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bad {
+pub struct Bad {
     pub what: &'static str,
     pub at: usize,
 }

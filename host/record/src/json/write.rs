@@ -75,7 +75,7 @@ pub(crate) fn escaped(mut text: &[u8], out: &mut Vec<u8>) {
 
 /// Appends `text` as a JSON string.
 #[inline]
-pub(crate) fn quoted(text: &[u8], out: &mut Vec<u8>) {
+pub fn quoted(text: &[u8], out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     escaped(text, out);

@@ -8,7 +8,8 @@ use millrace_record::row::BatchWriter;
 use millrace_record::{Field, Kind, Schema, Schemas, decimal, default_row, row::Row};
 use serde_json::Value;
 
-use super::rows::{BySchema, Take, free, like, require_map, type_name};
+use super::object::{self, Object};
+use super::rows::{BySchema, Take, free, like, type_name};
 use super::scalar::{Scalar, Type, lower_bits};
 use super::{Definition, Each, Incoming, Make, Operand, Part, Wrong, key, replace_null_key};
 
@@ -207,21 +208,16 @@ impl Each for Cast {
                 Ok(())
             }
             Operand::Free(text) => {
-                let value = match whole {
-                    Some(to) => {
-                        let value = serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?;
-                        of_json(&value, *to)?
-                    }
-                    None => {
-                        let mut map = require_map(text, PURPOSE)?;
-                        for (field, to) in fields.iter() {
-                            let value = map.entry(field.as_str()).or_insert(Value::Null);
-                            *value = of_json(value, *to)?;
-                        }
-                        Value::Object(map)
-                    }
-                };
-                record.with_part(*part, out, |rows| Ok(free(&value, rows)))
+                if let Some(to) = whole {
+                    let made = of_json(&object::value(text)?, *to)?;
+                    return record.with_part(*part, out, |rows| Ok(free(&made, rows)));
+                }
+                let mut map = Object::required(text, PURPOSE)?;
+                for (field, to) in fields.iter() {
+                    let made = of_json(&map.value(field)?, *to)?;
+                    map.set(field, &made);
+                }
+                record.with_part(*part, out, |rows| Ok(map.write(rows)))
             }
             Operand::Typed(id, root) => {
                 let plan = plans.get(id, |s, schemas| Plan::new(s, schemas, *whole, fields, *replace_null))?;

@@ -1,11 +1,13 @@
 //! `ExtractField`: one field, perhaps nested, becomes the whole key or value.
 
+use std::borrow::Cow;
+
 use millrace_record::config::{ConfigType, Default, Importance};
 use millrace_record::row::{BatchWriter, Row};
 use millrace_record::{Kind, Schema, Schemas};
-use serde_json::{Map, Value};
 
-use super::rows::{BySchema, Take, free, json_class, require_map, require_struct};
+use super::object::{self, Object};
+use super::rows::{BySchema, Take, require_struct};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, path, replace_null_key};
 
 const PURPOSE: &str = "field extraction";
@@ -71,23 +73,18 @@ impl ExtractField {
         schema.index(step).ok_or_else(|| format!("Unknown field: {field}"))
     }
 
-    /// The value at the path's end, if there is one.
-    fn within<'v>(map: &'v Map<String, Value>, steps: &[String]) -> Result<Option<&'v Value>, String> {
+    /// The text at the path's end, where it is not null.
+    fn within<'t>(text: &'t str, steps: &[String]) -> Result<Option<Cow<'t, str>>, String> {
         let (last, way) = steps.split_last().ok_or(NO_STEPS)?;
-        let mut at = map;
-        for step in way {
-            at = match at.get(step) {
-                None | Some(Value::Null) => return Ok(None),
-                Some(Value::Object(map)) => map,
-                Some(other) => {
-                    let class = json_class(other);
-                    return Err(format!(
-                        "Only Map objects supported in absence of schema for [nested field access], found: {class}"
-                    ));
-                }
-            };
+        let mut at = Cow::Borrowed(text);
+        for (i, step) in way.iter().chain([last]).enumerate() {
+            let purpose = if i == 0 { PURPOSE } else { "nested field access" };
+            match Object::required(&at, purpose)?.get(step).map(str::to_owned) {
+                Some(inner) => at = Cow::Owned(inner),
+                None => return Ok(None),
+            }
         }
-        Ok(at.get(last))
+        Ok(Some(at))
     }
 }
 
@@ -100,10 +97,7 @@ impl Each for ExtractField {
                 let found = found.get(id, |s, schemas| Self::find(s, schemas, field, steps, *replace_null))?;
                 Ok(Some(Some(found.schema)))
             }
-            Operand::Free(text) => {
-                let map = require_map(text, PURPOSE)?;
-                Ok(Self::within(&map, steps)?.and_then(|v| free(v, rows)))
-            }
+            Operand::Free(text) => Ok(Self::within(text, steps)?.and_then(|v| object::text(&v, rows))),
             Operand::Typed(id, root) => {
                 let schema = record.schemas.get(id);
                 schema.as_deref().map_or(Ok(()), |s| require_struct(s, PURPOSE))?;

@@ -1,5 +1,6 @@
 //! `Flatten`: fields of nested structs and maps become fields of the outermost one, with names that say where they were.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -7,9 +8,9 @@ use millrace_record::config::{ConfigType, Default, Importance};
 use millrace_record::row::{BatchWriter, Row, RowBuf, RowMark};
 use millrace_record::{Field, Kind, Schema, Schemas};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
-use super::rows::{BySchema, Take, free, like, require_map, require_struct};
+use super::object::Object;
+use super::rows::{BySchema, Take, like, require_struct};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key};
 
 const PURPOSE: &str = "flattening";
@@ -120,14 +121,21 @@ fn write(level: &Level, from: &Row<'_>, rows: &mut RowBuf, row: RowMark) {
     }
 }
 
-fn flat(map: Map<String, Value>, prefix: &str, delimiter: &str, out: &mut Map<String, Value>) {
-    for (name, value) in map {
-        let name = named(prefix, delimiter, &name);
-        match value {
-            Value::Object(inner) => flat(inner, &name, delimiter, out),
-            value => drop(out.insert(name, value)),
+/// Objects are taken apart, all else stays as it is written.
+fn flat<'a>(map: Object<'a>, prefix: &str, delimiter: &str, out: &mut Object<'a>) -> Result<(), String> {
+    for (name, text) in map.into_members() {
+        let name = if prefix.is_empty() { name } else { named(prefix, delimiter, &name).into() };
+        // What was read from a text lies in that text.
+        let inner = match &text {
+            Cow::Borrowed(text) if text.starts_with('{') => Object::read(text)?,
+            _ => None,
+        };
+        match inner {
+            Some(inner) => flat(inner, &name, delimiter, out)?,
+            None => out.put(name, text),
         }
     }
+    Ok(())
 }
 
 impl Each for Flatten {
@@ -139,9 +147,9 @@ impl Each for Flatten {
                 Ok(())
             }
             Operand::Free(text) => {
-                let mut made = Map::new();
-                flat(require_map(text, PURPOSE)?, "", delimiter, &mut made);
-                record.with_part(*part, out, |rows| Ok(free(&Value::Object(made), rows)))
+                let mut made = Object::default();
+                flat(Object::required(text, PURPOSE)?, "", delimiter, &mut made)?;
+                record.with_part(*part, out, |rows| Ok(made.write(rows)))
             }
             Operand::Typed(id, root) => {
                 let plan = plans.get(id, |s, schemas| Plan::new(s, schemas, delimiter))?;

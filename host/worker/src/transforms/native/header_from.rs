@@ -3,9 +3,9 @@
 use millrace_record::config::{ConfigType, Default, Importance, Validator};
 use millrace_record::row::{BatchWriter, Header, Row, RowBuf};
 use millrace_record::{Schema, Schemas};
-use serde_json::{Map, Value};
 
-use super::rows::{BySchema, Shape, Take, free, like, refused_null, require_map, require_struct};
+use super::object::{self, Object};
+use super::rows::{BySchema, Shape, Take, like, refused_null, require_struct};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 struct HeaderFrom {
@@ -105,16 +105,15 @@ impl Each for HeaderFrom {
         match record.operand(*part) {
             Operand::Null(schema) => Err(refused_null(schema, purpose)),
             Operand::Free(text) => {
-                let map = require_map(text, purpose)?;
-                let rest: Map<String, Value> = map
-                    .iter()
-                    .filter(|(k, _)| !*moves || !pairs.iter().any(|(f, _)| f == *k))
-                    .map(|(k, v)| (k.clone(), v.clone()))
-                    .collect();
-                record.with_part_open(*part, out, |rows| Ok(free(&Value::Object(rest), rows)))?;
-                for (field, header) in pairs.iter() {
+                let mut map = Object::required(text, purpose)?;
+                let values: Vec<Option<String>> = pairs.iter().map(|(field, _)| map.get(field).map(str::to_owned)).collect();
+                if *moves {
+                    map.retain(|name| !pairs.iter().any(|(field, _)| field == name));
+                }
+                record.with_part_open(*part, out, |rows| Ok(map.write(rows)))?;
+                for ((_, header), value) in pairs.iter().zip(&values) {
                     rows.clear();
-                    let some = free(map.get(field).unwrap_or(&Value::Null), &mut rows).is_some();
+                    let some = value.as_ref().and_then(|value| object::text(value, &mut rows)).is_some();
                     add(out, header, None, &rows, some);
                 }
                 out.end();

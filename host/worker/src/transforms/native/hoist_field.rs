@@ -6,7 +6,8 @@ use millrace_record::config::{ConfigType, Default, Importance};
 use millrace_record::row::BatchWriter;
 use millrace_record::{Field, Kind, Schema};
 
-use super::rows::{BySchema, NO_NAME, Take, free};
+use super::object::Object;
+use super::rows::{BySchema, NO_NAME, Take};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key};
 
 struct HoistField {
@@ -31,7 +32,6 @@ impl Each for HoistField {
     fn apply(&mut self, record: Incoming<'_>, out: &mut BatchWriter) -> Result<(), String> {
         let HoistField { part, field, shapes } = self;
         record.with_part(*part, out, |rows| {
-            let json = |text: &str| serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"));
             let value = match record.operand(*part) {
                 operand @ (Operand::Typed(id, _) | Operand::Null(Some(id))) => {
                     let shape = shapes.get(id, |schema, schemas| {
@@ -48,10 +48,12 @@ impl Each for HoistField {
                     }
                     return Ok(Some(Some(shape.1)));
                 }
-                Operand::Free(text) => json(text)?,
-                Operand::Null(None) => serde_json::Value::Null,
+                Operand::Free(text) => text,
+                Operand::Null(None) => "null",
             };
-            Ok(free(&serde_json::json!({ field.as_str(): value }), rows))
+            let mut made = Object::default();
+            made.put(field.as_str().into(), value.into());
+            Ok(made.write(rows))
         })
     }
 }

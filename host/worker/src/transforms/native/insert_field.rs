@@ -7,7 +7,8 @@ use millrace_record::row::{BatchWriter, RowBuf, RowMark};
 use millrace_record::{Field, Kind, Schema, Schemas};
 use serde_json::Value;
 
-use super::rows::{BySchema, NO_NAME, Shape, Take, free, like, require_map, require_struct};
+use super::object::Object;
+use super::rows::{BySchema, NO_NAME, Shape, Take, like, require_struct};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 const PURPOSE: &str = "field insertion";
@@ -132,8 +133,8 @@ impl InsertField {
         Ok(())
     }
 
-    fn free(&self, record: &Incoming<'_>, text: &str) -> Result<Value, String> {
-        let mut map = require_map(text, PURPOSE)?;
+    fn free<'t>(&self, record: &Incoming<'_>, text: &'t str) -> Result<Object<'t>, String> {
+        let mut map = Object::required(text, PURPOSE)?;
         for insert in &self.inserts {
             let value: Option<Value> = match insert.what {
                 What::Topic => Some(record.topic.into()),
@@ -143,10 +144,10 @@ impl InsertField {
                 What::Timestamp => record.record.timestamp().map(Into::into),
             };
             if let Some(value) = value {
-                map.insert(insert.name.clone(), value);
+                map.set(&insert.name, &value);
             }
         }
-        Ok(Value::Object(map))
+        Ok(map)
     }
 }
 
@@ -155,8 +156,8 @@ impl Each for InsertField {
         match record.operand(self.part) {
             Operand::Null(_) => record.pass(out),
             Operand::Free(text) => {
-                let value = self.free(&record, text)?;
-                record.with_part(self.part, out, |rows| Ok(free(&value, rows)))?;
+                let map = self.free(&record, text)?;
+                record.with_part(self.part, out, |rows| Ok(map.write(rows)))?;
             }
             Operand::Typed(id, root) => {
                 let (inserts, replace_null) = (&self.inserts, self.replace_null);

@@ -5,7 +5,8 @@ use millrace_record::row::{BatchWriter, RowBuf, RowMark};
 use millrace_record::{Kind, Schema};
 use serde_json::{Value, json};
 
-use super::rows::{BySchema, Take, free, java_class, refused_null, require_map, require_struct};
+use super::object::Object;
+use super::rows::{BySchema, Take, java_class, refused_null, require_struct};
 use super::scalar::{big_decimal, lower_bits};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
@@ -165,13 +166,13 @@ impl Each for MaskField {
         record.with_part(*part, out, |rows| match record.operand(*part) {
             Operand::Null(schema) => Err(refused_null(schema, PURPOSE)),
             Operand::Free(text) => {
-                let mut map = require_map(text, PURPOSE)?;
+                let mut map = Object::required(text, PURPOSE)?;
                 for field in fields.iter() {
                     // One that is not there is null then, as Connect has it.
-                    let value = map.entry(field.as_str()).or_insert(Value::Null);
-                    *value = masked(value, replacement.as_deref())?;
+                    let made = masked(&map.value(field)?, replacement.as_deref())?;
+                    map.set(field, &made);
                 }
-                Ok(free(&Value::Object(map), rows))
+                Ok(map.write(rows))
             }
             Operand::Typed(id, root) => {
                 let plan = plans.get(id, |schema, _| {

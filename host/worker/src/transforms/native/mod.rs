@@ -24,6 +24,7 @@ mod headers;
 mod hoist_field;
 mod insert_field;
 mod mask_field;
+mod object;
 mod path;
 mod print;
 mod regex_router;

@@ -3,9 +3,9 @@
 use millrace_record::config::{ConfigType, Default, Importance, Parsed, Validator};
 use millrace_record::row::BatchWriter;
 use millrace_record::{Field, Schema, Schemas};
-use serde_json::{Map, Value};
 
-use super::rows::{BySchema, Shape, Take, free, like, require_map, require_struct};
+use super::object::Object;
+use super::rows::{BySchema, Shape, Take, like, require_struct};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 const PURPOSE: &str = "field replacement";
@@ -104,10 +104,15 @@ impl Each for ReplaceField {
                 Ok(())
             }
             Operand::Free(text) => {
-                let map = require_map(text, PURPOSE)?;
-                let kept: Map<String, Value> =
-                    map.into_iter().filter_map(|(name, value)| Some((names.of(&name)?.to_owned(), value))).collect();
-                record.with_part(*part, out, |rows| Ok(free(&Value::Object(kept), rows)))
+                let mut kept = Object::default();
+                for (name, value) in Object::required(text, PURPOSE)?.into_members() {
+                    match names.of(&name) {
+                        Some(to) if *to == *name => kept.put(name, value),
+                        Some(to) => kept.put(to.to_owned().into(), value),
+                        None => {}
+                    }
+                }
+                record.with_part(*part, out, |rows| Ok(kept.write(rows)))
             }
             Operand::Typed(id, root) => {
                 let shape = shapes.get(id, |s, schemas| shape(s, schemas, names, *replace_null))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use millrace_record::row::{Row, RowBuf, RowMark};
 use millrace_record::{Kind, Schema, Schemas, default_row};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Copies a slot that is not null.
 fn copy(kind: Kind, from: &Row<'_>, i: usize, rows: &mut RowBuf, row: RowMark, to: usize) {
@@ -145,16 +145,6 @@ pub fn refused_null(schema: Option<u32>, purpose: &str) -> String {
         None => format!("Only Map objects supported in absence of schema for [{purpose}], found: null"),
         Some(_) => format!("Only Struct objects supported for [{purpose}], found: null"),
     }
-}
-
-/// A value without a schema as a map, or Connect's refusal.
-pub fn require_map(text: &str, purpose: &str) -> Result<Map<String, Value>, String> {
-    let other = match serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))? {
-        Value::Object(map) => return Ok(map),
-        other => other,
-    };
-    let class = json_class(&other);
-    Err(format!("Only Map objects supported in absence of schema for [{purpose}], found: {class}"))
 }
 
 /// The Java class of a value without a schema.

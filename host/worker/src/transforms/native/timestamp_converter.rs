@@ -10,7 +10,8 @@ use millrace_record::{Field, Kind, Schema, Schemas, default_row};
 use serde_json::{Map, Value};
 
 use super::date_format::{DAY_MS, DateFormat};
-use super::rows::{BySchema, Take, free, java_class, json_class, like, require_map, require_struct, schema_text};
+use super::object::{self, Object};
+use super::rows::{BySchema, Take, free, java_class, json_class, like, require_struct, schema_text};
 use super::scalar::{Scalar, Type};
 use super::timestamp_router::date_format;
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
@@ -282,16 +283,14 @@ impl Each for TimestampConverter {
                 Ok(())
             }
             Operand::Free(text) => {
-                let value = if field.is_empty() {
-                    let value = serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?;
-                    conversion.free(&value)?
-                } else {
-                    let mut map = require_map(text, PURPOSE)?;
-                    let value = map.entry(field.as_str()).or_insert(Value::Null);
-                    *value = conversion.free(value)?;
-                    Value::Object(map)
-                };
-                record.with_part(*part, out, |rows| Ok(free(&value, rows)))
+                if field.is_empty() {
+                    let made = conversion.free(&object::value(text)?)?;
+                    return record.with_part(*part, out, |rows| Ok(free(&made, rows)));
+                }
+                let mut map = Object::required(text, PURPOSE)?;
+                let made = conversion.free(&map.value(field)?)?;
+                map.set(field, &made);
+                record.with_part(*part, out, |rows| Ok(map.write(rows)))
             }
             Operand::Null(Some(id)) => {
                 if !field.is_empty() && record.schemas.get(id).is_some_and(|s| s.kind != Kind::Struct) {

@@ -3,9 +3,9 @@
 use millrace_record::config::{ConfigType, Default, Importance, Validator};
 use millrace_record::row::BatchWriter;
 use millrace_record::{Kind, Schema, Schemas};
-use serde_json::{Map, Value};
 
-use super::rows::{BySchema, Shape, Take, free, refused_null, require_map, require_struct};
+use super::object::Object;
+use super::rows::{BySchema, Shape, Take, refused_null, require_struct};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
 
 const PURPOSE: &str = "copying fields from value to key";
@@ -63,10 +63,10 @@ impl Each for ValueToKey {
         record.with_part(Part::Key, out, |rows| match record.operand(Part::Value) {
             Operand::Null(schema) => Err(refused_null(schema, PURPOSE)),
             Operand::Free(text) => {
-                let map = require_map(text, PURPOSE)?;
-                let key: Map<String, Value> =
-                    fields.iter().map(|f| (f.clone(), map.get(f).cloned().unwrap_or_default())).collect();
-                Ok(free(&Value::Object(key), rows))
+                let map = Object::required(text, PURPOSE)?;
+                let mut key = Object::default();
+                fields.iter().for_each(|f| key.put(f.into(), map.get(f).unwrap_or("null").into()));
+                Ok(key.write(rows))
             }
             Operand::Typed(id, root) => {
                 let shape = shapes.get(id, |s, schemas| shape(s, schemas, fields, *replace_null))?;
