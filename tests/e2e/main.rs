@@ -6,6 +6,7 @@ mod connect_answers;
 mod connect_transforms;
 mod dead_letters;
 mod debezium_vectors;
+mod differential;
 mod file_stream;
 mod metrics;
 mod postgres;

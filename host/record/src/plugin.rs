@@ -216,6 +216,12 @@ pub trait Plugin: Send + Sync {
     async fn task_configs(&self, config: &RawConfig, _max_tasks: u32) -> Result<Vec<RawConfig>, TaskError> {
         Ok(vec![config.clone()])
     }
+    /// Whether the offsets of a stopped connector may become these, null: forgotten; an error when not. True: the plugin
+    /// keeps no offsets elsewhere that had to be changed with them. A sink's partition is `kafka_topic` and
+    /// `kafka_partition`, its offset `kafka_offset`.
+    async fn alter_offsets(&self, _config: &RawConfig, _offsets: &[SourceOffset]) -> Result<bool, TaskError> {
+        Ok(false)
+    }
     async fn source(&self, _ctx: TaskContext) -> Result<Box<dyn SourceTask>, TaskError> {
         Err(is_not(self.info(), PluginKind::Source))
     }

@@ -54,3 +54,4 @@ macro_rules! world {
 world!(source, "millrace:plugin/source-plugin");
 world!(sink, "millrace:plugin/sink-plugin");
 world!(transform, "millrace:plugin/transform-plugin");
+world!(offsets, "millrace:plugin/offsets-plugin");

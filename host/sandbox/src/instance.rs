@@ -7,7 +7,7 @@ use millrace_record::{ErrorKind, PluginKind, Schemas, TaskError, Wake};
 use wasmtime::Store;
 use wasmtime::component::{InstancePre, ResourceTable};
 
-use crate::bindings::{sink, source, transform, types};
+use crate::bindings::{offsets, sink, source, transform, types};
 use crate::call::{self, Computing, Waits};
 use crate::engine::Inner;
 use crate::limits::Limits;
@@ -20,6 +20,8 @@ pub(crate) enum WorldPre {
     Source(source::SourcePluginPre<State>),
     Sink(sink::SinkPluginPre<State>),
     Transform(transform::TransformPluginPre<State>),
+    /// A source or sink, for its say on offsets.
+    Offsets(offsets::OffsetsPluginPre<State>),
 }
 
 /// An instance's exports.
@@ -27,6 +29,7 @@ pub(crate) enum World {
     Source(source::SourcePlugin),
     Sink(sink::SinkPlugin),
     Transform(transform::TransformPlugin),
+    Offsets(offsets::OffsetsPlugin),
 }
 
 impl WorldPre {
@@ -38,11 +41,22 @@ impl WorldPre {
         })
     }
 
+    /// None: the component does not export `offsets`.
+    pub fn offsets(&self) -> Option<WorldPre> {
+        let pre = match self {
+            WorldPre::Source(pre) => pre.instance_pre(),
+            WorldPre::Sink(pre) => pre.instance_pre(),
+            WorldPre::Transform(_) | WorldPre::Offsets(_) => return None,
+        };
+        offsets::OffsetsPluginPre::new(pre.clone()).ok().map(WorldPre::Offsets)
+    }
+
     async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<World> {
         Ok(match self {
             WorldPre::Source(pre) => World::Source(pre.instantiate_async(store).await?),
             WorldPre::Sink(pre) => World::Sink(pre.instantiate_async(store).await?),
             WorldPre::Transform(pre) => World::Transform(pre.instantiate_async(store).await?),
+            WorldPre::Offsets(pre) => World::Offsets(pre.instantiate_async(store).await?),
         })
     }
 }
@@ -53,6 +67,7 @@ impl World {
             World::Source(w) => w.millrace_plugin_plugin().call_describe(store).await,
             World::Sink(w) => w.millrace_plugin_plugin().call_describe(store).await,
             World::Transform(w) => w.millrace_plugin_plugin().call_describe(store).await,
+            World::Offsets(w) => w.millrace_plugin_plugin().call_describe(store).await,
         }
     }
 
@@ -65,6 +80,7 @@ impl World {
             World::Source(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
             World::Sink(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
             World::Transform(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
+            World::Offsets(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
         }
     }
 
@@ -78,7 +94,20 @@ impl World {
         Ok(match self {
             World::Source(w) => Some(w.millrace_plugin_source().call_task_configs(store, config, max_tasks).await?),
             World::Sink(w) => Some(w.millrace_plugin_sink().call_task_configs(store, config, max_tasks).await?),
-            World::Transform(_) => None,
+            World::Transform(_) | World::Offsets(_) => None,
+        })
+    }
+
+    /// None: the component has no say on offsets.
+    pub async fn alter_offsets(
+        &self,
+        store: &mut Store<State>,
+        config: &types::Config,
+        altered: &[offsets::exports::millrace::plugin::offsets::Altered],
+    ) -> wasmtime::Result<Option<Result<bool, types::Error>>> {
+        Ok(match self {
+            World::Offsets(w) => Some(w.millrace_plugin_offsets().call_alter(store, config, altered).await?),
+            _ => None,
         })
     }
 }

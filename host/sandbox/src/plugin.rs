@@ -8,10 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use millrace_record::config::ConfigIssue;
 use millrace_record::{
-    Plugin, PluginInfo, PluginKind, RawConfig, Schemas, SinkTask, SourceTask, TaskContext, TaskError, Transform, Wake,
+    Plugin, PluginInfo, PluginKind, RawConfig, Schemas, SinkTask, SourceOffset, SourceTask, TaskContext, TaskError, Transform,
+    Wake,
 };
 use wasmtime::component::Component;
 
+use crate::bindings::offsets::exports::millrace::plugin::offsets::Altered;
 use crate::engine::Inner;
 use crate::grants::{self, Need};
 use crate::instance::{Instance, Maker, WorldPre};
@@ -52,9 +54,9 @@ impl ComponentPlugin {
     }
 
     /// A throw-away instance without capabilities.
-    async fn throw_away(&self, config: &RawConfig) -> Result<Instance, TaskError> {
+    async fn throw_away(&self, world: WorldPre, config: &RawConfig) -> Result<Instance, TaskError> {
         let owner = self.owner("", 0, config);
-        let mut maker = Maker::new(&self.sandbox, self.bare.clone(), owner, self.schemas.clone(), Wake::default());
+        let mut maker = Maker::new(&self.sandbox, world, owner, self.schemas.clone(), Wake::default());
         limits(&mut maker, config)?;
         Instance::make(&maker).await
     }
@@ -119,7 +121,7 @@ impl Plugin for ComponentPlugin {
     }
 
     async fn validate(&self, config: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
-        let mut instance = self.throw_away(config).await?;
+        let mut instance = self.throw_away(self.bare.clone(), config).await?;
         let shown: Vec<_> = instance.store.data().owner.settings.shown().clone().into_iter().collect();
         let call = instance.begin("validate")?;
         let answer = instance.world.plugin_validate(&mut instance.store, &shown).await;
@@ -130,7 +132,7 @@ impl Plugin for ComponentPlugin {
     }
 
     async fn task_configs(&self, config: &RawConfig, max_tasks: u32) -> Result<Vec<RawConfig>, TaskError> {
-        let mut instance = self.throw_away(config).await?;
+        let mut instance = self.throw_away(self.bare.clone(), config).await?;
         let owner = instance.store.data().owner.clone();
         let shown: Vec<_> = owner.settings.shown().clone().into_iter().collect();
         let call = instance.begin("task-configs")?;
@@ -143,6 +145,20 @@ impl Plugin for ComponentPlugin {
             );
         }
         Ok(configs.into_iter().map(|c| owner.settings.reveal(c)).collect())
+    }
+
+    async fn alter_offsets(&self, config: &RawConfig, offsets: &[SourceOffset]) -> Result<bool, TaskError> {
+        let Some(world) = self.bare.offsets() else { return Ok(false) };
+        let mut instance = self.throw_away(world, config).await?;
+        let shown: Vec<_> = instance.store.data().owner.settings.shown().clone().into_iter().collect();
+        let lower = |o: &SourceOffset| Altered {
+            partition: o.partition.to_string(),
+            offset: (!o.offset.is_null()).then(|| o.offset.to_string()),
+        };
+        let altered: Vec<_> = offsets.iter().map(lower).collect();
+        let call = instance.begin("alter")?;
+        let answer = instance.world.alter_offsets(&mut instance.store, &shown, &altered).await;
+        instance.end(call, answer)?.unwrap_or(Ok(false)).map_err(wit::error::lift)
     }
 
     async fn source(&self, ctx: TaskContext) -> Result<Box<dyn SourceTask>, TaskError> {

@@ -4,6 +4,7 @@ pub mod config;
 pub mod errors;
 pub mod herder;
 pub mod kafka;
+pub mod loggers;
 pub mod metrics;
 pub mod pattern;
 pub mod plugins;

@@ -4,11 +4,13 @@
 //! obeyed at once. The stop goes backwards: tasks, statuses, REST, and the embedded broker last.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use millrace_broker::Broker;
 use millrace_record::{RawConfig, Schemas};
 use millrace_sandbox::{Sandbox, SandboxConfig};
@@ -16,11 +18,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::WorkerConfig;
+use crate::config::http::AdminListeners;
 use crate::herder::{Events, Herder, Versions};
 use crate::kafka::admin::{Admin, TopicError};
 use crate::kafka::client::{ClientKind, ClientSettings};
+use crate::loggers::{self, Loggers};
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
+use crate::rest::entry::Entry;
 use crate::rest::{self, Rest, Stage};
 use crate::storage::configs::ConfigStore;
 use crate::storage::offsets::OffsetTopic;
@@ -41,13 +46,14 @@ pub struct Worker;
 
 impl Worker {
     /// Runs until `stopping` is true.
-    pub async fn run(config: WorkerConfig, mut stopping: watch::Receiver<bool>) -> anyhow::Result<()> {
+    pub async fn run(config: WorkerConfig, loggers: Arc<Loggers>, mut stopping: watch::Receiver<bool>) -> anyhow::Result<()> {
         let data = DataDir::open(&config.data_dir)?;
-        let listener = TcpListener::bind(config.listener).await;
-        let listener = listener.with_context(|| {
-            format!("cannot listen on {}; set another port in \"listeners\", or stop what listens there", config.listener)
-        })?;
-        let bound = listener.local_addr()?;
+        let mut listeners = bind("listeners", &config.listeners).await?;
+        let admin_listeners = match &config.admin_listeners {
+            AdminListeners::Own(addresses) => bind("admin.listeners", addresses).await?,
+            _ => Vec::new(),
+        };
+        let bound = listeners[0].local_addr()?;
         let host = config.advertised_host.clone().unwrap_or_else(|| match bound.ip() {
             ip if ip.is_unspecified() => "localhost".to_owned(),
             std::net::IpAddr::V6(ip) => format!("[{ip}]"),
@@ -55,22 +61,37 @@ impl Worker {
         });
         let worker_id = format!("{host}:{}", config.advertised_port.unwrap_or(bound.port()));
         let (stage, staged) = watch::channel(Stage::starting("starting"));
-        let (close, mut closing) = watch::channel(false);
-        let router = rest::router(Rest { stage: staged, url: format!("http://{worker_id}").into() });
-        let served = tokio::spawn(
-            axum::serve(listener, router)
-                .with_graceful_shutdown(async move {
+        let (close, closing) = watch::channel(false);
+        let rest = Rest { stage: staged, loggers: loggers.clone(), url: format!("http://{worker_id}").into() };
+        let shared = if config.admin_listeners == AdminListeners::Shared { rest::admin() } else { Router::new() };
+        let entry = Entry {
+            routes: rest::serve(rest::resources().merge(shared), rest.clone()),
+            cross_origin: config.cross_origin.clone().map(Arc::new),
+            headers: config.response_headers.clone().into(),
+        };
+        let admin = Entry { routes: rest::serve(rest::admin(), rest), cross_origin: None, headers: Arc::new([]) };
+        let served: Vec<_> = listeners
+            .drain(..)
+            .map(|l| (l, entry.clone()))
+            .chain(admin_listeners.into_iter().map(|l| (l, admin.clone())))
+            .map(|(listener, entry)| {
+                let mut closing = closing.clone();
+                let serving = axum::serve(listener, entry.router()).with_graceful_shutdown(async move {
                     let _ = closing.wait_for(|c| *c).await;
-                })
-                .into_future(),
-        );
-        tracing::info!(listener = %bound, "REST listens");
+                });
+                tokio::spawn(serving.into_future())
+            })
+            .collect();
+        tracing::info!(listener = %bound, listeners = served.len(), "REST listens");
 
         let started = tokio::select! {
             started = start(Arc::new(config), &data, &worker_id, &stage) => Some(started?),
             _ = told(&mut stopping) => None,
         };
         if let Some(running) = started {
+            for (name, level) in running.herder.configs.loggers() {
+                loggers::level(&level).map(|level| loggers.set(&name, level));
+            }
             stage.send_replace(Stage::Ready(running.herder.clone()));
             tracing::info!(worker_id, "worker is ready");
             told(&mut stopping).await;
@@ -78,10 +99,22 @@ impl Worker {
             running.stop().await;
         }
         close.send_replace(true);
-        let _ = tokio::time::timeout(REST_DRAIN, served).await;
+        let _ = tokio::time::timeout(REST_DRAIN, futures::future::join_all(served)).await;
         tracing::info!("worker has stopped");
         Ok(())
     }
+}
+
+async fn bind(setting: &str, addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let listener = TcpListener::bind(address).await;
+        listeners.push(listener.with_context(|| {
+            format!("cannot listen on {address}; set another port in \"{setting}\", or stop what listens there")
+        })?);
+    }
+    anyhow::ensure!(!listeners.is_empty(), "\"{setting}\" names no listener");
+    Ok(listeners)
 }
 
 async fn told(stopping: &mut watch::Receiver<bool>) {

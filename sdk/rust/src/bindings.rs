@@ -93,3 +93,23 @@ pub mod transform {
         generate_all,
     });
 }
+
+pub mod offsets {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package millrace:sdk;
+            world offsets-only {
+                export millrace:plugin/offsets@0.1.0;
+            }
+        ",
+        world: "millrace:sdk/offsets-only",
+        pub_export_macro: true,
+        export_macro_name: "__millrace_export_offsets",
+        default_bindings_module: "millrace_plugin::bindings::offsets",
+        type_section_suffix: "offsets",
+        additional_derives: [PartialEq],
+        with: { "millrace:plugin/types@0.1.0": crate::bindings::host::millrace::plugin::types },
+        generate_all,
+    });
+}

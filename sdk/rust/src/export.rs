@@ -35,6 +35,8 @@ macro_rules! export_source {
     $crate::bindings::host::__millrace_export_plugin!(Exported with_types_in $crate::bindings::host);
             #[cfg(target_arch = "wasm32")]
     $crate::bindings::source::__millrace_export_source!(Exported with_types_in $crate::bindings::source);
+            #[cfg(target_arch = "wasm32")]
+    $crate::bindings::offsets::__millrace_export_offsets!(Exported with_types_in $crate::bindings::offsets);
         };
     };
 }
@@ -51,6 +53,8 @@ macro_rules! export_sink {
     $crate::bindings::host::__millrace_export_plugin!(Exported with_types_in $crate::bindings::host);
             #[cfg(target_arch = "wasm32")]
     $crate::bindings::sink::__millrace_export_sink!(Exported with_types_in $crate::bindings::sink);
+            #[cfg(target_arch = "wasm32")]
+    $crate::bindings::offsets::__millrace_export_offsets!(Exported with_types_in $crate::bindings::offsets);
         };
     };
 }

@@ -27,6 +27,7 @@ mod source;
 mod transform;
 
 pub use batch::{Batch, Column, ColumnData, ColumnStyle, Packed};
+pub use bindings::offsets::exports::millrace::plugin::offsets::Altered;
 pub use config::{Config, ConfigIssue, ConfigKey, ConfigType, Importance};
 pub use error::{Error, ErrorKind, RecordFailure};
 pub use info::{Binding, PluginInfo, PluginKind, TaskContext};

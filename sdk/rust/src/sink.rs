@@ -2,6 +2,7 @@
 
 use crate::bindings::host::exports::millrace::plugin::plugin::Guest as PluginGuest;
 use crate::bindings::host::millrace::plugin::types as wire;
+use crate::bindings::offsets::exports::millrace::plugin::offsets::{Altered, Guest as OffsetsGuest};
 use crate::bindings::sink::exports::millrace::plugin::sink as export;
 pub use crate::bindings::sink::exports::millrace::plugin::sink::{Flushed, LateFailure, TopicOffset, TopicPartition};
 use crate::{Batch, Config, ConfigIssue, Error, PluginInfo, RecordFailure, TaskContext};
@@ -17,6 +18,12 @@ pub trait Sink: Sized + 'static {
     /// One configuration a task. By default `max_tasks` tasks alike: the log shares the partitions out among them.
     fn task_configs(config: &Config, max_tasks: u32) -> Result<Vec<Config>, Error> {
         Ok(vec![config.clone(); max_tasks as usize])
+    }
+    /// Has a say when a stopped connector's offsets are changed over REST; an error refuses it. True: nothing that the plugin
+    /// keeps elsewhere, as in its destination, had to be changed with them.
+    fn alter_offsets(config: &Config, offsets: &[Altered]) -> Result<bool, Error> {
+        let _ = (config, offsets);
+        Ok(false)
     }
     fn start(ctx: TaskContext) -> Result<Self, Error>;
     /// Assigned; answers with offsets to start at where the sink keeps its own, else nothing.
@@ -64,6 +71,13 @@ impl<S: SinkSlot> PluginGuest for SinkExport<S> {
 
 fn task<S: SinkSlot, R>(f: impl FnOnce(&mut S::Plugin) -> Result<R, Error>) -> Result<R, Error> {
     S::with(|slot| f(slot.as_mut().ok_or_else(crate::export::not_started)?))
+}
+
+impl<S: SinkSlot> OffsetsGuest for SinkExport<S> {
+    fn alter(config: wire::Config, offsets: Vec<Altered>) -> Result<bool, Error> {
+        crate::log::install_panic_hook();
+        S::Plugin::alter_offsets(&Config::from_wire(config, &S::Plugin::info().keys), &offsets)
+    }
 }
 
 impl<S: SinkSlot> export::Guest for SinkExport<S> {

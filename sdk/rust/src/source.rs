@@ -3,6 +3,7 @@
 use crate::bindings::host::exports::millrace::plugin::plugin::Guest as PluginGuest;
 pub use crate::bindings::host::millrace::plugin::records::{Document, Encoded};
 use crate::bindings::host::millrace::plugin::types as wire;
+use crate::bindings::offsets::exports::millrace::plugin::offsets::{Altered, Guest as OffsetsGuest};
 use crate::bindings::source::exports::millrace::plugin::source as export;
 pub use crate::bindings::source::exports::millrace::plugin::source::{Mark, SourceOffset};
 use crate::{BatchWriter, Config, ConfigIssue, Error, PluginInfo, TaskContext};
@@ -19,6 +20,12 @@ pub trait Source: Sized + 'static {
     fn task_configs(config: &Config, max_tasks: u32) -> Result<Vec<Config>, Error> {
         let _ = max_tasks;
         Ok(vec![config.clone()])
+    }
+    /// Has a say when a stopped connector's offsets are changed over REST; an error refuses it. True: nothing that the plugin
+    /// keeps elsewhere had to be changed with them.
+    fn alter_offsets(config: &Config, offsets: &[Altered]) -> Result<bool, Error> {
+        let _ = (config, offsets);
+        Ok(false)
     }
     /// `committed`: the last durable offset of each source partition of the connector.
     fn start(ctx: TaskContext, committed: Vec<SourceOffset>) -> Result<Self, Error>;
@@ -98,6 +105,13 @@ impl<S: SourceSlot> PluginGuest for SourceExport<S> {
 
 fn task<S: SourceSlot, R>(f: impl FnOnce(&mut S::Plugin) -> Result<R, Error>) -> Result<R, Error> {
     S::with(|slot| f(slot.as_mut().ok_or_else(crate::export::not_started)?))
+}
+
+impl<S: SourceSlot> OffsetsGuest for SourceExport<S> {
+    fn alter(config: wire::Config, offsets: Vec<Altered>) -> Result<bool, Error> {
+        crate::log::install_panic_hook();
+        S::Plugin::alter_offsets(&Config::from_wire(config, &S::Plugin::info().keys), &offsets)
+    }
 }
 
 impl<S: SourceSlot> export::Guest for SourceExport<S> {

@@ -3,11 +3,15 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, reload};
 
 use millrace_worker::config::{self, WorkerConfig};
+use millrace_worker::loggers::Loggers;
 use millrace_worker::secrets::HidingStderr;
 use millrace_worker::worker::Worker;
 
@@ -29,19 +33,19 @@ impl Run {
         let program = std::env::current_exe()?;
         let beside = program.parent().unwrap_or_else(|| std::path::Path::new("."));
         let understood = WorkerConfig::understand(&raw, beside)?;
-        logging(&understood.config.log_level);
+        let loggers = logging(&understood.config.log_level);
         for warning in understood.warnings {
             tracing::warn!("{warning}");
         }
         let threads = std::thread::available_parallelism().map_or(4, |n| n.get()).clamp(2, 16);
         let runtime = super::runtime(threads)?;
-        runtime.block_on(run(understood.config))?;
+        runtime.block_on(run(understood.config, loggers))?;
         // All is flushed and closed. Taking the rest apart, thread by thread and mapping by mapping, would only take time.
         std::process::exit(0)
     }
 }
 
-async fn run(config: WorkerConfig) -> anyhow::Result<()> {
+async fn run(config: WorkerConfig, loggers: Arc<Loggers>) -> anyhow::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopping) = tokio::sync::watch::channel(false);
@@ -59,16 +63,22 @@ async fn run(config: WorkerConfig) -> anyhow::Result<()> {
             stop.send_replace(true);
         }
     });
-    Worker::run(config, stopping).await
+    Worker::run(config, loggers, stopping).await
 }
 
-/// Text on standard error, without secrets; `RUST_LOG` goes before `log.level`.
-fn logging(level: &str) {
+/// Text on standard error, without secrets; `RUST_LOG` goes before `log.level`. Answers the loggers, whose levels may change later.
+fn logging(level: &str) -> Arc<Loggers> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let base = filter.to_string();
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| HidingStderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+        .with_target(false);
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    Arc::new(Loggers::new(&base, move |filter| {
+        if let Err(error) = handle.reload(filter) {
+            tracing::warn!(%error, "levels of loggers stay as they are");
+        }
+    }))
 }

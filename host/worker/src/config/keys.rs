@@ -26,7 +26,6 @@ const fn key(name: &'static str, kind: ConfigType, default: Option<&'static str>
 }
 
 const ONE_WORKER: Support = NoEffect("one worker runs all connectors of a group");
-const PLAIN_REST: Support = NoEffect("the REST listener is plain HTTP on loopback");
 
 /// All of them, ours behind Connect's.
 pub const WORKER_KEYS: &[WorkerKey] = &[
@@ -43,7 +42,7 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("listeners", List, Some("http://127.0.0.1:8083"), Honoured),
     key("rest.advertised.host.name", Text, None, Honoured),
     key("rest.advertised.port", Int, None, Honoured),
-    key("rest.advertised.listener", Text, None, PLAIN_REST),
+    key("rest.advertised.listener", Text, None, Honoured),
     key("config.storage.topic", Text, None, Honoured),
     key("config.storage.replication.factor", Short, Some("3"), Honoured),
     key("offset.storage.topic", Text, None, Honoured),
@@ -53,7 +52,7 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("status.storage.partitions", Int, Some("5"), Honoured),
     key("status.storage.replication.factor", Short, Some("3"), Honoured),
     key("topic.tracking.enable", Bool, Some("true"), Honoured),
-    key("topic.tracking.allow.reset", Bool, Some("true"), NoEffect("topics are not reset")),
+    key("topic.tracking.allow.reset", Bool, Some("true"), Honoured),
     key("topic.creation.enable", Bool, Some("true"), Honoured),
     key("connector.client.config.override.policy", Text, Some("All"), Honoured),
     key("connector.client.config.override.allowlist", List, Some(""), Honoured),
@@ -61,10 +60,10 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("plugin.discovery", Text, None, NoEffect("plugins are components, found by reading plugin.path")),
     key("config.providers", List, Some(""), Honoured),
     key("rest.extension.classes", List, None, NoEffect("REST extensions are Java classes")),
-    key("access.control.allow.origin", Text, None, PLAIN_REST),
-    key("access.control.allow.methods", Text, None, PLAIN_REST),
-    key("response.http.headers.config", Text, None, PLAIN_REST),
-    key("admin.listeners", List, None, PLAIN_REST),
+    key("access.control.allow.origin", Text, None, Honoured),
+    key("access.control.allow.methods", Text, None, Honoured),
+    key("response.http.headers.config", Text, None, Honoured),
+    key("admin.listeners", List, None, Honoured),
     key("metric.reporters", List, None, NoEffect("reporters are Java classes")),
     key("metrics.num.samples", Int, None, NoEffect("reporters are Java classes")),
     key("metrics.recording.level", Text, None, NoEffect("reporters are Java classes")),

@@ -3,6 +3,7 @@
 //! What was written is a string map; what was understood is [`WorkerConfig`], made only by [`WorkerConfig::understand`],
 //! which reports every wrong setting at once. Nothing here reaches a server.
 
+pub mod http;
 pub mod keys;
 pub mod properties;
 mod sources;

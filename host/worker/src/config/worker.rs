@@ -1,6 +1,6 @@
 //! What the worker understood of its settings.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use millrace_record::RawConfig;
 use millrace_record::config::ConfigType;
 
+use super::http::{self, AdminListeners, CrossOrigin, ResponseHeader};
 use super::keys::{self, Support, WORKER_PREFIXES};
 use super::{WrongSetting, WrongSettings, secret};
 use crate::providers::{Providers, Resolved};
@@ -38,7 +39,11 @@ pub struct WorkerConfig {
     pub embedded_flush: String,
     pub data_dir: PathBuf,
     pub plugin_path: Vec<PathBuf>,
-    pub listener: SocketAddr,
+    /// The first is the one that is advertised.
+    pub listeners: Vec<SocketAddr>,
+    pub admin_listeners: AdminListeners,
+    pub cross_origin: Option<CrossOrigin>,
+    pub response_headers: Vec<ResponseHeader>,
     pub advertised_host: Option<String>,
     pub advertised_port: Option<u16>,
     pub group_id: String,
@@ -48,6 +53,8 @@ pub struct WorkerConfig {
     pub statuses: Storage,
     pub graceful: Duration,
     pub topic_tracking: bool,
+    /// Whether REST may reset which topics a connector has used.
+    pub topic_tracking_reset: bool,
     pub override_policy: OverridePolicy,
     pub log_level: String,
 }
@@ -135,7 +142,13 @@ impl WorkerConfig {
 
         let bootstrap = read.text("bootstrap.servers");
         let embedded = bootstrap.is_none();
-        let listener = listener(&mut read, &mut warnings);
+        let rest_listeners = listeners(&mut read, "listeners");
+        let admin_listeners = admin_listeners(&mut read);
+        let (cross_origin, response_headers) = (cross_origin(&mut read), response_headers(&mut read));
+        if let Some(scheme) = read.text("rest.advertised.listener").filter(|s| !s.eq_ignore_ascii_case("http")) {
+            let message = format!("invalid value {scheme}: this worker serves http only; set http or leave the setting out");
+            read.wrong("rest.advertised.listener", message);
+        }
         let embedded_listener = embedded_listener(&mut read, embedded);
         let storage = |read: &mut Reader, which: &str, name: &str| {
             let topic = format!("{which}.storage.topic");
@@ -193,7 +206,10 @@ impl WorkerConfig {
             embedded_flush: read.text("embedded.broker.flush").unwrap_or_default(),
             data_dir: PathBuf::from(read.text("data.dir").unwrap_or_default()),
             plugin_path,
-            listener,
+            listeners: rest_listeners,
+            admin_listeners,
+            cross_origin,
+            response_headers,
             advertised_host: read.text("rest.advertised.host.name"),
             advertised_port: read.text("rest.advertised.port").and_then(|p| p.parse().ok()),
             group_id,
@@ -203,6 +219,7 @@ impl WorkerConfig {
             statuses,
             graceful,
             topic_tracking: read.boolean("topic.tracking.enable"),
+            topic_tracking_reset: read.boolean("topic.tracking.allow.reset"),
             override_policy,
             log_level,
             raw: with_defaults,
@@ -306,46 +323,59 @@ fn override_policy(read: &mut Reader) -> OverridePolicy {
     }
 }
 
-/// The first `http` listener; only it is served.
-fn listener(read: &mut Reader, warnings: &mut Vec<String>) -> SocketAddr {
-    let fallback = SocketAddr::from(([127, 0, 0, 1], 8083));
-    let listeners = read.list("listeners");
-    let mut first = None;
-    for written in &listeners {
-        let Some((scheme, rest)) = written.split_once("://") else {
-            read.wrong("listeners", format!("invalid value {written}: write it as http://host:port"));
-            continue;
-        };
-        if !scheme.eq_ignore_ascii_case("http") {
-            read.wrong(
-                "listeners",
-                format!("invalid value {written}: this worker serves http only; put a proxy with TLS in front"),
-            );
-            continue;
-        }
-        match address(rest.trim_end_matches('/')) {
-            Ok(address) if first.is_none() => first = Some(address),
-            Ok(_) => warnings.push(format!("listener {written} is not served: the first of \"listeners\" is")),
-            Err(why) => read.wrong("listeners", format!("invalid value {written}: {why}")),
-        }
-    }
-    let address = first.unwrap_or(fallback);
-    if !address.ip().is_loopback() && !read.boolean("listeners.allow.unauthenticated") {
-        let value = listeners.join(",");
-        read.wrong(
-            "listeners",
-            format!(
-                "invalid value {value}: anyone who reaches it can change connectors and read their passwords; listen on 127.0.0.1, or set \"listeners.allow.unauthenticated=true\""
+/// All listeners of a setting, each of which must be on loopback unless another word is given.
+fn listeners(read: &mut Reader, key: &str) -> Vec<SocketAddr> {
+    let mut found = Vec::new();
+    for written in &read.list(key) {
+        match http::listener(written) {
+            Ok(address) if found.contains(&address) && address.port() != 0 => {
+                read.wrong(key, format!("invalid value {written}: it is listed twice"));
+            }
+            Ok(address) if !address.ip().is_loopback() && !read.boolean("listeners.allow.unauthenticated") => read.wrong(
+                key,
+                format!(
+                    "invalid value {written}: anyone who reaches it can change connectors and read their passwords; listen on 127.0.0.1, or set \"listeners.allow.unauthenticated=true\""
+                ),
             ),
-        );
+            Ok(address) => found.push(address),
+            Err(why) => read.wrong(key, format!("invalid value {written}: {why}")),
+        }
     }
-    address
+    found
+}
+
+/// Given and empty, `admin.listeners` turns the resources under `/admin` off.
+fn admin_listeners(read: &mut Reader) -> AdminListeners {
+    match read.raw.get("admin.listeners") {
+        None => AdminListeners::Shared,
+        Some(written) if written.trim().is_empty() => AdminListeners::Off,
+        Some(_) => AdminListeners::Own(listeners(read, "admin.listeners")),
+    }
+}
+
+fn cross_origin(read: &mut Reader) -> Option<CrossOrigin> {
+    let key = "access.control.allow.origin";
+    let origins = read.text(key).unwrap_or_default();
+    let methods = read.text("access.control.allow.methods").unwrap_or_default();
+    CrossOrigin::parse(&origins, &methods).unwrap_or_else(|why| {
+        read.wrong(key, format!("invalid value {origins}: {why}; list origins such as https://ui.example, or *"));
+        None
+    })
+}
+
+fn response_headers(read: &mut Reader) -> Vec<ResponseHeader> {
+    let key = "response.http.headers.config";
+    let text = read.text(key).unwrap_or_default();
+    http::response_headers(&text).unwrap_or_else(|why| {
+        read.wrong(key, format!("invalid value {text}: {why}"));
+        Vec::new()
+    })
 }
 
 fn embedded_listener(read: &mut Reader, embedded: bool) -> SocketAddr {
     let key = "embedded.broker.listener";
     let value = read.text(key).unwrap_or_default();
-    match address(value.rsplit("://").next().unwrap_or_default()) {
+    match http::address(value.rsplit("://").next().unwrap_or_default()) {
         Ok(address) if address.ip().is_loopback() || !embedded => address,
         Ok(address) => {
             read.wrong(key, format!("invalid value {value}: the embedded broker serves this machine alone; set a loopback address such as 127.0.0.1:9092, or use a Kafka with \"bootstrap.servers\""));
@@ -356,18 +386,6 @@ fn embedded_listener(read: &mut Reader, embedded: bool) -> SocketAddr {
             SocketAddr::from(([127, 0, 0, 1], 9092))
         }
     }
-}
-
-/// `host:port`; an empty host is every interface, as in Connect.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let (host, port) = text.rsplit_once(':').ok_or("write it with a port, as in 127.0.0.1:8083")?;
-    let port: u16 = port.parse().map_err(|_| format!("\"{port}\" is not a port; set 0 to 65535"))?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() {
-        return Ok(SocketAddr::from(([0, 0, 0, 0], port)));
-    }
-    let mut found = (host, port).to_socket_addrs().map_err(|e| format!("host \"{host}\" is not known: {e}"))?;
-    found.next().ok_or_else(|| format!("host \"{host}\" has no address"))
 }
 
 #[cfg(test)]
@@ -384,7 +402,7 @@ mod tests {
     fn nothing_set_is_the_embedded_broker() {
         let c = understand(&[]).unwrap().config;
         assert!(c.embedded());
-        assert_eq!(c.listener.to_string(), "127.0.0.1:8083");
+        assert_eq!(c.listeners[0].to_string(), "127.0.0.1:8083");
         assert_eq!(c.embedded_listener.to_string(), "127.0.0.1:9092");
         assert_eq!((c.group_id.as_str(), c.configs.topic.as_str(), c.configs.partitions), ("millrace", "connect-configs", 1));
         assert_eq!((c.offsets.partitions, c.offsets.replication, c.statuses.partitions), (25, 1, 5));

@@ -44,6 +44,11 @@ impl Connector {
         std::mem::take(&mut self.tasks).into_keys().collect()
     }
 
+    /// Whether a task runs now.
+    pub fn runs(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
     pub fn ran(&self) -> bool {
         self.applied.is_some()
     }
@@ -102,7 +107,11 @@ impl Herder {
 
     async fn apply_started(&self, name: &str, connector: &mut Connector, state: ConnectorState) {
         let paused = state.target == TargetState::Paused;
-        let Configured { plugin, applied: wanted } = match self.configure(name, &state).await {
+        let configured = match paused {
+            true => self.configure_paused(name, &state).await,
+            false => self.configure(name, &state).await,
+        };
+        let Configured { plugin, applied: wanted } = match configured {
             Ok(configured) => configured,
             Err(trace) => {
                 tracing::error!(connector = name, trace, "connector failed");
@@ -134,6 +143,17 @@ impl Herder {
         }
         let state = if paused { "PAUSED" } else { "RUNNING" };
         self.statuses.put_connector(name, state, None, Some(&version));
+    }
+
+    /// A paused connector is not asked how to split its work: it has the tasks it had, and others once it is resumed.
+    async fn configure_paused(&self, name: &str, state: &ConnectorState) -> Result<Configured, String> {
+        let plugin = self.plugin(&state.config)?;
+        let config = self.resolve_for(name, &plugin, &state.config).await?.config;
+        let mut tasks = Vec::with_capacity(state.tasks.len());
+        for task in &state.tasks {
+            tasks.push(self.resolve_for(name, &plugin, task).await?.config);
+        }
+        Ok(Configured { plugin, applied: Applied { config, tasks } })
     }
 
     /// The plugin and the tasks that it makes of the configuration, after they were committed; or a trace.

@@ -4,7 +4,7 @@
 //! connector is done by one at a time and may be asked for as often as one likes; connectors do not wait for each other.
 
 mod apply;
-mod committed;
+mod offsets;
 mod restart;
 mod validate;
 
@@ -26,6 +26,7 @@ use crate::storage::status::StatusStore;
 use crate::task::{TaskEvents, TaskId, TaskRuntime, TaskState};
 
 pub use apply::Connector;
+pub use offsets::Altered;
 pub use restart::Restart;
 pub use validate::{ConfigInfo, ConfigInfos, Definition, no_version};
 
@@ -41,6 +42,9 @@ pub enum HerderError {
     /// A config provider fails.
     #[error(transparent)]
     Provider(#[from] ResolveError),
+    /// The connector's plugin, or Kafka, refused.
+    #[error("{0}")]
+    Failed(String),
     #[error("the worker is stopping")]
     Stopping,
     #[error(transparent)]
@@ -70,6 +74,8 @@ pub struct Herder {
     running: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Connector>>>>,
     /// One change of a connector's existence at a time: of two that make the same name one finds it there.
     changes: tokio::sync::Mutex<()>,
+    /// One patch at a time: none is made to a configuration that another is about to replace.
+    patches: tokio::sync::Mutex<()>,
     stopping: std::sync::atomic::AtomicBool,
 }
 
@@ -98,6 +104,7 @@ impl Herder {
             metrics,
             running: Mutex::default(),
             changes: tokio::sync::Mutex::default(),
+            patches: tokio::sync::Mutex::default(),
             stopping: false.into(),
         })
     }
@@ -189,6 +196,25 @@ impl Herder {
         tracing::info!(connector = name, created, "connector configuration changed");
         let info = self.info(name).ok_or_else(|| HerderError::NotFound(format!("Connector {name} not found")))?;
         Ok((created, info))
+    }
+
+    /// Changes some settings; null takes one away.
+    pub async fn patch(self: &Arc<Self>, name: &str, patch: Vec<(String, Option<String>)>) -> Result<ConnectorInfo, HerderError> {
+        let _one = self.patches.lock().await;
+        let mut config = self.state(name)?.config;
+        for (key, value) in patch {
+            match value {
+                // Under another name the connector could not be reached.
+                Some(value) if key == "name" && value != name => {
+                    return Err(HerderError::BadRequest(format!(
+                        "Connector name configuration ({value}) doesn't match connector name in the URL ({name})"
+                    )));
+                }
+                Some(value) => drop(config.insert(key, value)),
+                None => drop(config.remove(&key)),
+            }
+        }
+        Ok(self.put(name, config).await?.1)
     }
 
     /// Stops the connector's tasks and forgets it; its offsets stay, as in Connect.

@@ -25,7 +25,8 @@ impl Herder {
     pub fn restart(self: &Arc<Self>, name: &str, how: Restart) -> Result<(), HerderError> {
         self.accepting()?;
         let state = self.configs.get(name).ok_or_else(|| HerderError::NotFound(format!("Unknown connector: {name}")))?;
-        if state.target == TargetState::Stopped {
+        // Nothing runs that a plain restart could restart.
+        if state.target == TargetState::Stopped && how.plain() {
             return Ok(());
         }
         let connector_failed = self.statuses.connector(name).is_some_and(|s| s.state == "FAILED");

@@ -5,6 +5,7 @@ pub mod client;
 pub mod client_keys;
 pub mod consumer;
 mod enqueue;
+pub mod groups;
 pub mod java;
 pub mod outgoing;
 pub mod producer;

@@ -6,6 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use millrace_record::{PluginKind, RawConfig};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::body::{self, CreateRequest, JsonObject};
@@ -103,24 +104,32 @@ fn with_name(name: &str, mut config: RawConfig) -> Result<RawConfig, RestError> 
 
 fn created(rest: &Rest, info: &ConnectorInfo) -> Response {
     let mut response = answer(StatusCode::CREATED, &info_json(info));
-    if let Ok(location) = HeaderValue::from_str(&format!("{}/connectors/{}", rest.url, encoded(&info.name))) {
+    if let Ok(location) = HeaderValue::from_str(&format!("{}/connectors/{}", rest.url, utf8_percent_encode(&info.name, SEGMENT)))
+    {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
 }
 
-/// A name as one segment of a path.
-fn encoded(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(byte as char);
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
+/// What a segment of a path may hold as it is; a slash would end it.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'+')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
 
 /// Make a connector
 #[utoipa::path(post, path = "/connectors", operation_id = "createConnector", tag = "connectors",
@@ -169,6 +178,8 @@ pub async fn config(State(rest): App, Path(name): Path<String>) -> Answer {
     Ok(answer(StatusCode::OK, &json!(state.config)))
 }
 
+const SETTINGS: &str = "the connector's settings";
+
 /// Make a connector, or give it other settings
 ///
 /// The settings replace all that it had.
@@ -180,10 +191,27 @@ pub async fn config(State(rest): App, Path(name): Path<String>) -> Answer {
         (status = 201, description = "It is made", body = schemas::ConnectorInfo, headers(("Location" = String, description = "The connector's URL"))),
         (status = 400, description = "The configuration is wrong; the message names every setting", body = ErrorMessage),
     ))]
-pub async fn put_config(State(rest): App, Path(name): Path<String>, JsonObject(map): JsonObject) -> Answer {
-    let config = with_name(&name, body::config(map)?)?;
+pub async fn put_config(State(rest): App, Path(name): Path<String>, body: JsonObject) -> Answer {
+    let config = with_name(&name, body::config(body.required(SETTINGS)?)?)?;
     let (is_new, info) = rest.herder().await?.put(&name, config).await?;
     Ok(if is_new { created(&rest, &info) } else { answer(StatusCode::OK, &info_json(&info)) })
+}
+
+/// Change some settings of a connector
+///
+/// Those that are given are set, those that are null are taken away, the others stay.
+#[utoipa::path(patch, path = "/connectors/{connector}/config", operation_id = "patchConnectorConfig", tag = "connectors",
+    params(("connector", description = "The connector's name")),
+    request_body = schemas::GivenConfig,
+    responses(
+        (status = 200, description = "It has these settings now", body = schemas::ConnectorInfo),
+        (status = 400, description = "The configuration is wrong; the message names every setting", body = ErrorMessage),
+        (status = 404, description = "There is no such connector", body = ErrorMessage),
+    ))]
+pub async fn patch_config(State(rest): App, Path(name): Path<String>, body: JsonObject) -> Answer {
+    let patch = body::settings(body.required(SETTINGS)?)?;
+    let info = rest.herder().await?.patch(&name, patch).await?;
+    Ok(answer(StatusCode::OK, &info_json(&info)))
 }
 
 /// Delete a connector
@@ -228,10 +256,13 @@ pub async fn tasks(State(rest): App, Path(name): Path<String>) -> Answer {
     Ok(answer(StatusCode::OK, &Value::from(tasks)))
 }
 
-/// A task's number in a path; anything else is no resource.
-fn task_id(connector: String, task: &str) -> Result<TaskId, RestError> {
-    let task = task.parse().map_err(|_| RestError::new(StatusCode::NOT_FOUND, "HTTP 404 Not Found"))?;
-    Ok(TaskId { connector, task })
+/// A task's number in a path; anything else is no resource. There is no task of a negative number.
+fn task_id(connector: String, task: &str, missing: impl Fn(&str) -> String) -> Result<TaskId, RestError> {
+    let number: i32 = task.parse().map_err(|_| RestError::new(StatusCode::NOT_FOUND, "HTTP 404 Not Found"))?;
+    match u32::try_from(number) {
+        Ok(task) => Ok(TaskId { connector, task }),
+        Err(_) => Err(RestError::not_found(missing(&format!("{connector}-{number}")))),
+    }
 }
 
 /// How a task is
@@ -243,8 +274,9 @@ fn task_id(connector: String, task: &str) -> Result<TaskId, RestError> {
     ))]
 pub async fn task_status(State(rest): App, Path((name, task)): Path<(String, String)>) -> Answer {
     let herder = rest.herder().await?;
-    let id = task_id(name, &task)?;
-    let status = herder.statuses.task(&id).ok_or_else(|| RestError::not_found(format!("No status found for task {id}")))?;
+    let missing = |id: &str| format!("No status found for task {id}");
+    let id = task_id(name, &task, missing)?;
+    let status = herder.statuses.task(&id).ok_or_else(|| RestError::not_found(missing(&id.to_string())))?;
     Ok(answer(StatusCode::OK, &state_json(Some(id.task), &status)))
 }
 
@@ -260,12 +292,20 @@ pub async fn restart(State(rest): App, Path(name): Path<String>, Query(params): 
     let flag = |key: &str| params.iter().any(|(k, v)| k == key && v.eq_ignore_ascii_case("true"));
     let how = Restart { include_tasks: flag("includeTasks"), only_failed: flag("onlyFailed") };
     let herder = rest.herder().await?;
+    let before = herder.statuses.tasks(&name);
     herder.restart(&name, how)?;
     if how.plain() {
         return Ok(empty(StatusCode::NO_CONTENT));
     }
-    let status =
+    let mut status =
         status_json(&herder, &name).ok_or_else(|| RestError::not_found(format!("Status for connector {name} not found")))?;
+    // What is restarted still shows why it had failed, as in Connect.
+    let tasks = status["tasks"].as_array_mut().into_iter().flatten().zip(before);
+    for (task, (_, was)) in tasks.filter(|(task, (id, _))| task["id"] == *id && task["state"] == "RESTARTING") {
+        if let Some(trace) = was.trace.filter(|t| !t.is_empty()) {
+            task["trace"] = trace.into();
+        }
+    }
     Ok(answer(StatusCode::ACCEPTED, &status))
 }
 
@@ -278,7 +318,7 @@ pub async fn restart(State(rest): App, Path(name): Path<String>, Query(params): 
     ))]
 pub async fn restart_task(State(rest): App, Path((name, task)): Path<(String, String)>) -> Answer {
     let herder = rest.herder().await?;
-    herder.restart_task(&task_id(name, &task)?).await?;
+    herder.restart_task(&task_id(name, &task, |id| format!("Unknown task: {id}"))?).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -325,21 +365,6 @@ pub async fn stop(State(rest): App, Path(name): Path<String>) -> Answer {
     target(&rest, &name, TargetState::Stopped, StatusCode::NO_CONTENT).await
 }
 
-/// How far a connector is
-#[utoipa::path(get, path = "/connectors/{connector}/offsets", operation_id = "getOffsets", tag = "offsets",
-    params(("connector", description = "The connector's name")),
-    responses(
-        (status = 200, description = "Its offsets, partition by partition", body = schemas::ConnectorOffsets),
-        (status = 404, description = "There is no such connector", body = ErrorMessage),
-    ))]
-pub async fn offsets(State(rest): App, Path(name): Path<String>) -> Answer {
-    let herder = rest.herder().await?;
-    let state = herder.state(&name)?;
-    let offsets = herder.offsets_of(&name, &state.config).await?;
-    let offsets: Vec<_> = offsets.into_iter().map(|o| json!({"partition": o.partition, "offset": o.offset})).collect();
-    Ok(answer(StatusCode::OK, &json!({"offsets": offsets})))
-}
-
 /// The topics that a connector has used
 ///
 /// An unknown connector has used none.
@@ -355,4 +380,23 @@ pub async fn topics(State(rest): App, Path(name): Path<String>) -> Answer {
         return Err(RestError::new(StatusCode::FORBIDDEN, "Topic tracking is disabled."));
     }
     Ok(answer(StatusCode::OK, &json!({name.as_str(): {"topics": herder.statuses.topics(&name)}})))
+}
+
+/// Forget which topics a connector has used
+#[utoipa::path(put, path = "/connectors/{connector}/topics/reset", operation_id = "resetTopics", tag = "connectors",
+    params(("connector", description = "The connector's name")),
+    responses(
+        (status = 202, description = "They are forgotten"),
+        (status = 403, description = "`topic.tracking.enable` or `topic.tracking.allow.reset` is false", body = ErrorMessage),
+    ))]
+pub async fn reset_topics(State(rest): App, Path(name): Path<String>) -> Answer {
+    let herder = rest.herder().await?;
+    if !herder.worker.topic_tracking {
+        return Err(RestError::new(StatusCode::FORBIDDEN, "Topic tracking is disabled."));
+    }
+    if !herder.worker.topic_tracking_reset {
+        return Err(RestError::new(StatusCode::FORBIDDEN, "Topic tracking reset is disabled."));
+    }
+    herder.statuses.reset_topics(&name);
+    Ok(empty(StatusCode::ACCEPTED))
 }

@@ -38,7 +38,7 @@ impl From<HerderError> for RestError {
             HerderError::AlreadyExists(_) => StatusCode::CONFLICT,
             HerderError::BadRequest(_) => StatusCode::BAD_REQUEST,
             HerderError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            HerderError::Storage(_) | HerderError::Provider(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            HerderError::Storage(_) | HerderError::Provider(_) | HerderError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         RestError::new(status, error.to_string())
     }

@@ -5,8 +5,11 @@
 
 mod body;
 mod connectors;
+pub mod entry;
 mod error;
+mod loggers;
 mod metrics;
+mod offsets;
 mod openapi;
 mod plugins;
 mod root;
@@ -16,9 +19,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -28,6 +30,7 @@ use utoipa_axum::routes;
 pub use error::RestError;
 
 use crate::herder::Herder;
+use crate::loggers::Loggers;
 
 /// Connect's request time-out.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
@@ -56,6 +59,7 @@ impl Stage {
 #[derive(Clone)]
 pub struct Rest {
     pub stage: watch::Receiver<Stage>,
+    pub loggers: Arc<Loggers>,
     /// `http://host:port`, for `Location`.
     pub url: Arc<str>,
 }
@@ -96,21 +100,23 @@ impl Rest {
     }
 }
 
-/// Every route, with the description that its handler carries. A path's methods stand in one `routes!`.
+/// Every route but those of operators, with the description that its handler carries. A path's methods stand in one
+/// `routes!`.
 fn routes() -> OpenApiRouter<Rest> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(root::info))
         .routes(routes!(root::health))
         .routes(routes!(connectors::list, connectors::create))
         .routes(routes!(connectors::get, connectors::delete))
-        .routes(routes!(connectors::config, connectors::put_config))
+        .routes(routes!(connectors::config, connectors::put_config, connectors::patch_config))
         .routes(routes!(connectors::status))
         .routes(routes!(connectors::restart))
         .routes(routes!(connectors::pause))
         .routes(routes!(connectors::resume))
         .routes(routes!(connectors::stop))
-        .routes(routes!(connectors::offsets))
+        .routes(routes!(offsets::list, offsets::alter, offsets::reset))
         .routes(routes!(connectors::topics))
+        .routes(routes!(connectors::reset_topics))
         .routes(routes!(connectors::tasks))
         .routes(routes!(connectors::task_status))
         .routes(routes!(connectors::restart_task))
@@ -119,41 +125,33 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(plugins::validate))
 }
 
+/// The routes of operators, which may have listeners of their own.
+fn operators() -> OpenApiRouter<Rest> {
+    OpenApiRouter::new().routes(routes!(loggers::list)).routes(routes!(loggers::get, loggers::put))
+}
+
 /// What is not JSON, for whoever asks whatever they accept: Prometheus asks for its own formats, a browser for a page.
 fn pages() -> OpenApiRouter<Rest> {
     OpenApiRouter::new().routes(routes!(metrics::page)).routes(routes!(openapi::json))
 }
 
-async fn not_allowed() -> RestError {
-    RestError::bare(StatusCode::METHOD_NOT_ALLOWED)
+/// All resources but those of operators.
+pub fn resources() -> Router<Rest> {
+    Router::from(routes()).merge(Router::from(pages()))
 }
 
-pub fn router(rest: Rest) -> Router {
-    Router::from(routes())
-        .method_not_allowed_fallback(not_allowed)
+/// The resources of operators, below `/admin`.
+pub fn admin() -> Router<Rest> {
+    Router::from(operators())
+}
+
+/// What one listener serves: resources, with Connect's answers where there is none.
+pub fn serve(resources: Router<Rest>, rest: Rest) -> Router {
+    resources
+        .method_not_allowed_fallback(|| async { RestError::bare(StatusCode::METHOD_NOT_ALLOWED) })
         .fallback(|| async { RestError::bare(StatusCode::NOT_FOUND) })
-        .layer(middleware::from_fn(negotiate))
-        .merge(Router::from(pages()).method_not_allowed_fallback(not_allowed))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(rest)
-}
-
-/// Refuses who accepts no JSON, as Connect does.
-async fn negotiate(request: Request, next: Next) -> Response {
-    if accepts_json(request.headers()) {
-        next.run(request).await
-    } else {
-        RestError::bare(StatusCode::NOT_ACCEPTABLE).into_response()
-    }
-}
-
-fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut accept = headers.get_all(header::ACCEPT).iter().filter_map(|a| a.to_str().ok()).flat_map(|a| a.split(',')).peekable();
-    accept.peek().is_none()
-        || accept.any(|range| {
-            let range = range.split(';').next().unwrap_or_default().trim();
-            matches!(range, "*/*" | "application/*" | "application/json")
-        })
 }
 
 /// A JSON answer.

@@ -88,8 +88,9 @@ pub async fn config(State(rest): App, Path(name): Path<String>, Query(params): P
         (status = 400, description = "`connector.class` is not the plugin of the path", body = ErrorMessage),
         (status = 500, description = "The body is no JSON object of strings, or names no connector", body = ErrorMessage),
     ))]
-pub async fn validate(State(rest): App, Path(name): Path<String>, JsonObject(map): JsonObject) -> Answer {
+pub async fn validate(State(rest): App, Path(name): Path<String>, body: JsonObject) -> Answer {
     let herder = rest.herder().await?;
+    let map = body.required("the connector's settings")?;
     let nulls: Vec<String> = map.iter().filter(|(_, v)| v.is_null()).map(|(k, _)| k.clone()).collect();
     let config = body::config(map)?;
     if let Some(included) = config.get("connector.class")

@@ -57,6 +57,8 @@ struct Table {
     targets: BTreeMap<String, TargetState>,
     pending: BTreeMap<String, BTreeMap<u32, RawConfig>>,
     committed: BTreeMap<String, Vec<RawConfig>>,
+    /// Levels of loggers set for the whole cluster.
+    loggers: BTreeMap<String, String>,
 }
 
 impl Table {
@@ -98,8 +100,12 @@ impl Table {
             if let Some(state) = self.connectors.get_mut(name) {
                 state.tasks = set;
             }
+        } else if let Some(name) = key.strip_prefix("logger-cluster-") {
+            if let Some(level) = value.as_ref().and_then(|v| v.get("level")?.as_str()) {
+                self.loggers.insert(name.to_owned(), level.to_owned());
+            }
         }
-        // Session keys, fencing records, restart requests and logger levels are of a cluster of Java workers.
+        // Session keys, fencing records and restart requests are of a cluster of Java workers.
     }
 }
 
@@ -155,6 +161,15 @@ impl ConfigStore {
             .collect();
         records.push((format!("commit-{name}"), Some(json!({"tasks": tasks.len()}))));
         self.write(records).await
+    }
+
+    /// Levels of loggers that were set for the whole cluster.
+    pub fn loggers(&self) -> BTreeMap<String, String> {
+        self.table.read().loggers.clone()
+    }
+
+    pub async fn put_logger(&self, name: &str, level: &str) -> Result<(), StorageError> {
+        self.write(vec![(format!("logger-cluster-{name}"), Some(json!({"level": level})))]).await
     }
 
     pub async fn remove(&self, name: &str) -> Result<(), StorageError> {

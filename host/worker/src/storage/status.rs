@@ -205,13 +205,17 @@ impl StatusStore {
         }
     }
 
-    /// Everything of a connector.
-    pub fn remove(&self, name: &str) {
-        let topics = self.topics(name);
-        let tasks = self.tasks(name);
-        for topic in topics {
+    /// Forgets which topics the connector has used.
+    pub fn reset_topics(&self, name: &str) {
+        for topic in self.topics(name) {
             self.put(format!("status-topic-{topic}:connector-{name}"), None);
         }
+    }
+
+    /// Everything of a connector.
+    pub fn remove(&self, name: &str) {
+        self.reset_topics(name);
+        let tasks = self.tasks(name);
         for (task, _) in tasks {
             self.put(format!("status-task-{name}-{task}"), None);
         }

@@ -1,8 +1,8 @@
 //! The task: lines are gathered during a `put`, appended at its end, and on disk after a `flush`.
 
 use millrace_plugin::{
-    Batch, Config, ConfigIssue, ConfigKey, Error, Flushed, Kind, PluginInfo, RecordFailure, Sink, TaskContext, TopicOffset,
-    files, schema,
+    Altered, Batch, Config, ConfigIssue, ConfigKey, Error, Flushed, Kind, PluginInfo, RecordFailure, Sink, TaskContext,
+    TopicOffset, files, schema,
 };
 
 use crate::text;
@@ -26,6 +26,11 @@ impl Sink for FileStreamSink {
 
     fn validate(config: &Config) -> Vec<ConfigIssue> {
         file(config).err().map(ConfigIssue::from).into_iter().collect()
+    }
+
+    /// A file has no offsets of its own.
+    fn alter_offsets(_: &Config, _: &[Altered]) -> Result<bool, Error> {
+        Ok(true)
     }
 
     fn start(ctx: TaskContext) -> Result<Self, Error> {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use millrace_plugin::{
-    BatchWriter, Config, ConfigIssue, ConfigKey, Error, PluginInfo, Polled, RecordMeta, Schema, Source, SourceOffset,
+    Altered, BatchWriter, Config, ConfigIssue, ConfigKey, Error, PluginInfo, Polled, RecordMeta, Schema, Source, SourceOffset,
     TaskContext, clock, files, info, schema, warn,
 };
 
@@ -60,6 +60,11 @@ impl Source for FileStreamSource {
         let batch_size = batch_size(config).err().filter(|_| config.int(BATCH_SIZE).is_ok());
         let line_bytes_max = line_bytes_max(config).err().filter(|_| config.int(LINE_BYTES_MAX).is_ok());
         [file(config).err(), batch_size, line_bytes_max].into_iter().flatten().map(ConfigIssue::from).collect()
+    }
+
+    fn alter_offsets(_: &Config, offsets: &[Altered]) -> Result<bool, Error> {
+        offsets.iter().try_for_each(alterable)?;
+        Ok(true)
     }
 
     fn start(ctx: TaskContext, committed: Vec<SourceOffset>) -> Result<Self, Error> {
@@ -180,6 +185,26 @@ fn batch_size(config: &Config) -> Result<u32, Error> {
 
 fn line_bytes_max(config: &Config) -> Result<usize, Error> {
     Ok(config.int_in(LINE_BYTES_MAX, 16..=LINE_BYTES_LIMIT)? as usize)
+}
+
+/// Whether an offset may be set; any may be forgotten. Whether the file is that long shows when the task starts.
+fn alterable(altered: &Altered) -> Result<(), Error> {
+    let Some(offset) = &altered.offset else { return Ok(()) };
+    let wrong = |message: &str| Err(Error::fatal("file-stream.offset", message));
+    let offset: serde_json::Value = serde_json::from_str(offset).unwrap_or_default();
+    let partition: serde_json::Value = serde_json::from_str(&altered.partition).unwrap_or_default();
+    match offset.get("position") {
+        None => wrong("Offset objects should either be null or contain the key 'position'"),
+        Some(position) if !position.is_i64() => {
+            wrong("The value for the 'position' key in the offset is expected to be a Long value")
+        }
+        Some(position) if position.as_i64() < Some(0) => {
+            wrong("The value for the 'position' key in the offset should be a non-negative value")
+        }
+        Some(_) if partition.is_null() => wrong("Partition objects cannot be null"),
+        Some(_) if partition.get("filename").is_none() => wrong("Partition objects should contain the key 'filename'"),
+        Some(_) => Ok(()),
+    }
 }
 
 /// The position committed for this file; 0 when there is none.

@@ -52,7 +52,7 @@ static DOCUMENT: LazyLock<String> =
 
 /// The whole document: every route with its own answers and those that all have in common.
 pub fn document() -> Document {
-    let (_, mut document) = super::routes().split_for_parts();
+    let (_, mut document) = super::routes().merge(super::operators()).split_for_parts();
     document.paths.paths.values_mut().flat_map(operations).for_each(common);
     document.merge(super::pages().into_openapi());
     document

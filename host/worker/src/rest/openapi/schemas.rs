@@ -246,6 +246,36 @@ pub struct ConnectorOffset {
     offset: Option<BTreeMap<String, Value>>,
 }
 
+/// A logger's level.
+#[derive(ToSchema)]
+#[schema(example = json!({"level": "INFO", "last_modified": null}))]
+pub struct LoggerLevel {
+    level: Level,
+    /// Milliseconds since 1970; null: it has the level with which the worker started.
+    #[schema(required)]
+    last_modified: Option<u64>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "UPPERCASE")]
+pub enum Level {
+    All,
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Fatal,
+    Off,
+}
+
+/// A level to set.
+#[derive(ToSchema)]
+#[schema(example = json!({"level": "DEBUG"}))]
+pub struct GivenLevel {
+    level: Level,
+}
+
 /// A sentence.
 #[derive(ToSchema)]
 #[schema(example = json!({"message": "The offsets for this connector have been altered successfully"}))]

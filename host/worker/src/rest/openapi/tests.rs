@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::super::{Rest, Stage, router};
+use super::super::{Rest, Stage, admin, resources, serve};
+use crate::loggers::Loggers;
 
 fn document() -> Value {
     serde_json::to_value(super::document()).unwrap()
@@ -26,10 +27,11 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 /// Asks a worker that is stopping: what has a route is 503 or answers, what has none is 404 or 405.
 async fn status(method: &str, path: &str) -> StatusCode {
     let (_, stage) = watch::channel(Stage::Stopping);
-    let rest = Rest { stage, url: Arc::from("http://127.0.0.1:8083") };
-    let path = path.replace("{task}", "0").replace('{', "").replace('}', "");
+    let loggers = Arc::new(Loggers::new("info", |_| {}));
+    let rest = Rest { stage, loggers, url: Arc::from("http://127.0.0.1:8083") };
+    let path = path.replace("{task}", "0").replace("{logger}", "root").replace('{', "").replace('}', "");
     let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
-    router(rest).oneshot(request.body(Body::from("{}")).unwrap()).await.unwrap().status()
+    serve(resources().merge(admin()), rest).oneshot(request.body(Body::from("{}")).unwrap()).await.unwrap().status()
 }
 
 #[tokio::test]
