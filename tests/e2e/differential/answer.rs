@@ -69,7 +69,10 @@ impl Own {
             Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (self.text(&k), self.value(v, Some(&k)))).collect()),
             Value::Array(items) => {
                 let mut items: Vec<_> = items.into_iter().map(|v| self.value(v, None)).collect();
-                // Names come out of a hash map.
+                // Names come out of a hash map, and so do offsets.
+                if key == Some("offsets") {
+                    items.sort_by_key(|item| item["partition"].to_string());
+                }
                 if items.iter().all(Value::is_string) {
                     items.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
                 }

@@ -60,9 +60,17 @@ impl Side {
             let (answer, text) =
                 self.send(step).await.with_context(|| format!("{}: {} {}", self.name, step.method, step.path))?;
             let passing = answer.status == 409 && !text.contains("already exists");
-            let there = step.until.iter().all(|u| text.contains(u.as_str()));
+            let there =
+                step.until.iter().all(|u| text.contains(u.as_str())) && !step.while_.iter().any(|w| text.contains(w.as_str()));
             if !passing && there || started.elapsed() > SOON {
-                ensure!(there, "{}: line {}: {:?} does not come: {text}", self.name, step.line, step.until);
+                ensure!(
+                    there,
+                    "{}: line {}: {:?} does not come, or {:?} go: {text}",
+                    self.name,
+                    step.line,
+                    step.until,
+                    step.while_
+                );
                 return Ok(answer);
             }
             tokio::time::sleep(AGAIN).await;

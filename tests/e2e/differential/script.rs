@@ -3,6 +3,7 @@
 //! ```text
 //! ### what this request is for
 //! # until RUNNING           sent again until the answer's text holds it (several lines: all of them)
+//! # while "offset":null     sent again as long as the text holds it
 //! # differs: the reason     the answers are known not to be equal, and must not be
 //! # message: the reason     only the text of `message` may differ
 //! PUT /connectors/a/config
@@ -32,6 +33,7 @@ pub struct Step {
     /// Line in the file, for messages.
     pub line: usize,
     pub until: Vec<String>,
+    pub while_: Vec<String>,
     pub expect: Expect,
     pub method: String,
     pub path: String,
@@ -57,17 +59,19 @@ pub fn read(file: &Path) -> anyhow::Result<Vec<Step>> {
 fn step(block: &[(usize, &str)]) -> anyhow::Result<Option<Step>> {
     let mut lines = block.iter().peekable();
     let Some((line, title)) = lines.next_if(|(_, l)| l.starts_with("###")) else { return Ok(None) };
-    let (mut until, mut expect) = (Vec::new(), Expect::Equal);
+    let (mut until, mut while_, mut expect) = (Vec::new(), Vec::new(), Expect::Equal);
     while let Some((at, said)) = lines.next_if(|(_, l)| l.starts_with('#')) {
         let said = said.trim_start_matches('#').trim();
         if let Some(text) = said.strip_prefix("until ") {
             until.push(text.to_owned());
+        } else if let Some(text) = said.strip_prefix("while ") {
+            while_.push(text.to_owned());
         } else if let Some(why) = said.strip_prefix("differs: ") {
             expect = Expect::Differs(why.to_owned());
         } else if said.starts_with("message: ") {
             expect = Expect::ButMessage;
         } else {
-            anyhow::bail!("line {at}: \"{said}\" is none of until, differs:, message:");
+            anyhow::bail!("line {at}: \"{said}\" is none of until, while, differs:, message:");
         }
     }
     let (at, request) = lines.next().with_context(|| format!("line {line}: no request"))?;
@@ -83,6 +87,7 @@ fn step(block: &[(usize, &str)]) -> anyhow::Result<Option<Step>> {
         title: title.trim_start_matches('#').trim().to_owned(),
         line: *line,
         until,
+        while_,
         expect,
         method: method.to_owned(),
         path: path.trim().to_owned(),
