@@ -9,6 +9,7 @@ use millrace_record::{Field, Kind, Schema, Schemas, decimal, default_row, row::R
 use serde_json::Value;
 
 use super::object::{self, Object};
+use super::print::hash_order;
 use super::rows::{BySchema, Take, free, like, type_name};
 use super::scalar::{Scalar, Type, lower_bits};
 use super::{Definition, Each, Incoming, Make, Operand, Part, Wrong, key, replace_null_key};
@@ -109,6 +110,7 @@ fn spec(mappings: &[String]) -> Result<Spec, Wrong> {
                 .into(),
         );
     }
+    hash_order(&mut fields, |(name, _)| name);
     Ok((whole, fields))
 }
 

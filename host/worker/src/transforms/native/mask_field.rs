@@ -6,6 +6,7 @@ use millrace_record::{Kind, Schema};
 use serde_json::{Value, json};
 
 use super::object::Object;
+use super::print::hash_order;
 use super::rows::{BySchema, Take, java_class, refused_null, require_struct};
 use super::scalar::{big_decimal, lower_bits};
 use super::{Definition, Each, Incoming, Make, Operand, Part, key, replace_null_key};
@@ -139,7 +140,8 @@ pub(super) fn definition(part: Part) -> Definition {
             replace_null_key(),
         ],
         make: Make::Of(part, |part, settings, schemas| {
-            let fields = settings.names("fields");
+            let mut fields = settings.names("fields");
+            hash_order(&mut fields, |name| name);
             if fields.is_empty() {
                 let why = "Configuration 'fields' must not be empty. Valid values include: any non-empty value";
                 return Err(("fields", why.into()));

@@ -56,9 +56,7 @@ fn free(value: &Value) -> String {
         Value::Array(items) => format!("[{}]", items.iter().map(free).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
-            // A `HashMap` goes by its buckets, of which there are a power of two.
-            let buckets = (entries.len() * 4).div_ceil(3).next_power_of_two().max(16) as u32;
-            entries.sort_by_key(|(name, _)| bucket(name, buckets));
+            hash_order(&mut entries, |(name, _)| name);
             let entries: Vec<_> = entries.into_iter().map(|(name, value)| format!("{name}={}", free(value))).collect();
             format!("{{{}}}", entries.join(", "))
         }
@@ -66,7 +64,12 @@ fn free(value: &Value) -> String {
     }
 }
 
-fn bucket(name: &str, buckets: u32) -> u32 {
-    let hash = name.encode_utf16().fold(0u32, |h, unit| h.wrapping_mul(31).wrapping_add(unit.into()));
-    (hash ^ (hash >> 16)) & (buckets - 1)
+/// Puts things into the order in which Java's `HashMap` has them by name: that of its buckets, which are a power of two. Where
+/// several are wrong, it says which Connect comes to first.
+pub fn hash_order<T>(things: &mut [T], name: impl Fn(&T) -> &str) {
+    let buckets = (things.len() * 4).div_ceil(3).next_power_of_two().max(16) as u32;
+    things.sort_by_key(|thing| {
+        let hash = name(thing).encode_utf16().fold(0u32, |h, unit| h.wrapping_mul(31).wrapping_add(unit.into()));
+        (hash ^ (hash >> 16)) & (buckets - 1)
+    });
 }

@@ -56,8 +56,8 @@ struct Conversion {
 /// What is done where there is a schema.
 struct Plan {
     schema: u32,
-    /// Where the fields come from; the one that is converted has the form it is in.
-    fields: Vec<(Take, Option<Source>)>,
+    /// Where the fields come from; the one that is converted has the form it is in, or Connect's refusal of it.
+    fields: Vec<(Take, Option<Result<Source, String>>)>,
     whole: Option<Source>,
 }
 
@@ -247,7 +247,7 @@ impl Plan {
         for (slot, f) in schema.fields.iter().enumerate() {
             let (mut source, mut of) = (None, f.schema.clone());
             if *f.name == *field {
-                source = Some(Source::of(&of)?);
+                source = Some(Source::of(&of));
                 of = Arc::new(conversion.target.schema(of.optional));
             }
             made.fields.push(Field { name: f.name.clone(), schema: of });
@@ -311,6 +311,7 @@ impl Each for TimestampConverter {
                             None => take.write(&root, rows, row, to),
                             Some(source) => {
                                 let (from, slot) = take.place(&root);
+                                let source = source.as_ref().map_err(Clone::clone)?;
                                 conversion.convert(&source.read(&from, slot)?)?.write(rows, row, to);
                             }
                         }
