@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use millrace_row::{Row, RowBuf};
+use millrace_row::{Row, RowBuf, RowMark};
 
-use super::{ConvertError, Converter, text};
+use super::infer::{Inferred, Value, infer};
+use super::{ConvertError, Converter, literal};
 use crate::{Kind, Schema, Schemas};
 
 pub(super) struct SimpleHeaderConverter {
@@ -27,16 +28,32 @@ impl SimpleHeaderConverter {
             floats: [Kind::Float32, Kind::Float64].map(id),
         }
     }
+
+    /// The ids of what most headers hold need no look at the table.
+    fn id(&self, schema: Schema) -> u32 {
+        match schema.kind {
+            _ if schema.name.is_some() => self.schemas.intern(schema),
+            Kind::Boolean => self.boolean,
+            Kind::Int8 => self.integers[0],
+            Kind::Int16 => self.integers[1],
+            Kind::Int32 => self.integers[2],
+            Kind::Int64 => self.integers[3],
+            Kind::Float32 => self.floats[0],
+            Kind::Float64 => self.floats[1],
+            _ => self.schemas.intern(schema),
+        }
+    }
 }
 
 impl Converter for SimpleHeaderConverter {
     fn encode(&mut self, _: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, ConvertError> {
         let Some(row) = row else { return Ok(false) };
-        match schema.and_then(|id| self.schemas.get(id)) {
-            None => out.extend_from_slice(row.get_bytes(0)),
+        let schema = schema.and_then(|id| self.schemas.get(id));
+        match schema.as_deref() {
+            None if row.is_null(0) || row.get_bytes(0) == b"null" => return Ok(false),
             Some(s) if s.kind != Kind::Struct && row.is_null(0) => return Ok(false),
             Some(s) if s.kind == Kind::Text => out.extend_from_slice(row.get_bytes(0)),
-            Some(s) => text::to_string(&s, &row, out),
+            schema => literal::write(schema, &row, out),
         }
         Ok(true)
     }
@@ -44,42 +61,52 @@ impl Converter for SimpleHeaderConverter {
     fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, ConvertError> {
         let Some(bytes) = bytes else { return Ok(None) };
         let text = String::from_utf8_lossy(bytes);
-        if text == "null" {
-            return Ok(None);
+        match infer(&text) {
+            Inferred::Null => Ok(None),
+            Inferred::Text => {
+                let row = rows.begin(1);
+                rows.text(row, 0, &text);
+                Ok(Some(Some(self.text)))
+            }
+            Inferred::Value(schema, value) => {
+                let row = rows.begin(1);
+                put(&schema, &value, rows, row, 0);
+                Ok(Some(Some(self.id(schema))))
+            }
         }
-        let row = rows.begin(1);
-        let integer = text.parse::<i64>().ok().filter(|_| !text.starts_with('+'));
-        let id = if text == "true" || text == "false" {
-            rows.bool(row, 0, text == "true");
-            self.boolean
-        } else if let Some(v) = integer {
-            rows.i64(row, 0, v);
-            let width = [i8::try_from(v).is_ok(), i16::try_from(v).is_ok(), i32::try_from(v).is_ok(), true];
-            self.integers[width.iter().position(|fits| *fits).unwrap_or(3)]
-        } else if let Some(v) = decimal(&text) {
-            rows.f64(row, 0, v);
-            self.floats[usize::from(f64::from(v as f32) != v)]
-        } else if let Some(array) = items(&text) {
-            // A list or map is kept as its text's JSON: schemaless.
-            rows.text(row, 0, array);
-            return Ok(Some(None));
-        } else {
-            rows.text(row, 0, &text);
-            self.text
-        };
-        Ok(Some(Some(id)))
     }
 }
 
-/// A number with a fraction or an exponent, as a finite double. `NaN` and words of letters are text.
-fn decimal(text: &str) -> Option<f64> {
-    let numeric = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'e' | b'E' | b'+'));
-    text.parse().ok().filter(|v: &f64| numeric && v.is_finite())
-}
-
-/// A JSON array or object.
-fn items(text: &str) -> Option<&str> {
-    let trimmed = text.trim();
-    let open = trimmed.starts_with(['[', '{']);
-    (open && serde_json::from_str::<&serde_json::value::RawValue>(trimmed).is_ok()).then_some(trimmed)
+/// Writes a value that fits its schema into slot `i`.
+fn put(schema: &Schema, value: &Value, rows: &mut RowBuf, row: RowMark, i: usize) {
+    if schema.kind == Kind::Any {
+        return rows.bytes_with(row, i, |out| value.json(out));
+    }
+    let list = |of: &Schema, items: &mut dyn ExactSizeIterator<Item = &Value>, rows: &mut RowBuf, row: RowMark, i: usize| {
+        let nested = rows.begin(items.len());
+        for (j, item) in items.enumerate() {
+            put(of, item, rows, nested, j);
+        }
+        rows.end_nested(row, i, nested);
+    };
+    match value {
+        Value::Null => {}
+        Value::Boolean(v) => rows.bool(row, i, *v),
+        Value::Integer(v) | Value::Moment(v, _) => rows.i64(row, i, *v),
+        Value::Float(v) => rows.f64(row, i, *v),
+        Value::Text(v) => rows.text(row, i, v),
+        Value::Decimal { unscaled, .. } => rows.bytes(row, i, unscaled),
+        Value::List(items) => {
+            if let Some(element) = &schema.element {
+                list(element, &mut items.iter(), rows, row, i);
+            }
+        }
+        Value::Map(entries) => {
+            let (Some(key), Some(element)) = (&schema.key, &schema.element) else { return };
+            let lists = rows.begin(2);
+            list(key, &mut entries.iter().map(|e| &e.0), rows, lists, 0);
+            list(element, &mut entries.iter().map(|e| &e.1), rows, lists, 1);
+            rows.end_nested(row, i, lists);
+        }
+    }
 }

@@ -1,8 +1,12 @@
 //! Converters: bytes of the log to rows and back, by Kafka Connect's class names and options.
 
 mod catalog;
+mod charset;
 mod header;
+mod infer;
 mod json;
+mod literal;
+mod logical;
 mod plain;
 mod text;
 
@@ -17,25 +21,45 @@ use crate::json::Bad;
 use crate::{Kind, RawConfig, Schemas};
 
 /// A key, value or header that cannot be converted: a data error of this one record.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}{}", cause.as_deref().unwrap_or_default())]
+#[derive(Debug, Clone)]
 pub struct ConvertError {
     /// The exception that Connect would name in `__connect.errors.exception.class.name`.
     pub class: &'static str,
-    /// Connect's text. One that ends in a colon is followed by nothing there: its cause stands in the stack trace.
+    /// To the letter what Connect says, where it has a text.
     pub message: String,
+    /// What Connect says only in the exception behind it, or not at all.
     pub cause: Option<String>,
+}
+
+const DATA_EXCEPTION: &str = "org.apache.kafka.connect.errors.DataException";
+
+impl std::error::Error for ConvertError {}
+
+impl std::fmt::Display for ConvertError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Texts that Connect ends in a colon go on with what is behind them.
+        match &self.cause {
+            None => f.write_str(self.message.trim_end_matches(": ")),
+            Some(cause) if self.message.ends_with(": ") => write!(f, "{}{cause}", self.message),
+            Some(cause) => write!(f, "{}: {cause}", self.message),
+        }
+    }
 }
 
 impl ConvertError {
     pub fn data(message: impl Into<String>) -> Self {
-        ConvertError { class: "org.apache.kafka.connect.errors.DataException", message: message.into(), cause: None }
+        ConvertError { class: DATA_EXCEPTION, message: message.into(), cause: None }
+    }
+    fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
     }
 }
 
 /// A failure on the way down into a value: what, and at which path of fields.
 #[derive(Debug)]
 pub(crate) struct Fault {
+    class: &'static str,
     message: String,
     cause: Option<String>,
     path: Vec<Box<str>>,
@@ -43,12 +67,26 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub fn new(message: impl Into<String>) -> Self {
-        Fault { message: message.into(), cause: None, path: Vec::new() }
+        Fault { class: DATA_EXCEPTION, message: message.into(), cause: None, path: Vec::new() }
     }
-    /// Bytes that are not what they should be.
-    pub fn serialization(cause: impl std::fmt::Display) -> Self {
-        let message = "Converting byte[] to Kafka Connect data failed due to serialization error: ";
-        Fault { cause: Some(cause.to_string()), ..Fault::new(message) }
+    /// A schema that Connect's builder of schemas refuses.
+    pub fn schema(message: impl Into<String>) -> Self {
+        Fault { class: "org.apache.kafka.connect.errors.SchemaBuilderException", ..Fault::new(message) }
+    }
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+    /// The text of a failure to read JSON, where it is another.
+    pub fn reworded(mut self, unreadable: &str) -> Self {
+        if self.message.starts_with("Converting byte[]") {
+            self.message = unreadable.into();
+        }
+        self
+    }
+    /// To the letter what Connect says.
+    pub fn message(&self) -> &str {
+        &self.message
     }
     /// A row that does not have its schema's shape: batches are checked when they enter, so this is our own mistake.
     pub fn broken_row() -> Self {
@@ -62,17 +100,38 @@ impl Fault {
 
 impl From<Bad> for Fault {
     fn from(bad: Bad) -> Self {
-        Fault::serialization(bad)
+        Fault::new("Converting byte[] to Kafka Connect data failed due to serialization error: ").because(bad.to_string())
     }
 }
 
 impl From<Fault> for ConvertError {
     fn from(fault: Fault) -> Self {
-        if fault.path.is_empty() {
-            return ConvertError { cause: fault.cause, ..ConvertError::data(fault.message) };
-        }
         let path: Vec<&str> = fault.path.iter().rev().map(|p| &**p).collect();
-        ConvertError::data(format!("{}, field: {}", fault.message, path.join(".")))
+        let cause = match (fault.cause, path.is_empty()) {
+            (cause, true) => cause,
+            (None, false) => Some(format!("field \"{}\"", path.join("."))),
+            (Some(cause), false) => Some(format!("{cause}, field \"{}\"", path.join("."))),
+        };
+        ConvertError { class: fault.class, message: fault.message, cause }
+    }
+}
+
+/// Connect's name of a type, as its messages have it.
+pub(crate) fn connect_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Boolean => "BOOLEAN",
+        Kind::Int8 => "INT8",
+        Kind::Int16 => "INT16",
+        Kind::Int32 => "INT32",
+        Kind::Int64 => "INT64",
+        Kind::Float32 => "FLOAT32",
+        Kind::Float64 => "FLOAT64",
+        Kind::Text => "STRING",
+        Kind::Bytes => "BYTES",
+        Kind::List => "ARRAY",
+        Kind::Map => "MAP",
+        Kind::Struct => "STRUCT",
+        Kind::Any => "JSON",
     }
 }
 
@@ -108,21 +167,16 @@ impl<'a> Settings<'a> {
         }
     }
     /// The first is the default; case does not matter.
-    pub fn one_of(&self, key: &str, allowed: &'static [&'static str]) -> Result<&'static str, String> {
+    pub fn one_of(&self, key: &str, allowed: [&'static str; 2]) -> Result<&'static str, String> {
         let Some(v) = self.text(key) else { return Ok(allowed[0]) };
-        allowed
-            .iter()
-            .copied()
-            .find(|a| a.eq_ignore_ascii_case(v))
-            .ok_or_else(|| self.wrong(key, v, &format!("String must be one of: {}", allowed.join(", "))))
+        let found = allowed.into_iter().find(|a| a.eq_ignore_ascii_case(v));
+        // Connect names the default last.
+        let [last, first] = allowed;
+        found.ok_or_else(|| self.wrong(key, v, &format!("String must be one of (case insensitive): {first}, {last}")))
     }
-    pub fn at_least(&self, key: &str, default: usize, least: usize) -> Result<usize, String> {
+    pub fn integer(&self, key: &str, default: i32) -> Result<i32, String> {
         let Some(v) = self.text(key) else { return Ok(default) };
-        let number: i32 = v.parse().map_err(|_| self.wrong(key, v, "Not a number of type INT"))?;
-        usize::try_from(number)
-            .ok()
-            .filter(|n| *n >= least)
-            .ok_or_else(|| self.wrong(key, v, &format!("Value must be at least {least}")))
+        v.parse().map_err(|_| self.wrong(key, v, "Not a number of type INT"))
     }
 }
 
@@ -139,12 +193,12 @@ pub fn converter(class: &str, _is_key: bool, config: &RawConfig, schemas: &Arc<S
         Some("JsonConverter") => Box::new(json::JsonConverter::new(&settings, schemas)?),
         Some("StringConverter") => Box::new(plain::StringConverter::new(&settings, schemas)?),
         Some("ByteArrayConverter") => Box::new(plain::ByteArrayConverter::new(schemas)),
-        Some("BooleanConverter") => Box::new(plain::NumberConverter::new(Kind::Boolean, "BooleanConverter", schemas)),
-        Some("ShortConverter") => Box::new(plain::NumberConverter::new(Kind::Int16, "ShortConverter", schemas)),
-        Some("IntegerConverter") => Box::new(plain::NumberConverter::new(Kind::Int32, "IntegerConverter", schemas)),
-        Some("LongConverter") => Box::new(plain::NumberConverter::new(Kind::Int64, "LongConverter", schemas)),
-        Some("FloatConverter") => Box::new(plain::NumberConverter::new(Kind::Float32, "FloatConverter", schemas)),
-        Some("DoubleConverter") => Box::new(plain::NumberConverter::new(Kind::Float64, "DoubleConverter", schemas)),
+        Some("BooleanConverter") => Box::new(plain::NumberConverter::new(Kind::Boolean, schemas)),
+        Some("ShortConverter") => Box::new(plain::NumberConverter::new(Kind::Int16, schemas)),
+        Some("IntegerConverter") => Box::new(plain::NumberConverter::new(Kind::Int32, schemas)),
+        Some("LongConverter") => Box::new(plain::NumberConverter::new(Kind::Int64, schemas)),
+        Some("FloatConverter") => Box::new(plain::NumberConverter::new(Kind::Float32, schemas)),
+        Some("DoubleConverter") => Box::new(plain::NumberConverter::new(Kind::Float64, schemas)),
         Some("SimpleHeaderConverter") => Box::new(header::SimpleHeaderConverter::new(schemas)),
         _ => {
             let known: Vec<_> = BUILT_IN.iter().map(BuiltIn::simple).collect();

@@ -6,7 +6,18 @@ pub fn java_f64(v: f64, out: &mut Vec<u8>) {
         return not_finite(v, out);
     }
     let mut buffer = ryu::Buffer::new();
-    layout(buffer.format_finite(v).as_bytes(), v == 0.0 || (1e-3..1e7).contains(&v.abs()), out);
+    match two_digits(v, 1e-322, |text| text.parse() == Ok(v)) {
+        Some(text) => layout(text.as_bytes(), false, out),
+        None => layout(buffer.format_finite(v).as_bytes(), v == 0.0 || (1e-3..1e7).contains(&v.abs()), out),
+    }
+}
+
+/// Java prints two digits at least, and of those that read back the nearest. That is not the one shortest digit with a zero
+/// behind it only among the very least numbers.
+fn two_digits(v: impl Into<f64>, below: f64, reads_back: impl Fn(&str) -> bool) -> Option<String> {
+    let v = v.into();
+    let text = (v != 0.0 && v.abs() < below).then(|| format!("{v:.1e}"))?;
+    reads_back(&text).then_some(text)
 }
 
 /// Appends a float as `Float.toString` does.
@@ -15,7 +26,10 @@ pub fn java_f32(v: f32, out: &mut Vec<u8>) {
         return not_finite(v as f64, out);
     }
     let mut buffer = ryu::Buffer::new();
-    layout(buffer.format_finite(v).as_bytes(), v == 0.0 || (1e-3..1e7).contains(&v.abs()), out);
+    match two_digits(v, 1e-43, |text| text.parse() == Ok(v)) {
+        Some(text) => layout(text.as_bytes(), false, out),
+        None => layout(buffer.format_finite(v).as_bytes(), v == 0.0 || (1e-3..1e7).contains(&v.abs()), out),
+    }
 }
 
 fn not_finite(v: f64, out: &mut Vec<u8>) {

@@ -4,6 +4,8 @@ use super::write::clean;
 
 /// Nesting allowed, as Jackson's default.
 const DEPTH_MAX: usize = 1000;
+/// Length of a number, as Jackson's default.
+const NUMBER_MAX: usize = 1000;
 
 /// What is wrong with a text, and at which byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,10 @@ impl<'a> Scanner<'a> {
     /// At byte `at` of a text whose first bytes are known already.
     pub fn from(text: &'a str, at: usize) -> Self {
         Scanner { text, bytes: text.as_bytes(), at }
+    }
+    /// The text from byte `start` to here.
+    pub fn since(&self, start: usize) -> &'a str {
+        &self.text[start..self.at]
     }
     pub fn bad<T>(&self, what: &'static str) -> Result<T, Bad> {
         Err(Bad { what, at: self.at })
@@ -261,6 +267,9 @@ impl<'a> Scanner<'a> {
                 return self.bad("no digit in the exponent");
             }
             integer = false;
+        }
+        if i - start > NUMBER_MAX {
+            return self.bad("number longer than 1000 characters");
         }
         self.at = i;
         Ok((&self.text[start..i], integer))

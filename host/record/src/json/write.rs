@@ -1,4 +1,5 @@
-//! Strings as Jackson writes them: only what must be is escaped, hexadecimal digits are upper case.
+//! Strings as Jackson writes them: only what must be is escaped, and characters beyond U+FFFF as their two halves;
+//! hexadecimal digits are upper case. To the letter, for a key's bytes decide its partition.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,9 +31,27 @@ fn special(word: u64) -> u64 {
     ((word.wrapping_sub(ONES * 0x20) & !word) | zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64))) & HIGH
 }
 
-/// The number of bytes at the start of `text` that need no escape.
+/// Whether any of eight bytes begins a character beyond U+FFFF.
+#[inline]
+fn astral(word: u64) -> u64 {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    word & (word << 1) & (word << 2) & (word << 3) & HIGH
+}
+
+/// The number of bytes at the start of `text` that stand in a string as they are.
 #[inline]
 pub(super) fn clean(text: &[u8]) -> usize {
+    clean_of(text, special, |b| ESCAPE[b as usize] == 0)
+}
+
+/// The number of bytes at the start of `text` that Jackson writes as they are.
+#[inline]
+fn unescaped(text: &[u8]) -> usize {
+    clean_of(text, |word| special(word) | astral(word), |b| ESCAPE[b as usize] == 0 && b < 0xF0)
+}
+
+#[inline(always)]
+fn clean_of(text: &[u8], special: impl Fn(u64) -> u64, plain: impl Fn(u8) -> bool) -> usize {
     let mut at = 0;
     while let Some(chunk) = text.get(at..at + 8) {
         let hits = special(u64::from_le_bytes(chunk.try_into().expect("eight bytes")));
@@ -49,7 +68,7 @@ pub(super) fn clean(text: &[u8]) -> usize {
         let hits = special(u64::from_le_bytes(*last));
         return if hits == 0 { text.len() } else { text.len() - 8 + hits.trailing_zeros() as usize / 8 };
     }
-    while at < text.len() && ESCAPE[text[at] as usize] == 0 {
+    while at < text.len() && plain(text[at]) {
         at += 1;
     }
     at
@@ -58,13 +77,24 @@ pub(super) fn clean(text: &[u8]) -> usize {
 /// Appends `text`, which is UTF-8, with its escapes and without quotes.
 #[inline]
 pub(crate) fn escaped(mut text: &[u8], out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
     loop {
-        let n = clean(text);
+        let n = unescaped(text);
         out.extend_from_slice(&text[..n]);
         let Some(&b) = text.get(n) else { return };
+        if b >= 0xF0 {
+            let Some(c) = text.get(n..n + 4).and_then(|c| std::str::from_utf8(c).ok()?.chars().next()) else {
+                return out.extend_from_slice(&text[n..]);
+            };
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let hex = |shift: u32| HEX[usize::from(*unit >> shift & 15)];
+                out.extend_from_slice(&[b'\\', b'u', hex(12), hex(8), hex(4), hex(0)]);
+            }
+            text = &text[n + 4..];
+            continue;
+        }
         match ESCAPE[b as usize] {
             b'u' => {
-                const HEX: &[u8; 16] = b"0123456789ABCDEF";
                 out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[b as usize >> 4], HEX[b as usize & 15]]);
             }
             e => out.extend_from_slice(&[b'\\', e]),

@@ -1,11 +1,17 @@
 //! From JSON straight into the packed row: no tree, keys matched in the schema's order first.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use base64::Engine;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use millrace_row::{RowBuf, RowMark};
 
 use super::Form;
-use super::plan::{FieldNode, Logical, Node};
-use crate::convert::Fault;
+use super::plan::{FieldNode, Node};
+use crate::convert::logical::{DAY_MS, Logical};
+use crate::convert::{Fault, connect_name};
 use crate::json::{NodeType, Scanner};
 use crate::{Kind, decimal};
 
@@ -22,7 +28,8 @@ pub(super) fn root(node: &Node, form: Form, json: &mut Scanner<'_>, rows: &mut R
                 json.null()?;
                 fields(node, form, &mut Scanner::new(default), rows)?;
             }
-            _ => drop(fields(node, form, json, rows)?),
+            _ if json.peek() == b'{' => drop(fields(node, form, json, rows)?),
+            _ => return Err(unfit(node, json)),
         }
     } else {
         let row = rows.begin(1);
@@ -35,30 +42,24 @@ fn required(node: &Node) -> Fault {
     Fault::new(format!("Invalid null value for required {} field", connect_name(node.kind)))
 }
 
-/// Connect's name of a type, as its messages have it.
-fn connect_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Boolean => "BOOLEAN",
-        Kind::Int8 => "INT8",
-        Kind::Int16 => "INT16",
-        Kind::Int32 => "INT32",
-        Kind::Int64 => "INT64",
-        Kind::Float32 => "FLOAT32",
-        Kind::Float64 => "FLOAT64",
-        Kind::Text => "STRING",
-        Kind::Bytes => "BYTES",
-        Kind::List => "ARRAY",
-        Kind::Map => "MAP",
-        Kind::Struct => "STRUCT",
-        Kind::Any => "JSON",
-    }
-}
-
+/// A value of another type than its schema's. Connect has a text for some; for the others it makes up a value, which is none
+/// of the record's.
+#[cold]
 fn unfit(node: &Node, json: &mut Scanner<'_>) -> Fault {
-    match json.node_type() {
-        Ok(found) => Fault::new(format!("a JSON {found} does not fit the schema's {}", connect_name(node.kind))),
-        Err(bad) => bad.into(),
-    }
+    let found = match json.node_type().and_then(|found| json.clone().skip().map(|_| found)) {
+        Ok(found) => found,
+        Err(bad) => return bad.into(),
+    };
+    let logical =
+        |name: &str, of: &str| format!("Invalid type for {name}, underlying representation should be {of} but was {found}");
+    Fault::new(match (node.logical, node.kind) {
+        (Logical::Date, _) => logical("Date", "integer"),
+        (Logical::Time, _) => logical("Time", "integer"),
+        (Logical::Timestamp, _) => logical("Timestamp", "integral"),
+        (Logical::Decimal { .. }, _) => logical("Decimal", "numeric or bytes"),
+        (_, Kind::Struct) => format!("Structs should be encoded as JSON objects, but found {found}"),
+        (_, kind) => format!("a JSON {found} does not fit the schema's {}", connect_name(kind)),
+    })
 }
 
 /// Reads one value into slot `i`.
@@ -78,7 +79,13 @@ pub(super) fn value(
     match node.kind {
         Kind::Boolean if matches!(json.peek(), b't' | b'f') => rows.bool(row, i, json.bool()?),
         Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64 => {
+            json.peek();
+            let start = json.at;
             let v = json.integer().ok_or_else(|| unfit(node, json))?;
+            // A date is no number with a fraction, were it zero.
+            if node.logical != Logical::None && !json.since(start).bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+                return Err(unfit_number(node));
+            }
             let fits = match node.kind {
                 Kind::Int8 => i8::try_from(v).is_ok(),
                 Kind::Int16 => i16::try_from(v).is_ok(),
@@ -86,22 +93,40 @@ pub(super) fn value(
                 _ => true,
             };
             if !fits {
-                return Err(Fault::new(format!("{v} does not fit the schema's {}", connect_name(node.kind))));
+                let fault = format!("{v} does not fit the schema's {}", connect_name(node.kind));
+                let logical = matches!(node.logical, Logical::Date | Logical::Time);
+                return Err(if logical { unfit_number(node) } else { Fault::new(fault) });
+            }
+            if node.logical == Logical::Time && !(0..=DAY_MS).contains(&v) {
+                return Err(Fault::new("Time values must use number of milliseconds greater than 0 and less than 86400000"));
             }
             rows.i64(row, i, v);
         }
         Kind::Float32 | Kind::Float64 => {
-            let text = if json.peek() == b'"' { json.raw_string()?.0 } else { json.number()?.0 };
-            let v = match text {
-                "NaN" => f64::NAN,
-                "Infinity" => f64::INFINITY,
-                "-Infinity" => f64::NEG_INFINITY,
-                _ => text
-                    .parse()
-                    .map_err(|_| Fault::new(format!("a text does not fit the schema's {}", connect_name(node.kind))))?,
+            // What is no number in JSON stands as a text, as Jackson writes it.
+            let special = match json.peek() {
+                b'"' => match json.clone().raw_string()?.0 {
+                    "NaN" => Some(f64::NAN),
+                    "Infinity" => Some(f64::INFINITY),
+                    "-Infinity" => Some(f64::NEG_INFINITY),
+                    _ => None,
+                },
+                _ => None,
             };
-            // A float32 is the nearest of its own precision, widened.
-            rows.f64(row, i, if node.kind == Kind::Float32 { f64::from(v as f32) } else { v });
+            let v = match (special, json.peek()) {
+                (Some(special), _) => {
+                    json.raw_string()?;
+                    special
+                }
+                (None, b'-' | b'0'..=b'9') => {
+                    let text = json.number()?.0;
+                    // A float32 is the nearest of its own precision, widened.
+                    let parsed = if node.kind == Kind::Float32 { text.parse().map(f32::into) } else { text.parse() };
+                    parsed.map_err(|_| unfit_number(node))?
+                }
+                _ => return Err(unfit(node, json)),
+            };
+            rows.f64(row, i, v);
         }
         Kind::Text if json.peek() == b'"' => {
             let at = json.at;
@@ -146,9 +171,18 @@ pub(super) fn value(
 fn absent(node: &Node, form: Form, rows: &mut RowBuf, row: RowMark, i: usize) -> Result<(), Fault> {
     match &node.default {
         Some(default) if form.replace_null => value(node, form, &mut Scanner::new(default), rows, row, i),
-        _ if node.optional => Ok(()),
+        _ if node.optional => {
+            // Of a key that stands there twice the last counts: the slot may hold a value already.
+            rows.null(row, i);
+            Ok(())
+        }
         _ => Err(required(node)),
     }
+}
+
+#[cold]
+fn unfit_number(node: &Node) -> Fault {
+    unfit(node, &mut Scanner::new("0"))
 }
 
 fn bytes(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf, row: RowMark, i: usize) -> Result<(), Fault> {
@@ -165,77 +199,123 @@ fn bytes(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf, row: RowMark, i
         return Err(unfit(node, json));
     }
     let text = json.string()?;
+    let decimal = matches!(node.logical, Logical::Decimal { .. });
     let mut decoded = Ok(());
-    rows.bytes_with(row, i, |out| decoded = base64::engine::general_purpose::STANDARD.decode_vec(text.as_bytes(), out));
-    decoded.map_err(|e| Fault::new(format!("Invalid bytes field: not base64: {e}")))
+    rows.bytes_with(row, i, |out| decoded = BASE64.decode_vec(text.as_bytes(), out));
+    let wrong = if decimal { "Invalid bytes for Decimal field" } else { "Invalid bytes field" };
+    match decoded {
+        Ok(()) if decimal && text.is_empty() => Err(Fault::new(wrong).because("a decimal has one byte at least")),
+        Ok(()) => Ok(()),
+        Err(e) => Err(Fault::new(wrong).because(format!("not base64: {e}"))),
+    }
 }
 
-/// How many elements an array or object has.
+/// As Jackson reads it: padding is due, bits behind the last byte are not looked at.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// How many elements an array has.
 fn count(json: &Scanner<'_>) -> Result<usize, Fault> {
     let mut json = json.clone();
-    let object = json.peek() == b'{';
     json.at += 1;
-    let close = if object { b'}' } else { b']' };
-    if json.eat(close) {
+    if json.eat(b']') {
         return Ok(0);
     }
     let mut n = 0;
     loop {
-        if object {
-            json.raw_string()?;
-            json.expect(b':', "no colon after a key")?;
-        }
         json.skip()?;
         n += 1;
-        if json.eat(close) {
+        if json.eat(b']') {
             return Ok(n);
         }
         json.expect(b',', "no comma between elements")?;
     }
 }
 
-fn map(node: &Node, form: Form, json: &mut Scanner<'_>, rows: &mut RowBuf, row: RowMark, i: usize) -> Result<(), Fault> {
-    let object = match json.peek() {
-        b'{' => true,
-        b'[' => false,
-        _ => return Err(Fault::new("Maps with string fields should be encoded as JSON objects, but found something else")),
-    };
-    let n = count(json)?;
-    let lists = rows.begin(2);
-    // The two lists lie one behind the other, so the text is read twice: keys, then values.
-    let mut again = json.clone();
-    for (part, json) in [(0, &mut *json), (1, &mut again)] {
-        let list = rows.begin(n);
+/// Where the keys and values of a map start; of several with one key the last value counts.
+fn entries(object: bool, json: &mut Scanner<'_>) -> Result<Vec<(usize, usize)>, Fault> {
+    let (mut found, mut places) = (Vec::new(), HashMap::new());
+    let close = if object { b'}' } else { b']' };
+    json.peek();
+    json.at += 1;
+    if json.eat(close) {
+        return Ok(found);
+    }
+    loop {
         json.peek();
-        json.at += 1;
-        for j in 0..n {
-            if j > 0 {
-                json.expect(b',', "no comma in a map")?;
-            }
-            let take = |inner: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf| value(inner, form, json, rows, list, j);
-            if !object {
-                json.expect(b'[', "no pair in a map")?;
-            }
-            if part == 0 {
-                take(node.key(), json, rows)?
-            } else {
-                json.skip().map(drop)?
-            }
-            if object {
-                json.expect(b':', "no colon after a key")?
-            } else {
-                json.expect(b',', "no pair in a map")?
-            }
-            if part == 1 {
-                take(node.element(), json, rows)?
-            } else {
-                json.skip().map(drop)?
-            }
-            if !object {
-                json.expect(b']', "no pair in a map")?;
+        let (key, at, end) = if object {
+            let at = json.at;
+            let key = json.string()?;
+            json.expect(b':', "no colon after a key")?;
+            json.peek();
+            let value = json.at;
+            json.skip()?;
+            (key, (at, value), json.at)
+        } else {
+            pair(json)?
+        };
+        match places.entry(key) {
+            Entry::Occupied(place) => found[*place.get()] = at,
+            Entry::Vacant(place) => {
+                place.insert(found.len());
+                found.push(at);
             }
         }
-        json.expect(if object { b'}' } else { b']' }, "no end of a map")?;
+        json.at = end;
+        if json.eat(close) {
+            return Ok(found);
+        }
+        json.expect(b',', "no comma between elements")?;
+    }
+}
+
+type Pair<'a> = (Cow<'a, str>, (usize, usize), usize);
+
+/// `[key, value]`: the key's text, where both start, and where the pair ends.
+fn pair<'a>(json: &mut Scanner<'a>) -> Result<Pair<'a>, Fault> {
+    let found = json.node_type()?;
+    if found != NodeType::Array {
+        return Err(Fault::new(format!("Found invalid map entry instead of array tuple: {found}")));
+    }
+    let n = count(json)?;
+    if n != 2 {
+        return Err(Fault::new(format!("Found invalid map entry, expected length 2 but found :{n}")));
+    }
+    json.at += 1;
+    json.peek();
+    let key_at = json.at;
+    let key = json.skip()?;
+    json.expect(b',', "no comma between elements")?;
+    json.peek();
+    let value_at = json.at;
+    json.skip()?;
+    json.expect(b']', "no ] in an array")?;
+    Ok((key.into(), (key_at, value_at), json.at))
+}
+
+fn map(node: &Node, form: Form, json: &mut Scanner<'_>, rows: &mut RowBuf, row: RowMark, i: usize) -> Result<(), Fault> {
+    let object = node.key().kind == Kind::Text;
+    let found = json.node_type()?;
+    let (wanted, fields, as_what) =
+        if object { (NodeType::Object, "string", "objects") } else { (NodeType::Array, "non-string", "array of tuples") };
+    if found != wanted {
+        json.clone().skip()?;
+        return Err(Fault::new(format!("Maps with {fields} fields should be encoded as JSON {as_what}, but found {found}")));
+    }
+    let entries = entries(object, json)?;
+    let lists = rows.begin(2);
+    // The two lists lie one behind the other.
+    for (part, inner) in [(0, node.key()), (1, node.element())] {
+        let list = rows.begin(entries.len());
+        for (j, (key, at)) in entries.iter().enumerate() {
+            let mut entry = json.clone();
+            entry.at = if part == 0 { *key } else { *at };
+            value(inner, form, &mut entry, rows, list, j)?;
+        }
         rows.end_nested(lists, part, list);
     }
     rows.end_nested(row, i, lists);

@@ -3,8 +3,9 @@
 use millrace_row::Row;
 
 use super::Form;
-use super::plan::{Logical, Node};
+use super::plan::Node;
 use crate::convert::Fault;
+use crate::convert::logical::Logical;
 use crate::json::{base64_into, java_f32, java_f64, quoted};
 use crate::{Kind, decimal};
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use millrace_row::{Row, RowBuf};
 
 use self::plan::Node;
+use super::charset::Charset;
 use super::{ConvertError, Converter, Fault, Settings};
 use crate::json::Scanner;
 use crate::{Schema, Schemas};
@@ -69,24 +70,32 @@ pub(super) struct JsonConverter {
     /// By the text of the schema; at most `cache_size`.
     decodings: HashMap<Box<str>, Decoding>,
     cache_size: usize,
+    /// `schema.content`: the schema of all that is read, which then stands without an envelope.
+    content: Option<Decoding>,
 }
 
 impl JsonConverter {
     pub fn new(settings: &Settings<'_>, schemas: &Arc<Schemas>) -> Result<Self, String> {
         let form = Form {
             schemas: settings.boolean("schemas.enable", true)?,
-            numeric: settings.one_of("decimal.format", &["BASE64", "NUMERIC"])? == "NUMERIC",
+            numeric: settings.one_of("decimal.format", ["BASE64", "NUMERIC"])? == "NUMERIC",
             replace_null: settings.boolean("replace.null.with.default", true)?,
         };
-        let cache_size = settings.at_least("schemas.cache.size", 1000, 0)?;
-        Ok(JsonConverter {
+        let cache_size = settings.integer("schemas.cache.size", 1000)?;
+        let mut converter = JsonConverter {
             form,
             schemas: schemas.clone(),
             encodings: HashMap::new(),
             recent: Vec::new(),
             decodings: HashMap::new(),
-            cache_size,
-        })
+            cache_size: usize::try_from(cache_size).unwrap_or(0),
+            content: None,
+        };
+        if let Some(text) = settings.text("schema.content").filter(|t| !t.is_empty() && form.schemas) {
+            let wrong = |e: Fault| settings.wrong("schema.content", text, &ConvertError::from(e).to_string());
+            converter.content = converter.read_schema(text).map_err(|e| wrong(e.reworded(BAD_CONTENT)))?;
+        }
+        Ok(converter)
     }
 
     fn encoding(&mut self, id: u32) -> Result<&Encoding, Fault> {
@@ -125,48 +134,83 @@ impl JsonConverter {
             // The prefix is known to be UTF-8 and ends with an ASCII byte: only the rest is checked.
             let payload = utf8(&bytes[known.prefix.len()..])?;
             let mut json = Scanner::new(payload);
+            let start = rows.size();
             decode::root(&known.node, self.form, &mut json, rows)?;
-            // Anything but the closing brace is left to the slow path's checks.
             if json.eat(b'}') && json.end().is_ok() {
                 return Ok(Some(Some(known.id)));
             }
-            return Err(not_an_envelope());
+            // Anything but the closing brace is left to the slow path's checks.
+            rows.truncate(start);
         }
         let text = utf8(bytes)?;
         let parts = split(text)?;
         let Some((schema_text, payload_at)) = parts else { return Err(not_an_envelope()) };
-        if schema_text == "null" {
-            let payload = Scanner::from(text, payload_at).skip()?;
-            return Ok(untyped(payload, rows));
-        }
-        let known = self.decoding(schema_text)?;
-        decode::root(&known.node, self.form, &mut Scanner::from(text, payload_at), rows)?;
-        if text.starts_with(OPEN) && text[..payload_at].len() == OPEN.len() + schema_text.len() + MIDDLE.len() {
+        let mut payload = Scanner::from(text, payload_at);
+        let Some(known) = self.decoding(schema_text)? else { return Ok(untyped(payload.skip()?, rows)) };
+        decode::root(&known.node, self.form, &mut payload, rows)?;
+        // Only what is first its schema and then its payload, and nothing more, has the prefix that is looked for.
+        let compact = text.starts_with(OPEN) && payload_at == OPEN.len() + schema_text.len() + MIDDLE.len();
+        if compact && payload.eat(b'}') && payload.end().is_ok() {
             self.recent.truncate(RECENT - 1);
             self.recent.insert(0, Decoding { prefix: text.as_bytes()[..payload_at].into(), ..known.clone() });
         }
         Ok(Some(Some(known.id)))
     }
 
-    fn decoding(&mut self, text: &str) -> Result<Decoding, Fault> {
+    /// None: JSON null, for schemaless.
+    fn decoding(&mut self, text: &str) -> Result<Option<Decoding>, Fault> {
         if let Some(known) = self.decodings.get(text) {
-            return Ok(known.clone());
+            return Ok(Some(known.clone()));
         }
+        let Some(known) = self.read_schema(text)? else { return Ok(None) };
+        if self.cache_size > 0 {
+            if self.decodings.len() >= self.cache_size {
+                self.decodings.clear();
+            }
+            self.decodings.insert(text.into(), known.clone());
+        }
+        Ok(Some(known))
+    }
+
+    fn read_schema(&self, text: &str) -> Result<Option<Decoding>, Fault> {
         let json: serde_json::Value =
-            serde_json::from_str(text).map_err(|e| Fault::new(format!("the schema is not JSON: {e}")))?;
-        let of: Schema = schema::read(&json)?.ok_or_else(not_an_envelope)?;
+            serde_json::from_str(text).map_err(|e| Fault::new(UNREADABLE).because(format!("the schema is not JSON: {e}")))?;
+        let Some(of) = schema::read(&json)? else { return Ok(None) };
         let node = Arc::new(Node::compile(&of, self.form));
-        let known = Decoding { id: self.schemas.intern(of), node, prefix: Arc::from([]) };
-        if self.decodings.len() >= self.cache_size {
-            self.decodings.clear();
+        Ok(Some(Decoding { id: self.schemas.intern(of), node, prefix: Arc::from([]) }))
+    }
+
+    fn decode_text(&mut self, bytes: &[u8], rows: &mut RowBuf) -> Result<Option<Option<u32>>, Fault> {
+        if let Some(known) = &self.content {
+            let mut json = Scanner::new(utf8(bytes)?);
+            // An error of the text goes before one of its value.
+            let mut whole = json.clone();
+            if whole.end().is_ok() {
+                return Err(Fault::new("Structs should be encoded as JSON objects, but found MISSING"));
+            }
+            whole.skip()?;
+            whole.end()?;
+            decode::root(&known.node, self.form, &mut json, rows)?;
+            return Ok(Some(Some(known.id)));
         }
-        self.decodings.insert(text.into(), known.clone());
-        Ok(known)
+        if self.form.schemas {
+            return self.decode_envelope(bytes, rows);
+        }
+        let mut json = Scanner::new(utf8(bytes)?);
+        if json.clone().end().is_ok() {
+            return Ok(None);
+        }
+        let value = json.skip()?;
+        json.end()?;
+        Ok(untyped(value, rows))
     }
 }
 
+const UNREADABLE: &str = "Converting byte[] to Kafka Connect data failed due to serialization error: ";
+const BAD_CONTENT: &str = "Failed to parse schema in converter config due to serialization error: ";
+
 fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
-    simdutf8::basic::from_utf8(bytes).map_err(|_| Fault::serialization("not UTF-8"))
+    simdutf8::basic::from_utf8(bytes).map_err(|_| Fault::new(UNREADABLE).because("not UTF-8"))
 }
 
 fn not_an_envelope() -> Fault {
@@ -179,6 +223,9 @@ fn not_an_envelope() -> Fault {
 /// The text of the schema and where the payload starts. None: not an object of just these two.
 fn split(text: &str) -> Result<Option<(&str, usize)>, Fault> {
     let mut json = Scanner::new(text);
+    if json.clone().end().is_ok() {
+        return Ok(None);
+    }
     let (mut schema, mut payload) = (None, None);
     if !json.eat(b'{') {
         json.skip()?;
@@ -246,21 +293,70 @@ impl Converter for JsonConverter {
     fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, ConvertError> {
         let Some(bytes) = bytes else { return Ok(None) };
         let start = rows.size();
-        let decoded = if self.form.schemas {
-            self.decode_envelope(bytes, rows)
-        } else {
-            utf8(bytes).and_then(|text| {
-                let mut json = Scanner::new(text);
-                let value = json.skip()?;
-                json.end()?;
-                Ok(untyped(value, rows))
-            })
+        let decoded = match unusual(bytes) {
+            None => self.decode_text(bytes, rows).or_else(|fault| {
+                rows.truncate(start);
+                // Connect reads numbers with leading zeros; they are no JSON, so nothing else may see them.
+                match std::str::from_utf8(bytes).ok().and_then(without_leading_zeros) {
+                    Some(text) if fault.message() == UNREADABLE => self.decode_text(text.as_bytes(), rows),
+                    _ => Err(fault),
+                }
+            }),
+            Some((charset, skip)) => {
+                let mut text = Vec::new();
+                charset.decode(&bytes[skip..], &mut text);
+                self.decode_text(&text, rows)
+            }
         };
         decoded.map_err(|fault| {
             rows.truncate(start);
             fault.into()
         })
     }
+}
+
+/// JSON in another encoding than UTF-8, or with a byte order mark, as Jackson tells it by the first bytes; with how many of
+/// them to leave out.
+#[inline]
+fn unusual(bytes: &[u8]) -> Option<(Charset, usize)> {
+    match bytes {
+        // All that begins with two ASCII characters, as JSON does.
+        [0x01..=0x7F, 0x01..=0x7F, ..] => None,
+        [0, 0, 0xFE, 0xFF, ..] => Some((Charset::Utf32Be, 4)),
+        [0xFF, 0xFE, 0, 0, ..] => Some((Charset::Utf32Le, 4)),
+        [0xFE, 0xFF, ..] => Some((Charset::Utf16Be, 2)),
+        [0xFF, 0xFE, ..] => Some((Charset::Utf16Le, 2)),
+        [0xEF, 0xBB, 0xBF, ..] => Some((Charset::Utf8, 3)),
+        [0, 0, 0, 1..=0xFF, ..] => Some((Charset::Utf32Be, 0)),
+        [1..=0xFF, 0, 0, 0, ..] => Some((Charset::Utf32Le, 0)),
+        [0, 1..=0xFF, ..] => Some((Charset::Utf16Be, 0)),
+        [1..=0xFF, 0, ..] => Some((Charset::Utf16Le, 0)),
+        _ => None,
+    }
+}
+
+/// The text with its numbers as JSON has them; none when there is nothing to change.
+fn without_leading_zeros(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let (mut quoted, mut escaped, mut before) = (false, false, ' ');
+    for (i, c) in text.char_indices() {
+        let digit_next = text.as_bytes().get(i + 1).is_some_and(u8::is_ascii_digit);
+        let starts = !quoted && !matches!(before, '0'..='9' | '.' | '+' | 'e' | 'E');
+        if quoted {
+            quoted = escaped || c != '"';
+            escaped = c == '\\' && !escaped;
+        } else {
+            quoted = c == '"';
+        }
+        // A minus in an exponent has an `e` before it, which a number's own sign has not.
+        let exponent = before == '-' && out.trim_end_matches('-').ends_with(['e', 'E']);
+        if starts && !exponent && c == '0' && digit_next {
+            continue;
+        }
+        before = c;
+        out.push(c);
+    }
+    (out.len() < text.len()).then_some(out)
 }
 
 #[cfg(test)]

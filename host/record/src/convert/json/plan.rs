@@ -3,18 +3,9 @@
 use millrace_row::RowBuf;
 
 use super::Form;
+use crate::convert::logical::Logical;
 use crate::json::{Scanner, quoted};
 use crate::{Kind, Schema};
-
-/// Connect's logical types that change how a value stands in JSON or what is accepted for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Logical {
-    None,
-    Decimal { scale: i32 },
-    Date,
-    Time,
-    Timestamp,
-}
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -41,7 +32,7 @@ impl Node {
     pub fn compile(schema: &Schema, form: Form) -> Node {
         let mut node = Node {
             kind: schema.kind,
-            logical: logical(schema),
+            logical: Logical::of(schema),
             optional: schema.optional,
             default: None,
             fields: Vec::with_capacity(schema.fields.len()),
@@ -94,19 +85,3 @@ impl Node {
 /// What a list or map without an element type holds. Schemas made by the converters always name one.
 static UNTYPED: Node =
     Node { kind: Kind::Any, logical: Logical::None, optional: true, default: None, fields: Vec::new(), element: None, key: None };
-
-fn logical(schema: &Schema) -> Logical {
-    let Some(name) = schema.name.as_deref().and_then(|n| n.strip_prefix("org.apache.kafka.connect.data.")) else {
-        return Logical::None;
-    };
-    match (name, schema.kind) {
-        ("Decimal", Kind::Bytes) => match schema.scale() {
-            Some(scale) => Logical::Decimal { scale },
-            None => Logical::None,
-        },
-        ("Date", Kind::Int32) => Logical::Date,
-        ("Time", Kind::Int32) => Logical::Time,
-        ("Timestamp", Kind::Int64) => Logical::Timestamp,
-        _ => Logical::None,
-    }
-}

@@ -1,10 +1,14 @@
 //! Schemas as `JsonConverter` writes and reads them.
 
+use std::sync::Arc;
+
+use millrace_row::RowBuf;
 use serde_json::Value;
 
+use super::Form;
 use super::plan::Node;
 use crate::convert::Fault;
-use crate::json::quoted;
+use crate::json::{Scanner, quoted};
 use crate::{Field, Kind, Schema};
 
 /// The semantic name under which a schemaless value inside a struct goes where every field must have a type.
@@ -106,10 +110,6 @@ pub(super) fn read(json: &Value) -> Result<Option<Schema>, Fault> {
     let Some(kind) = json.get("type").and_then(Value::as_str) else {
         return fail("Schema must contain 'type' field");
     };
-    let inner = |key: &str, missing: &str| match json.get(key).map(read).transpose()?.flatten() {
-        Some(s) => Ok(std::sync::Arc::new(s)),
-        None => fail(missing),
-    };
     let mut schema = Schema::new(match kind {
         "boolean" => Kind::Boolean,
         "int8" => Kind::Int8,
@@ -125,33 +125,29 @@ pub(super) fn read(json: &Value) -> Result<Option<Schema>, Fault> {
         "struct" => Kind::Struct,
         other => return fail(format!("Unknown schema type: {other}")),
     });
+    let inner = |key: &str, missing: &str| match json.get(key) {
+        Some(of) => Ok(read(of)?.map(Arc::new)),
+        None => fail(missing),
+    };
     match schema.kind {
-        Kind::List => schema.element = Some(inner("items", "Array schema did not specify the element type")?),
+        Kind::List => {
+            const MISSING: &str = "Array schema did not specify the element type";
+            schema.element = Some(inner("items", MISSING)?.ok_or_else(|| Fault::new(MISSING))?);
+        }
         Kind::Map => {
-            schema.key = Some(inner("keys", "Map schema did not specify the key type")?);
-            schema.element = Some(inner("values", "Map schema did not specify the value type")?);
+            let key = inner("keys", "Map schema did not specify the key type")?;
+            let value = inner("values", "Map schema did not specify the value type")?;
+            schema.key = Some(key.ok_or_else(|| Fault::schema("keySchema cannot be null."))?);
+            schema.element = Some(value.ok_or_else(|| Fault::schema("valueSchema cannot be null."))?);
         }
-        Kind::Struct => {
-            let Some(fields) = json.get("fields").and_then(Value::as_array) else {
-                return fail("Struct schema's \"fields\" argument is not an array.");
-            };
-            for field in fields {
-                let Some(name) = field.get("field").and_then(Value::as_str) else {
-                    return fail("Struct schema's field name not specified properly");
-                };
-                if schema.index(name).is_some() {
-                    return fail(format!("Cannot create field because of field name duplication {name}"));
-                }
-                let Some(of) = read(field)? else { return fail("Struct schema's field name not specified properly") };
-                schema.fields.push(Field { name: name.into(), schema: of.into() });
-            }
-        }
+        Kind::Struct => fields(&mut schema, json)?,
         _ => {}
     }
     let text = |key: &str| json.get(key).and_then(Value::as_str).map(Into::into);
     schema.optional = json.get("optional").and_then(Value::as_bool).unwrap_or(false);
     schema.name = text("name");
-    schema.version = json.get("version").and_then(Value::as_i64).and_then(|v| v.try_into().ok());
+    // Connect takes the lower bits of a greater number.
+    schema.version = json.get("version").and_then(Value::as_i64).map(|v| v as i32);
     schema.doc = text("doc");
     if let Some(parameters) = json.get("parameters").and_then(Value::as_object) {
         for (key, value) in parameters {
@@ -159,6 +155,45 @@ pub(super) fn read(json: &Value) -> Result<Option<Schema>, Fault> {
             schema.parameters.push((key.as_str().into(), value.into()));
         }
     }
-    schema.default = json.get("default").filter(|d| !d.is_null()).map(|d| d.to_string().into());
+    if let Some(default) = json.get("default") {
+        schema.default = checked_default(&schema, default)?;
+    }
     Ok(Some(schema))
+}
+
+fn fields(schema: &mut Schema, json: &Value) -> Result<(), Fault> {
+    let Some(fields) = json.get("fields").and_then(Value::as_array) else {
+        return fail("Struct schema's \"fields\" argument is not an array.");
+    };
+    for field in fields {
+        const UNNAMED: &str = "Struct schema's field name not specified properly";
+        let Some(name) = field.get("field").and_then(Value::as_str) else { return fail(UNNAMED) };
+        let Some(of) = read(field)? else { return fail(UNNAMED) };
+        if name.is_empty() {
+            return Err(Fault::schema("fieldName cannot be null."));
+        }
+        if schema.index(name).is_some() {
+            return Err(Fault::schema(format!("Cannot create field because of field name duplication {name}")));
+        }
+        schema.fields.push(Field { name: name.into(), schema: of.into() });
+    }
+    Ok(())
+}
+
+/// A default that is of its schema's type; none for a null that is allowed.
+fn checked_default(schema: &Schema, default: &Value) -> Result<Option<Arc<str>>, Fault> {
+    const FORM: Form = Form { schemas: true, numeric: false, replace_null: true };
+    let text = default.to_string();
+    let mut rows = RowBuf::new();
+    let row = rows.begin(1);
+    let read = super::decode::value(&Node::compile(schema, FORM), FORM, &mut Scanner::new(&text), &mut rows, row, 0);
+    match read {
+        Ok(()) => Ok((!default.is_null()).then(|| text.into())),
+        // Connect takes no text for null here.
+        Err(_) if schema.kind == Kind::Text && schema.optional => Ok(None),
+        Err(fault) if schema.kind == Kind::Text && !default.is_null() => {
+            Err(Fault::schema("Invalid default value").because(fault.message()))
+        }
+        Err(fault) => Err(fault),
+    }
 }

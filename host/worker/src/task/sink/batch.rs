@@ -42,7 +42,11 @@ impl Errant {
     }
 
     fn said(&self) -> String {
-        format!("{}{}", self.text, self.detail.as_deref().unwrap_or_default())
+        // A text that ends in a colon goes on with what is behind it.
+        match &self.detail {
+            None => self.text.trim_end_matches(": ").to_owned(),
+            Some(detail) => format!("{}: {detail}", self.text.trim_end_matches(": ")),
+        }
     }
 }
 

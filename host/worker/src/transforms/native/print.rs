@@ -42,7 +42,7 @@ fn part(schema: Option<u32>, row: Option<Row<'_>>, schemas: &Schemas) -> (String
         (_, None) => "null".to_owned(),
         (Some(schema), Some(row)) => {
             let mut out = Vec::new();
-            java::to_string(schema, &row, &mut out);
+            java::to_string(Some(schema), &row, &mut out);
             String::from_utf8_lossy(&out).into_owned()
         }
         (None, Some(row)) => serde_json::from_str(row.text(0)).map_or_else(|_| row.text(0).to_owned(), |v| free(&v)),

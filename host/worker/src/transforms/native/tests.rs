@@ -26,19 +26,12 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     ("Cast", "", "r_time"),
     // Java's hash code in a text.
     ("InsertField", "{\"static.field\":\"s\"}", ""),
-    // What is not inferred of a header's text: structures, dates, and what `Values` makes of a time.
-    ("InsertHeader", "[1,2]", ""),
-    ("InsertHeader", "{\\\"a\\\":1}", ""),
-    ("InsertHeader", "2023-11-14", ""),
+    // A header's text is a number only as a whole.
     ("InsertHeader", "12:00", ""),
-    ("InsertHeader", "+1", ""),
-    ("InsertHeader", "1e3", ""),
-    ("InsertHeader", "0.1", ""),
-    ("InsertHeader", "9223372036854775808", ""),
+    // A list or map whose items are of no one type is of open ones; Connect's has no schema of its items.
     ("InsertHeader", "[]", ""),
     ("InsertHeader", "{}", ""),
-    ("InsertHeader", "[1,", ""),
-    ("InsertHeader", "1970-01-01", ""),
+    ("InsertHeader", "[1,\\\"a\\\"]", ""),
     // The converter says more of where it failed.
     ("InsertField", "\"timestamp.field\":\"x!\"", "rich"),
 ];
