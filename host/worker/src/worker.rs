@@ -166,9 +166,12 @@ async fn start(
         None => config.bootstrap.clone().unwrap_or_default(),
     };
     let clients = ClientSettings::new(bootstrap, config.raw.clone());
+    let mut said = std::collections::HashSet::new();
     for kind in ClientKind::ALL {
         for (key, why) in clients.unmapped(kind, &RawConfig::new()) {
-            tracing::warn!("setting \"{key}\" has no effect on a {}: {why}", kind.name());
+            if said.insert(key.clone()) {
+                tracing::warn!("setting \"{key}\" has no effect on a {}: {why}", kind.name());
+            }
         }
     }
     let client_id = if config.client_id.is_empty() { config.group_id.clone() } else { config.client_id.clone() };

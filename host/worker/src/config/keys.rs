@@ -2,6 +2,8 @@
 
 use millrace_record::config::ConfigType;
 
+use super::security_keys::SECURITY_KEYS;
+
 /// What the worker does with a setting of Connect's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Support {
@@ -26,6 +28,7 @@ const fn key(name: &'static str, kind: ConfigType, default: Option<&'static str>
 }
 
 const ONE_WORKER: Support = NoEffect("one worker runs all connectors of a group");
+const ONE_VERSION: Support = NoEffect("converters are part of the worker, in one version");
 
 /// All of them, ours behind Connect's.
 pub const WORKER_KEYS: &[WorkerKey] = &[
@@ -35,6 +38,9 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("key.converter", Text, Some("org.apache.kafka.connect.json.JsonConverter"), Honoured),
     key("value.converter", Text, Some("org.apache.kafka.connect.json.JsonConverter"), Honoured),
     key("header.converter", Text, Some("org.apache.kafka.connect.storage.SimpleHeaderConverter"), Honoured),
+    key("key.converter.plugin.version", Text, None, ONE_VERSION),
+    key("value.converter.plugin.version", Text, None, ONE_VERSION),
+    key("header.converter.plugin.version", Text, None, ONE_VERSION),
     key("offset.flush.interval.ms", Long, None, Honoured),
     key("offset.flush.timeout.ms", Long, Some("5000"), Honoured),
     key("task.shutdown.graceful.timeout.ms", Long, Some("5000"), Honoured),
@@ -82,6 +88,8 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("inter.worker.signature.algorithm", Text, None, ONE_WORKER),
     key("inter.worker.verification.algorithms", List, None, ONE_WORKER),
     key("offset.storage.file.filename", Text, None, NoEffect("offsets are kept in offset.storage.topic")),
+    key("rest.host.name", Text, None, NoEffect("Kafka Connect 3 removed it: set \"listeners\"")),
+    key("rest.port", Int, None, NoEffect("Kafka Connect 3 removed it: set \"listeners\"")),
     key("internal.key.converter", Text, None, NoEffect("internal topics are JSON without schemas")),
     key("internal.value.converter", Text, None, NoEffect("internal topics are JSON without schemas")),
     // Of every Kafka client.
@@ -141,13 +149,17 @@ pub const WORKER_PREFIXES: &[&str] = &[
     "topic.creation.",
 ];
 
+pub fn all() -> impl Iterator<Item = &'static WorkerKey> {
+    WORKER_KEYS.iter().chain(SECURITY_KEYS)
+}
+
 pub fn find(name: &str) -> Option<&'static WorkerKey> {
-    WORKER_KEYS.iter().find(|k| k.name == name)
+    all().find(|k| k.name == name)
 }
 
 /// The known setting that differs least from a misspelt one.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let (distance, key) = WORKER_KEYS.iter().map(|k| (distance(name, k.name), k.name)).min()?;
+    let (distance, key) = all().map(|k| (distance(name, k.name), k.name)).min()?;
     (distance <= 1 + name.len() / 8).then_some(key)
 }
 

@@ -3,10 +3,14 @@
 //! What was written is a string map; what was understood is [`WorkerConfig`], made only by [`WorkerConfig::understand`],
 //! which reports every wrong setting at once. Nothing here reaches a server.
 
+mod check;
 pub mod http;
 pub mod keys;
 pub mod properties;
+mod security_keys;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use sources::{ReadError, read};

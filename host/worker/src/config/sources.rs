@@ -16,8 +16,19 @@ pub enum ReadError {
     Set(String),
 }
 
-/// Variables that the common images give meanings of their own.
-const NOT_SETTINGS: &[&str] = &["CONNECT_LOG4J", "CONNECT_HEAP_OPTS", "CONNECT_JVM", "CONNECT_HOST", "CONNECT_PORT_"];
+/// Variables that the common images, or Kubernetes beside a service named "connect", give meanings of their own.
+const NOT_SETTINGS: &[&str] = &[
+    "CONNECT_LOG4J_",
+    "CONNECT_HEAP_OPTS",
+    "CONNECT_JVM_",
+    "CONNECT_KAFKA_",
+    "CONNECT_CUB_",
+    "CONNECT_HOST",
+    "CONNECT_SERVICE_",
+    "CONNECT_PORT_",
+];
+/// The images' name for our `log.level`.
+const ROOT_LEVEL: &str = "CONNECT_LOG4J_ROOT_LOGLEVEL";
 
 /// All settings as written.
 pub fn read(
@@ -31,7 +42,15 @@ pub fn read(
         let entries = properties::parse(&bytes).map_err(|source| ReadError::Malformed { file: file.to_owned(), source })?;
         settings.extend(entries);
     }
-    settings.extend(environment.filter_map(|(name, value)| Some((from_variable(&name)?, value))));
+    let mut from_environment = RawConfig::new();
+    for (name, value) in environment {
+        if let Some(key) = from_variable(&name) {
+            from_environment.insert(key, value);
+        } else if name == ROOT_LEVEL {
+            from_environment.entry("log.level".to_owned()).or_insert_with(|| level(&value));
+        }
+    }
+    settings.extend(from_environment);
     for set in sets {
         let (key, value) =
             set.split_once('=').filter(|(k, _)| !k.trim().is_empty()).ok_or_else(|| ReadError::Set(set.clone()))?;
@@ -40,10 +59,19 @@ pub fn read(
     Ok(settings)
 }
 
+/// Log4j's level by our name.
+fn level(log4j: &str) -> String {
+    match log4j.trim().to_ascii_lowercase().as_str() {
+        "all" => "trace".to_owned(),
+        "fatal" => "error".to_owned(),
+        level => level.to_owned(),
+    }
+}
+
 /// `CONNECT_GROUP_ID` is `group.id`: one underscore is a dot, two are a dash, three are an underscore.
 fn from_variable(name: &str) -> Option<String> {
     let rest = name.strip_prefix("CONNECT_").filter(|r| !r.is_empty())?;
-    if NOT_SETTINGS.iter().any(|n| name.starts_with(n)) {
+    if name == "CONNECT_PORT" || NOT_SETTINGS.iter().any(|n| name.starts_with(n)) {
         return None;
     }
     let mut key = String::with_capacity(rest.len());

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_record::RawConfig;
-use millrace_record::config::ConfigType;
 
 use super::http::{self, AdminListeners, CrossOrigin, ResponseHeader};
-use super::keys::{self, Support, WORKER_PREFIXES};
-use super::{WrongSetting, WrongSettings, secret};
+use super::{WrongSetting, WrongSettings, check, keys};
 use crate::providers::{Providers, Resolved};
 use crate::secrets;
 
@@ -137,11 +135,14 @@ impl WorkerConfig {
         let mut warnings = Vec::new();
         let (providers, resolved) = resolve(raw, &mut wrong, &mut warnings);
         let raw = &resolved.config;
+        check::settings(raw, &mut wrong, &mut warnings);
+        let standalone = standalone(raw);
         let mut read = Reader { raw, wrong };
-        check_known(&mut read, &mut warnings);
 
         let bootstrap = read.text("bootstrap.servers");
         let embedded = bootstrap.is_none();
+        // Neither of them has a cluster's settings.
+        let alone = embedded || standalone;
         let rest_listeners = listeners(&mut read, "listeners");
         let admin_listeners = admin_listeners(&mut read);
         let (cross_origin, response_headers) = (cross_origin(&mut read), response_headers(&mut read));
@@ -152,10 +153,15 @@ impl WorkerConfig {
         let embedded_listener = embedded_listener(&mut read, embedded);
         let storage = |read: &mut Reader, which: &str, name: &str| {
             let topic = format!("{which}.storage.topic");
-            let topic = required(read, &topic, embedded, &format!("connect-{name}"));
-            let partitions = if which == "config" { 1 } else { read.number(&format!("{which}.storage.partitions"), 1, 1) };
+            let topic = required(read, &topic, alone, &format!("connect-{name}"));
+            let count = format!("{which}.storage.partitions");
+            let partitions = if which == "config" { 1 } else { read.number(&count, -1, 1) };
+            if partitions == 0 {
+                read.wrong(&count, "invalid value 0: set the number of partitions, or -1 for the broker's default".into());
+            }
             let factor = format!("{which}.storage.replication.factor");
-            let replication = read.number(&factor, -1i32, 3);
+            let given = read.raw.contains_key(&factor) || !standalone;
+            let replication = if given { read.number(&factor, -1i32, 3) } else { -1 };
             if replication == 0 {
                 read.wrong(&factor, "invalid value 0: set the number of replicas, or -1 for the broker's default".into());
             }
@@ -177,9 +183,8 @@ impl WorkerConfig {
                 read.wrong("config.storage.topic, offset.storage.topic, status.storage.topic", message);
             }
         }
-        let group_id = required(&mut read, "group.id", embedded, "millrace");
+        let group_id = required(&mut read, "group.id", alone, "millrace");
         let override_policy = override_policy(&mut read);
-        one_of(&mut read, "embedded.broker.flush", &["never", "interval", "always"]);
         if read.text("exactly.once.source.support").is_some_and(|v| v != "disabled") {
             let value = read.text("exactly.once.source.support").unwrap_or_default();
             let message =
@@ -203,7 +208,7 @@ impl WorkerConfig {
         let config = WorkerConfig {
             bootstrap,
             embedded_listener,
-            embedded_flush: read.text("embedded.broker.flush").unwrap_or_default(),
+            embedded_flush: read.text("embedded.broker.flush").unwrap_or_default().to_ascii_lowercase(),
             data_dir: PathBuf::from(read.text("data.dir").unwrap_or_default()),
             plugin_path,
             listeners: rest_listeners,
@@ -226,7 +231,7 @@ impl WorkerConfig {
             providers: Arc::new(providers),
         };
         for wrong in &mut read.wrong {
-            wrong.message = resolved.conceal(&wrong.key, &wrong.message);
+            wrong.message = secrets::hide(&resolved.conceal(&wrong.key, &wrong.message)).into_owned();
         }
         if read.wrong.is_empty() {
             Ok(Understood { config, warnings })
@@ -256,41 +261,16 @@ fn resolve(raw: &RawConfig, wrong: &mut Vec<WrongSetting>, warnings: &mut Vec<St
     (providers, resolved)
 }
 
-/// Types of all known settings; warnings for those without effect and those nobody knows.
-fn check_known(read: &mut Reader, warnings: &mut Vec<String>) {
-    for (key, value) in read.raw {
-        let Some(known) = keys::find(key) else {
-            if WORKER_PREFIXES.iter().any(|p| key.starts_with(p)) {
-                continue;
-            }
-            let hint = keys::nearest(key).map(|n| format!("; did you mean \"{n}\"?")).unwrap_or_default();
-            warnings.push(format!("unknown setting \"{key}\" is ignored{hint}"));
-            continue;
-        };
-        let value = value.trim();
-        if value.is_empty() {
-            continue;
-        }
-        let expected = match known.kind {
-            ConfigType::Boolean if !["true", "false"].iter().any(|b| value.eq_ignore_ascii_case(b)) => "set true or false",
-            ConfigType::Int if value.parse::<i32>().is_err() => "set a whole number (INT)",
-            ConfigType::Short if value.parse::<i16>().is_err() => "set a whole number (SHORT)",
-            ConfigType::Long if value.parse::<i64>().is_err() => "set a whole number (LONG)",
-            _ => "",
-        };
-        if !expected.is_empty() {
-            let shown = if secret(key) { "[hidden]" } else { value };
-            read.wrong.push(WrongSetting { key: key.clone(), message: format!("invalid value {shown}: {expected}") });
-        } else if let Support::NoEffect(why) = known.support {
-            warnings.push(format!("setting \"{key}\" has no effect: {why}"));
-        }
-    }
+/// The file of a standalone worker: it has no group and no topics of its own.
+fn standalone(raw: &RawConfig) -> bool {
+    let given = |key: &str| raw.get(key).is_some_and(|v| !v.trim().is_empty());
+    given("offset.storage.file.filename") && !["group.id", "config.storage.topic", "status.storage.topic"].into_iter().any(given)
 }
 
-fn required(read: &mut Reader, key: &str, embedded: bool, default: &str) -> String {
+fn required(read: &mut Reader, key: &str, alone: bool, default: &str) -> String {
     match read.text(key) {
         Some(value) => value,
-        None if embedded => default.to_owned(),
+        None if alone => default.to_owned(),
         None => {
             read.wrong(
                 key,
@@ -298,12 +278,6 @@ fn required(read: &mut Reader, key: &str, embedded: bool, default: &str) -> Stri
             );
             String::new()
         }
-    }
-}
-
-fn one_of(read: &mut Reader, key: &str, allowed: &[&str]) {
-    if let Some(value) = read.text(key).filter(|v| !allowed.contains(&v.as_str())) {
-        read.wrong(key, format!("invalid value {value}: set one of {}", allowed.join(", ")));
     }
 }
 

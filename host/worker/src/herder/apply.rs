@@ -173,17 +173,8 @@ impl Herder {
                 e.code
             )
         })?;
-        if tasks.len() as u32 > max {
-            let many = format!(
-                "The connector {name} has generated {} tasks, which is greater than {max}, the maximum number of tasks it is configured to create.",
-                tasks.len()
-            );
-            let enforce = config.get("tasks.max.enforce").is_none_or(|v| !v.trim().eq_ignore_ascii_case("false"));
-            if enforce {
-                return Err(format!("{many} Raise \"tasks.max\", or set \"tasks.max.enforce=false\"."));
-            }
-            tracing::warn!(connector = name, "{many}");
-        }
+        let enforce = config.get("tasks.max.enforce").is_none_or(|v| !v.trim().eq_ignore_ascii_case("false"));
+        check_tasks_max(name, tasks.len(), max, enforce)?;
         let kept: Vec<_> = tasks.iter().map(|made| resolved.restored(made)).collect();
         if kept != state.tasks {
             self.configs.put_tasks(name, &kept).await.map_err(|e| format!("connector {name}: {e}"))?;
@@ -268,5 +259,36 @@ impl Herder {
         }
         connector.applied = Some(Applied { config, tasks });
         Ok(())
+    }
+}
+
+/// Connect's rule and text: too many tasks fail the connector, or are warned of when `tasks.max.enforce` is false.
+fn check_tasks_max(name: &str, tasks: usize, max: u32, enforce: bool) -> Result<(), String> {
+    if tasks <= max as usize {
+        return Ok(());
+    }
+    let many = format!(
+        "The connector {name} has generated {tasks} tasks, which is greater than {max}, the maximum number of tasks it is configured to create."
+    );
+    if enforce {
+        return Err(format!(
+            "{many} This behaviour should be considered a bug and is disallowed. If necessary, it can be permitted by reconfiguring the connector with 'tasks.max.enforce' set to false; however, this option will be removed in a future release of Kafka Connect."
+        ));
+    }
+    tracing::warn!(connector = name, tasks, max, "{many} All of them run, because \"tasks.max.enforce\" is false");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_tasks_max;
+
+    #[test]
+    fn too_many_tasks_fail_the_connector_unless_they_may_run() {
+        assert_eq!(check_tasks_max("c", 2, 2, true), Ok(()));
+        assert_eq!(check_tasks_max("c", 3, 2, false), Ok(()));
+        let trace = check_tasks_max("c", 3, 2, true).unwrap_err();
+        let expected = "The connector c has generated 3 tasks, which is greater than 2, the maximum number of tasks it is configured to create. This behaviour should be considered a bug and is disallowed.";
+        assert!(trace.starts_with(expected) && trace.contains("'tasks.max.enforce' set to false"), "{trace}");
     }
 }

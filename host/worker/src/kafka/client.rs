@@ -11,7 +11,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
-use super::java::{Translated, translate};
+use super::java::{Translated, is_number, translate};
+use super::native;
 use crate::task::KafkaClients;
 
 /// The context of the worker's own clients. Whoever waits for one of them says what is wrong, once and in our words;
@@ -62,6 +63,8 @@ const COMMON: &[&str] = &[
     "reconnect.backoff.ms",
     "reconnect.backoff.max.ms",
     "request.timeout.ms",
+    "retry.backoff.ms",
+    "retry.backoff.max.ms",
     "socket.connection.setup.timeout.ms",
 ];
 
@@ -105,6 +108,16 @@ impl ClientSettings {
         unmapped.collect()
     }
 
+    /// Settings of a client whose value librdkafka does not take: a full key, why.
+    pub fn refused(&self, kind: ClientKind, connector: &RawConfig) -> Vec<(String, String)> {
+        let written = self.written(kind, connector);
+        let refused = written.filter_map(|(key, name, value)| match translate(kind, name, value) {
+            Translated::As(pairs) => Some((key.to_owned(), pairs.iter().find_map(|(n, v)| refused(n, v))?)),
+            Translated::Dropped(_) => None,
+        });
+        refused.collect()
+    }
+
     /// (full key, the client's name for it, value), lowest precedence first.
     fn written<'a>(
         &'a self,
@@ -119,6 +132,14 @@ impl ClientSettings {
         let overrides = prefixed(connector, kind.name(), ".override.");
         common.chain(own).chain(overrides)
     }
+}
+
+/// librdkafka reads as much of a number as there is.
+fn refused(name: &str, value: &str) -> Option<String> {
+    if is_number(name) && value.parse::<i64>().is_err() {
+        return Some(format!("\"{value}\" is not a whole number"));
+    }
+    native::refused(name, value)
 }
 
 fn prefixed<'a>(

@@ -1,6 +1,7 @@
 //! The Java client's settings by librdkafka's names, where they differ.
 
 use super::client::ClientKind;
+use super::native;
 
 /// What becomes of a setting.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +34,7 @@ const DROPPED: &[(&str, &str)] = &[
     ("ssl.trustmanager.algorithm", "it is Java's"),
     ("ssl.secure.random.implementation", "it is Java's"),
     ("ssl.engine.factory.class", "it is a Java class"),
+    ("ssl.client.auth", "it is a server's setting"),
     ("ssl.truststore.password", "a PEM truststore has no password"),
 ];
 
@@ -49,19 +51,45 @@ const RENAMED: &[(&str, &str)] = &[
     ("sasl.kerberos.service.name", "sasl.kerberos.service.name"),
 ];
 
+/// librdkafka's range of settings for which Java takes numbers beyond it.
+const RANGES: &[(&str, i64, i64)] = &[
+    ("socket.timeout.ms", 10, 300_000),
+    ("request.timeout.ms", 1, 900_000),
+    ("socket.send.buffer.bytes", 0, 100_000_000),
+    ("socket.receive.buffer.bytes", 0, 100_000_000),
+    ("socket.connection.setup.timeout.ms", 1_000, i32::MAX as i64),
+    ("connections.max.idle.ms", 0, i32::MAX as i64),
+    ("reconnect.backoff.ms", 0, 3_600_000),
+    ("reconnect.backoff.max.ms", 0, 3_600_000),
+    ("retry.backoff.ms", 1, 300_000),
+    ("retry.backoff.max.ms", 1, 300_000),
+    ("metadata.max.age.ms", 1, 86_400_000),
+    ("message.max.bytes", 1_000, 1_000_000_000),
+    ("linger.ms", 0, 900_000),
+    ("batch.size", 1, i32::MAX as i64),
+    ("delivery.timeout.ms", 0, i32::MAX as i64),
+    ("fetch.min.bytes", 1, 100_000_000),
+    ("fetch.wait.max.ms", 0, 300_000),
+    ("max.partition.fetch.bytes", 1, 1_000_000_000),
+    ("session.timeout.ms", 1, 3_600_000),
+    ("heartbeat.interval.ms", 1, 3_600_000),
+    ("max.poll.interval.ms", 1, 86_400_000),
+];
+
 pub fn translate(kind: ClientKind, name: &str, value: &str) -> Translated {
     let value = value.trim();
     let one = |name: &str, value: &str| Translated::As(vec![(name.to_owned(), value.to_owned())]);
     let dropped = |why: &str| Translated::Dropped(why.to_owned());
     match name {
-        "request.timeout.ms" if kind == ClientKind::Producer => return one("request.timeout.ms", value),
-        "request.timeout.ms" => return one("socket.timeout.ms", value),
+        "request.timeout.ms" if kind != ClientKind::Producer => {
+            return one("socket.timeout.ms", &within("socket.timeout.ms", value));
+        }
         "bootstrap.servers" => return dropped("tasks use the worker's own log: set the worker's \"bootstrap.servers\""),
         "group.id" if kind != ClientKind::Consumer => return dropped("only consumers have a group"),
         "enable.auto.commit" | "enable.auto.offset.store" => return dropped("offsets are committed when records are durable"),
         "acks" if value == "-1" => return one("acks", "all"),
-        "fetch.max.wait.ms" => return one("fetch.wait.max.ms", value),
-        "max.request.size" => return one("message.max.bytes", value),
+        "fetch.max.wait.ms" => return one("fetch.wait.max.ms", &within("fetch.wait.max.ms", value)),
+        "max.request.size" => return one("message.max.bytes", &within("message.max.bytes", value)),
         "max.in.flight.requests.per.connection" | "max.in.flight" => return one("max.in.flight", value),
         "ssl.endpoint.identification.algorithm" if value.is_empty() => return one(name, "none"),
         "compression.type" | "enable.idempotence" | "linger.ms" | "batch.size" if kind != ClientKind::Producer => {
@@ -84,13 +112,25 @@ pub fn translate(kind: ClientKind, name: &str, value: &str) -> Translated {
         }
         _ => {}
     }
-    if let Some((_, to)) = RENAMED.iter().find(|(from, _)| *from == name) {
-        return one(to, value);
-    }
     if let Some((_, why)) = DROPPED.iter().find(|(n, _)| *n == name) {
         return dropped(why);
     }
-    one(name, value)
+    let name = RENAMED.iter().find(|(from, _)| *from == name).map_or(name, |(_, to)| *to);
+    if native::known(name) { one(name, &within(name, value)) } else { dropped("librdkafka has no such setting") }
+}
+
+/// Whether a setting of librdkafka's is known to be a number.
+pub fn is_number(name: &str) -> bool {
+    RANGES.iter().any(|(n, ..)| *n == name)
+}
+
+/// A number that Java takes and librdkafka does not counts as the nearest that it takes.
+fn within(name: &str, value: &str) -> String {
+    let range = RANGES.iter().find(|(n, ..)| *n == name);
+    match (range, value.parse::<i64>()) {
+        (Some((_, least, most)), Ok(n)) => n.clamp(*least, *most).to_string(),
+        _ => value.to_owned(),
+    }
 }
 
 /// Java's assignor classes by librdkafka's names.

@@ -7,6 +7,7 @@ pub mod consumer;
 mod enqueue;
 pub mod groups;
 pub mod java;
+mod native;
 pub mod outgoing;
 pub mod producer;
 pub mod reread;
