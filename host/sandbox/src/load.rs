@@ -102,6 +102,7 @@ impl Opened {
             needs: self.needs,
             installed: self.installed,
             schemas: schemas.clone(),
+            idle: Default::default(),
         }))
     }
 }

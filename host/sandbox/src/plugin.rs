@@ -11,6 +11,7 @@ use millrace_record::{
     Plugin, PluginInfo, PluginKind, RawConfig, Schemas, SinkTask, SourceOffset, SourceTask, TaskContext, TaskError, Transform,
     Wake,
 };
+use parking_lot::Mutex;
 use wasmtime::component::Component;
 
 use crate::bindings::offsets::exports::millrace::plugin::offsets::Altered;
@@ -39,7 +40,20 @@ pub(crate) struct ComponentPlugin {
     /// The grants beside the file.
     pub installed: Vec<String>,
     pub schemas: Arc<Schemas>,
+    /// Instances that have validated and may do so again: making one costs more than the call.
+    pub idle: Mutex<Vec<Validator>>,
 }
+
+/// An instance without capabilities that answers for one configuration after the other.
+pub(crate) struct Validator {
+    instance: Instance,
+    calls: u32,
+}
+
+/// How many wait for the next configuration, and how many calls one answers: what a guest leaves behind in its memory
+/// stays bounded.
+const IDLE_MAX: usize = 4;
+const CALLS_MAX: u32 = 256;
 
 impl ComponentPlugin {
     fn owner(&self, connector: &str, task: u32, config: &RawConfig) -> Owner {
@@ -121,11 +135,28 @@ impl Plugin for ComponentPlugin {
     }
 
     async fn validate(&self, config: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
-        let mut instance = self.throw_away(self.bare.clone(), config).await?;
+        // An instance with limits of its own is for that configuration alone.
+        let shared = !config.contains_key(MEMORY_LIMIT) && !config.contains_key(CALL_DEADLINE);
+        let idle = if shared { self.idle.lock().pop() } else { None };
+        let mut validator = match idle {
+            Some(mut validator) => {
+                validator.instance.store.data_mut().owner = Arc::new(self.owner("", 0, config));
+                validator
+            }
+            None => Validator { instance: self.throw_away(self.bare.clone(), config).await?, calls: 0 },
+        };
+        let instance = &mut validator.instance;
         let shown: Vec<_> = instance.store.data().owner.settings.shown().clone().into_iter().collect();
         let call = instance.begin("validate")?;
         let answer = instance.world.plugin_validate(&mut instance.store, &shown).await;
         let issues = instance.end(call, answer)?;
+        validator.calls += 1;
+        if shared && validator.calls < CALLS_MAX {
+            let mut idle = self.idle.lock();
+            if idle.len() < IDLE_MAX {
+                idle.push(validator);
+            }
+        }
         let lift =
             |i: crate::bindings::types::ConfigIssue| ConfigIssue { name: i.name, message: i.message, recommended: i.recommended };
         Ok(issues.into_iter().map(lift).collect())

@@ -20,6 +20,7 @@ impl ConfigKey {
             display_name: name.into(),
             dependents: Vec::new(),
             allowed: Vec::new(),
+            attributes: Vec::new(),
         }
     }
     /// A key of Connect's type STRING. Like all of these it is optional until [`required`](Self::required) or
@@ -94,6 +95,63 @@ impl ConfigKey {
     pub fn allowed<'a>(mut self, values: impl IntoIterator<Item = &'a str>) -> Self {
         self.allowed = values.into_iter().map(Into::into).collect();
         self
+    }
+    /// The least number it may be.
+    pub fn least(self, least: i64) -> Self {
+        self.attribute("least", least)
+    }
+    /// The greatest number it may be.
+    pub fn most(self, most: i64) -> Self {
+        self.attribute("most", most)
+    }
+    /// An empty string or list is refused.
+    pub fn non_empty(self) -> Self {
+        self.attribute("non-empty", true)
+    }
+    /// Values to choose from, which does not forbid others.
+    pub fn recommended<'a>(self, values: impl IntoIterator<Item = &'a str>) -> Self {
+        values.into_iter().fold(self, |key, value| key.attribute("recommended", value))
+    }
+    /// How wide a form shows it.
+    pub fn width(self, width: Width) -> Self {
+        self.attribute("width", width.name())
+    }
+    /// Forms leave it out.
+    pub fn hidden(self) -> Self {
+        self.attribute("visible", false)
+    }
+    /// A key of the plugin's own beyond those of the class whose name it answers to: who validates a configuration sees it
+    /// only when it is given.
+    pub fn extension(self) -> Self {
+        self.attribute("extension", true)
+    }
+    /// Names that begin so are of this key too: `column.mask.with.` and a number.
+    pub fn begins(self, prefix: &str) -> Self {
+        self.attribute("begins", prefix)
+    }
+    fn attribute(mut self, name: &str, value: impl ToString) -> Self {
+        self.attributes.push((name.into(), value.to_string()));
+        self
+    }
+}
+
+/// How wide a form shows a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    None,
+    Short,
+    Medium,
+    Long,
+}
+
+impl Width {
+    fn name(self) -> &'static str {
+        match self {
+            Width::None => "none",
+            Width::Short => "short",
+            Width::Medium => "medium",
+            Width::Long => "long",
+        }
     }
 }
 

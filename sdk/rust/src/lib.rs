@@ -28,7 +28,7 @@ mod transform;
 
 pub use batch::{Batch, Column, ColumnData, ColumnStyle, Packed};
 pub use bindings::offsets::exports::millrace::plugin::offsets::Altered;
-pub use config::{Config, ConfigIssue, ConfigKey, ConfigType, Importance};
+pub use config::{Config, ConfigIssue, ConfigKey, ConfigType, Importance, Width};
 pub use error::{Error, ErrorKind, RecordFailure};
 pub use info::{Binding, PluginInfo, PluginKind, TaskContext};
 pub use millrace_row::{self as row, BatchWriter, Record, RecordMeta, Row, RowBuf, RowMark};

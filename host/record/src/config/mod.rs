@@ -71,6 +71,8 @@ pub struct ConfigKey {
     /// It is not of the class that the plugin stands for: a validated configuration lists it only when it is given, so
     /// that who asks for the class finds the class's keys.
     pub extension: bool,
+    /// Names that begin so are of this key too, which then is there for their documentation.
+    pub begins: Option<String>,
 }
 
 /// A wrong setting.
@@ -146,6 +148,7 @@ impl ConfigKey {
             recommended: Vec::new(),
             visible: true,
             extension: false,
+            begins: None,
         }
     }
 

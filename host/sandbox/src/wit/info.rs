@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use millrace_record::config::{ConfigDef, ConfigKey, ConfigType, Default as Given, Importance};
+use millrace_record::config::{ConfigDef, ConfigKey, ConfigType, Default as Given, Importance, Validator, Width};
 use millrace_record::{Binding, PluginInfo, PluginKind, row};
 
 use crate::bindings::types;
@@ -40,7 +40,7 @@ pub(crate) fn lift(info: types::PluginInfo, kind: PluginKind) -> Result<PluginIn
             return Err(format!("the part \"{part}\" of its binding \"{}\" names no configuration key", binding.name));
         }
     }
-    let keys = info.keys.into_iter().map(key).collect();
+    let keys = info.keys.into_iter().map(key).collect::<Result<_, _>>()?;
     Ok(PluginInfo {
         kind,
         name: info.name,
@@ -53,7 +53,7 @@ pub(crate) fn lift(info: types::PluginInfo, kind: PluginKind) -> Result<PluginIn
     })
 }
 
-fn key(key: types::ConfigKey) -> ConfigKey {
+fn key(key: types::ConfigKey) -> Result<ConfigKey, String> {
     let kind = match key.kind {
         types::ConfigType::Boolean => ConfigType::Boolean,
         types::ConfigType::Text => ConfigType::String,
@@ -81,5 +81,39 @@ fn key(key: types::ConfigKey) -> ConfigKey {
     lifted.display_name = key.display_name;
     lifted.dependents = key.dependents;
     lifted.allowed = key.allowed;
-    lifted
+    for (name, value) in key.attributes {
+        attribute(&mut lifted, &name, &value).map_err(|why| {
+            format!("the attribute \"{name}\" of its configuration key \"{}\" is \"{value}\": {why}", lifted.name)
+        })?;
+    }
+    Ok(lifted)
+}
+
+/// Attributes that this worker does not know are of a newer contract, and left alone.
+fn attribute(key: &mut ConfigKey, name: &str, value: &str) -> Result<(), &'static str> {
+    let number = || value.parse::<i64>().map_err(|_| "it must be a whole number");
+    let flag = || value.parse::<bool>().map_err(|_| "it must be true or false");
+    match name {
+        "width" => {
+            key.width = match value {
+                "none" => Width::None,
+                "short" => Width::Short,
+                "medium" => Width::Medium,
+                "long" => Width::Long,
+                _ => return Err("it must be none, short, medium or long"),
+            }
+        }
+        "least" => key.validators.push(Validator::AtLeast(number()?)),
+        "most" => key.validators.push(Validator::AtMost(number()?)),
+        "non-empty" if flag()? => key.validators.push(match key.kind {
+            ConfigType::List => Validator::NonEmptyList,
+            _ => Validator::NonEmpty,
+        }),
+        "recommended" => key.recommended.push(value.to_owned()),
+        "visible" => key.visible = flag()?,
+        "extension" => key.extension = flag()?,
+        "begins" => key.begins = Some(value.to_owned()),
+        _ => {}
+    }
+    Ok(())
 }

@@ -4,6 +4,20 @@ use millrace_plugin::{ConfigKey, PluginInfo};
 
 use crate::options::{AIVEN, CONFLUENT, DEBEZIUM};
 
+/// Settings of Debezium's connector about what goes by itself here, or about other databases.
+const ACCEPTED: [&str; 9] = [
+    "connection.pool.min_size",
+    "connection.pool.max_size",
+    "connection.pool.timeout",
+    "connection.restart.on.errors",
+    "flush.max.retries",
+    "flush.retry.delay.ms",
+    "dialect.postgres.unnest.insert.enabled",
+    "dialect.sqlserver.identity.insert",
+    "cloud.events.schema.name.pattern",
+];
+const NO_EFFECT: &str = "Warning: this setting of Debezium's is accepted and has no effect: what it is about goes by itself here, or is the worker's.";
+
 pub fn info() -> PluginInfo {
     let t = ConfigKey::text;
     let b = ConfigKey::boolean;
@@ -121,4 +135,5 @@ pub fn info() -> PluginInfo {
                 .group("Delivery")
                 .doc("Where exactly.once stores them: table or schema.table."),
         )
+        .keys(ACCEPTED.map(|name| t(name).low().doc(NO_EFFECT).extension()))
 }

@@ -43,12 +43,13 @@ impl Source for FileStreamSource {
             .doc("Reads a file line by line, as it grows; each line is a record with a null key and a string value.")
             .class("org.apache.kafka.connect.file.FileStreamSourceConnector")
             .key(ConfigKey::text(FILE).high().doc("The file to read. It need not exist yet."))
-            .key(ConfigKey::text(TOPIC).required().doc("The topic that the lines go to."))
+            .key(ConfigKey::text(TOPIC).required().non_empty().doc("The topic that the lines go to."))
             .key(ConfigKey::int(BATCH_SIZE).default(BATCH_SIZE_DEFAULT).low().doc("The most lines of one poll."))
             .key(
                 ConfigKey::int(LINE_BYTES_MAX)
                     .default(LINE_BYTES_MAX_DEFAULT)
                     .low()
+                    .extension()
                     .doc("A longer line is cut into records of this many bytes, at a character's end; none of it is lost."),
             )
             .binding(FILE, "files", [("path", FILE)])

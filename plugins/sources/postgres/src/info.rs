@@ -2,10 +2,31 @@
 
 use millrace_plugin::{ConfigKey, PluginInfo};
 
+use crate::options::known::ACCEPTED;
+
 /// The database that is captured.
 pub const BINDING: &str = "source";
 /// Debezium's class name.
 pub const DEBEZIUM: &str = "io.debezium.connector.postgresql.PostgresConnector";
+
+/// Settings with something of one's own in their name: how they begin stands for all of them.
+pub const FAMILIES: [(&str, &str, &str); 3] = [
+    ("column.mask.with.N.chars", "column.mask.with.", "Columns whose values become N asterisks."),
+    ("column.truncate.to.N.chars", "column.truncate.to.", "Columns of whose values N characters stay."),
+    (
+        "snapshot.select.statement.overrides.SCHEMA.TABLE",
+        "snapshot.select.statement.overrides.",
+        "The statement that reads the table in a snapshot.",
+    ),
+];
+/// Of those that are accepted: they are read.
+const READ: [(&str, &str); 4] = [
+    ("database.sslpassword", "Refused: encrypted keys are not offered."),
+    ("flush.lsn.source", "The older name of lsn.flush.mode: true is connector, false is manual."),
+    ("logical.decoding.message.prefix.include.list", "The longer name of message.prefix.include.list."),
+    ("logical.decoding.message.prefix.exclude.list", "The longer name of message.prefix.exclude.list."),
+];
+const NO_EFFECT: &str = "Warning: this setting of Debezium's is accepted and has no effect: what it is about goes by itself here, or is the worker's.";
 
 /// A key: its name, its default (`-`: none, `!`: required), what it does.
 type Row = (&'static str, &'static str, &'static str);
@@ -120,7 +141,16 @@ pub fn info() -> PluginInfo {
             info = info.key(key(name, default).group(group).doc(doc));
         }
     }
-    info
+    // Shown where they are given, so that who gives them sees it.
+    let key = |name: &str| match name {
+        "database.sslpassword" => ConfigKey::password(name),
+        name => ConfigKey::text(name),
+    };
+    let doc = |name: &str| READ.iter().find(|(read, _)| *read == name).map_or(NO_EFFECT, |(_, doc)| doc);
+    for (name, begins, doc) in FAMILIES {
+        info = info.key(ConfigKey::text(name).low().doc(doc).extension().begins(begins));
+    }
+    info.keys(ACCEPTED.iter().map(|name| key(name).low().doc(doc(name)).extension()))
 }
 
 fn key(name: &str, default: &str) -> ConfigKey {
@@ -149,7 +179,8 @@ mod tests {
     #[test]
     fn the_readme_has_every_setting_with_its_default() {
         let readme = include_str!("../README.md");
-        for key in info().keys {
+        let own = |k: &ConfigKey| !ACCEPTED.contains(&k.name.as_str()) && !FAMILIES.iter().any(|(name, ..)| *name == k.name);
+        for key in info().keys.into_iter().filter(own) {
             let default = match (&key.default_value, key.nullable) {
                 (Some(value), _) => format!("`{value}`"),
                 (None, true) => String::new(),

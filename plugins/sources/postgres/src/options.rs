@@ -472,6 +472,6 @@ impl Reader<'_> {
     }
 }
 
-mod known;
+pub(crate) mod known;
 #[cfg(test)]
 mod tests;

@@ -343,9 +343,16 @@ impl<'a> Validation<'a> {
         let known: HashSet<&str> = self.infos.configs.iter().map(ConfigInfo::name).collect();
         let bindings: HashSet<&str> =
             self.plugin.info().bindings.iter().flat_map(|b| b.parts.iter().map(|(_, key)| key.as_str())).collect();
-        let mut unknown = Vec::new();
+        let (mut of_family, mut unknown) = (Vec::new(), Vec::new());
         for (name, value) in self.config.iter().filter(|(k, _)| !known.contains(k.as_str())) {
             if bindings.contains(name.as_str()) {
+                continue;
+            }
+            let family = |k: &&ConfigKey| k.begins.as_ref().is_some_and(|prefix| name.starts_with(prefix));
+            if let Some(key) = self.plugin.info().config.keys.iter().find(family) {
+                let key = ConfigKey { name: name.clone(), display_name: name.clone(), ..key.clone() };
+                let checked = key.check(name, name, Given::Text(value));
+                of_family.push(ConfigInfo::new(key.into(), checked));
                 continue;
             }
             let documentation = "Warning: this setting is not known to the worker or the plugin, and has no effect.";
@@ -355,7 +362,7 @@ impl<'a> Validation<'a> {
             unknown.push(ConfigInfo::new(key.into(), checked));
         }
         self.infos.unknown = unknown.iter().map(|info| info.name().to_owned()).collect();
-        self.infos.configs.extend(unknown);
+        self.infos.configs.extend(of_family.into_iter().chain(unknown));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names of settings that are Debezium's: those that are refused here, those that have no effect, and what a name that is
 //! none of them was probably meant to be.
 
-use crate::info::info;
+use crate::info::{FAMILIES, info};
 
 /// Refused with any value but these: to pass over them would change what is delivered, or leave undone what was asked for.
 pub(super) const REFUSED: &[(&str, &[&str])] = &[
@@ -30,24 +30,25 @@ pub(super) const REFUSED: &[(&str, &[&str])] = &[
     ("database.sslfactory", &[]),
     ("table.ignore.builtin", &["true"]),
     ("sourceinfo.struct.maker", &["io.debezium.connector.postgresql.PostgresSourceInfoStructMaker"]),
+    ("include.schema.comments", &["false"]),
+    ("errors.max.retries", &["-1"]),
+    ("openlineage.integration.enabled", &["false"]),
     ("transaction.metadata.factory", &["io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory"]),
 ];
 
 /// Read, or without effect: what they are about goes by itself here, or is the worker's.
-const ACCEPTED: &[&str] = &[
+pub(crate) const ACCEPTED: &[&str] = &[
     "advanced.metrics.enable",
     "connection.validation.timeout.ms",
     "create.slot.command.timeout",
     "database.query.timeout.ms",
     "database.sslpassword",
     "database.tcpKeepAlive",
-    "errors.max.retries",
     "event.converting.failure.handling.mode",
     "executor.shutdown.timeout.ms",
     "flush.lsn.source",
     "guardrail.collections.limit.action",
     "include.schema.changes",
-    "include.schema.comments",
     "incremental.snapshot.allow.schema.changes",
     "incremental.snapshot.chunk.size",
     "legacy.snapshot.max.threads",
@@ -105,11 +106,13 @@ pub(super) fn meant(key: &str) -> Option<String> {
     if let Some((_, now)) = RENAMED.iter().find(|(old, _)| *old == key) {
         return Some((*now).to_owned());
     }
-    if !OURS.iter().any(|start| key.starts_with(start)) {
+    let family = FAMILIES.iter().any(|(_, begins, _)| key.starts_with(begins));
+    if family || !OURS.iter().any(|start| key.starts_with(start)) {
         return None;
     }
+    // Those that are accepted are declared too.
     let declared = info().keys.into_iter().map(|k| k.name);
-    let others = REFUSED.iter().map(|(k, _)| *k).chain(ACCEPTED.iter().copied()).map(str::to_owned);
+    let others = REFUSED.iter().map(|(k, _)| (*k).to_owned());
     let near = declared.chain(others).map(|name| (slips(key, &name), name)).min()?;
     (1..=SLIPS_MAX).contains(&near.0).then_some(near.1)
 }
