@@ -89,9 +89,9 @@ impl Group {
             made
         };
         let (include, exclude) = (patterns("include", read), patterns("exclude", read));
+        // As in Connect, a group without them is for no topic.
         if name != "default" && include.is_empty() {
-            read.field.get_or_insert_with(|| key("include"));
-            read.wrong.push(format!("\"{}\" is not set; set it to regular expressions of topics", key("include")));
+            tracing::warn!(setting = key("include"), "a group of topics has no expressions, and is for no topic");
         }
         let mut settings = below(read.connector, &format!("{PREFIX}{name}."));
         for own in ["include", "exclude", "partitions", "replication.factor"] {
