@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_row::{Row, RowBuf, RowMark};
 
-use super::infer::{Inferred, Value, infer};
+use super::infer::{Inferred, Value, infer, shortest};
 use super::{ConvertError, Converter, literal};
 use crate::{Kind, Schema, Schemas};
 
@@ -92,8 +92,11 @@ fn put(schema: &Schema, value: &Value, rows: &mut RowBuf, row: RowMark, i: usize
     match value {
         Value::Null => {}
         Value::Boolean(v) => rows.bool(row, i, *v),
+        Value::Integer(v) if matches!(schema.kind, Kind::Float32 | Kind::Float64) => rows.f64(row, i, *v as f64),
         Value::Integer(v) | Value::Moment(v, _) => rows.i64(row, i, *v),
-        Value::Float(v) => rows.f64(row, i, *v),
+        Value::Single(v) if schema.kind == Kind::Float64 => rows.f64(row, i, shortest(*v).unwrap_or((*v).into())),
+        Value::Single(v) => rows.f64(row, i, (*v).into()),
+        Value::Double(v) => rows.f64(row, i, *v),
         Value::Text(v) => rows.text(row, i, v),
         Value::Decimal { unscaled, .. } => rows.bytes(row, i, unscaled),
         Value::List(items) => {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::logical::{Logical, days};
-use crate::json::{java_f64, quoted};
+use crate::json::{java_f32, java_f64, quoted};
 use crate::{Kind, Schema, decimal};
 
 /// How deep lists and maps may lie in each other.
@@ -32,7 +32,8 @@ pub(super) enum Value {
     Integer(i64),
     /// A date, time or timestamp: its number, and as it was written.
     Moment(i64, String),
-    Float(f64),
+    Single(f32),
+    Double(f64),
     Text(String),
     Decimal {
         unscaled: Vec<u8>,
@@ -178,7 +179,7 @@ impl<'a> Tokens<'a> {
                 return Err(NotOne);
             }
         }
-        let element = common.align(items.iter_mut())?;
+        let element = common.align(items.iter())?;
         Ok(Some((Schema::list(element), Value::List(items))))
     }
 
@@ -208,10 +209,10 @@ impl<'a> Tokens<'a> {
             }
             self.eat(b',');
         }
-        let key = keys.align(entries.iter_mut().map(|e| &mut e.0))?;
+        let key = keys.align(entries.iter().map(|e| &e.0))?;
         // Where the keys have no type in common, the values have none either.
         let values = if key.kind == Kind::Any { Common { open: true, ..values } } else { values };
-        let value = values.align(entries.iter_mut().map(|e| &mut e.1))?;
+        let value = values.align(entries.iter().map(|e| &e.1))?;
         Ok(Some((Schema::map(key, value), Value::Map(entries))))
     }
 }
@@ -237,19 +238,25 @@ impl Common {
         value
     }
 
-    /// Makes all values be of the type, and answers it.
-    fn align<'a>(self, values: impl Iterator<Item = &'a mut Value>) -> Result<Schema, NotOne> {
+    /// The type, when all values fit it without loss; else an open one.
+    fn align<'a>(self, values: impl Iterator<Item = &'a Value>) -> Result<Schema, NotOne> {
         let any = Schema::new(Kind::Any).optional();
         let Some(schema) = self.schema.filter(|_| !self.open) else { return Ok(any) };
-        let mut fits = true;
+        let doubles = if schema.kind == Kind::Float32 { Some(Schema::new(Kind::Float64)) } else { None };
+        let (mut all, mut all_doubles) = (true, true);
         for value in values {
             // A type that allows no null does not take one: the whole is text then.
             if *value == Value::Null {
                 return Err(NotOne);
             }
-            fits &= fit(&schema, value);
+            all &= fits(&schema, value);
+            all_doubles &= doubles.as_ref().is_some_and(|d| fits(d, value));
         }
-        Ok(if fits { schema } else { any })
+        Ok(match doubles {
+            _ if all => schema,
+            Some(doubles) if all_doubles => doubles,
+            _ => any,
+        })
     }
 }
 
@@ -263,26 +270,22 @@ fn merged(before: Schema, after: Schema) -> Option<Schema> {
     Some(if width(&before)? > width(&after)? { before } else { after })
 }
 
-/// Makes a value one of this type, if it is without loss.
-fn fit(schema: &Schema, value: &mut Value) -> bool {
-    match (schema.kind, &mut *value) {
+/// Whether a value is one of this type without loss. Integers are floats where those are due.
+fn fits(schema: &Schema, value: &Value) -> bool {
+    match (schema.kind, value) {
         (Kind::Any, _) | (Kind::Boolean, Value::Boolean(_)) | (Kind::Text, Value::Text(_)) => true,
         (Kind::Int32 | Kind::Int64, Value::Moment(..)) => schema.name.is_some(),
         (Kind::Int8, Value::Integer(v)) => i8::try_from(*v).is_ok(),
         (Kind::Int16, Value::Integer(v)) => i16::try_from(*v).is_ok(),
         (Kind::Int32, Value::Integer(v)) => i32::try_from(*v).is_ok(),
-        (Kind::Int64, Value::Integer(_)) | (Kind::Float64, Value::Float(_)) => true,
-        (Kind::Float32, Value::Float(v)) => f64::from(*v as f32) == *v,
-        (Kind::Float32 | Kind::Float64, Value::Integer(v)) => {
-            let as_float = if schema.kind == Kind::Float32 { f64::from(*v as f32) } else { *v as f64 };
-            let exact = as_float as i128 == i128::from(*v);
-            *value = Value::Float(as_float);
-            exact
-        }
+        (Kind::Int64, Value::Integer(_)) | (Kind::Float32 | Kind::Float64, Value::Single(_)) => true,
+        (Kind::Float64, Value::Double(_)) => true,
+        (Kind::Float32, Value::Integer(v)) => (*v as f32) as i128 == i128::from(*v),
+        (Kind::Float64, Value::Integer(v)) => (*v as f64) as i128 == i128::from(*v),
         (Kind::Bytes, Value::Decimal { scale, .. }) => schema.scale() == Some(*scale),
-        (Kind::List, Value::List(items)) => schema.element.as_ref().is_some_and(|e| items.iter_mut().all(|v| fit(e, v))),
+        (Kind::List, Value::List(items)) => schema.element.as_ref().is_some_and(|e| items.iter().all(|v| fits(e, v))),
         (Kind::Map, Value::Map(entries)) => match (&schema.key, &schema.element) {
-            (Some(key), Some(element)) => entries.iter_mut().all(|(k, v)| fit(key, k) && fit(element, v)),
+            (Some(key), Some(element)) => entries.iter().all(|(k, v)| fits(key, k) && fits(element, v)),
             _ => false,
         },
         _ => false,
@@ -352,8 +355,8 @@ fn number(word: &str) -> Typed {
         let float: f32 = word.parse().ok()?;
         // The float is taken where it has the digits of the text, as it does for what people write.
         let same = float.is_finite() && shortest(float).is_some_and(|v| v == double);
-        let (kind, v) = if same { (Kind::Float32, f64::from(float)) } else { (Kind::Float64, double) };
-        return Some((Schema::new(kind), Value::Float(v)));
+        let (kind, v) = if same { (Kind::Float32, Value::Single(float)) } else { (Kind::Float64, Value::Double(double)) };
+        return Some((Schema::new(kind), v));
     }
     let scale = i32::try_from(scale).ok().filter(|s| i64::from(*s).abs() <= SCALE_MAX)?;
     let unscaled = decimal::from_text(word.strip_prefix('+').unwrap_or(word), scale)?;
@@ -361,7 +364,7 @@ fn number(word: &str) -> Typed {
 }
 
 /// The double that has the fewest digits which say this float.
-fn shortest(v: f32) -> Option<f64> {
+pub(super) fn shortest(v: f32) -> Option<f64> {
     ryu::Buffer::new().format_finite(v).parse().ok()
 }
 
@@ -395,7 +398,8 @@ impl Value {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Boolean(v) => out.extend_from_slice(if *v { b"true" } else { b"false" }),
             Value::Integer(v) => out.extend_from_slice(itoa::Buffer::new().format(*v).as_bytes()),
-            Value::Float(v) => java_f64(*v, out),
+            Value::Single(v) => java_f32(*v, out),
+            Value::Double(v) => java_f64(*v, out),
             Value::Text(v) | Value::Moment(_, v) => quoted(v.as_bytes(), out),
             Value::Decimal { unscaled, scale } => out.extend_from_slice(decimal::to_text(unscaled, *scale).as_bytes()),
             Value::List(items) => {

@@ -220,7 +220,13 @@ pub static KNOWN: &[Difference] = &[
     },
     Difference {
         why: "a header's fraction is a float where that has its digits, else a double: Connect's float loses them",
-        cases: &["header/1e-50"],
+        cases: &[
+            "header/1e-50",
+            "header/[0.1,1.23456789012]",
+            "header/[0.1,123456789]",
+            "header/[0.1,16777217.0,+3]",
+            "header/[1.23456789012,9007199254740993]",
+        ],
         holds: another,
     },
     Difference {
@@ -229,6 +235,7 @@ pub static KNOWN: &[Difference] = &[
             "header/[\"2020-01-02\",\"x\"]",
             "header/[123456789012345678901234567890,1]",
             "header/[[1],[\"a\"]]",
+            "header/[[0.1],[\"a\"]]",
             "header/{\"a\":[1],\"b\":[\"x\"]}",
         ],
         holds: any,

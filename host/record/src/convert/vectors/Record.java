@@ -154,6 +154,10 @@ public class Record {
         }
         if (v instanceof Boolean b) return JSON.getNodeFactory().booleanNode(b);
         if (v instanceof Byte || v instanceof Short || v instanceof Integer || v instanceof Long) return JSON.getNodeFactory().numberNode(((Number) v).longValue());
+        // A float in its own digits, not in those of the double that it becomes.
+        if (v instanceof Float && s == null && Float.isFinite((Float) v)) {
+            return JSON.getNodeFactory().numberNode(Double.parseDouble(v.toString()));
+        }
         if (v instanceof Float || v instanceof Double) {
             return s == null ? JSON.getNodeFactory().numberNode(((Number) v).doubleValue()) : JSON.getNodeFactory().textNode(v.toString());
         }
@@ -278,7 +282,8 @@ public class Record {
                                 data.set("value", depth > 50 ? JSON.createObjectNode().put("depth", depth) : written(v.schema(), v.value()));
                                 return data;
                             });
-                            text.append(none ? "" : ",\n").append(JSON.writeValueAsString(group.asText() + "/" + e.getKey())).append(':').append(JSON.writeValueAsString(made));
+                            // The address of an object is another in every run.
+                            text.append(none ? "" : ",\n").append(JSON.writeValueAsString(group.asText() + "/" + e.getKey())).append(':').append(JSON.writeValueAsString(made).replaceAll("\\[B@[0-9a-f]+", "[B@0"));
                             none = false;
                         }
                     }
