@@ -98,6 +98,8 @@ impl Worker {
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        // It may have been another's answer, on a port that ours did not get.
+        anyhow::ensure!(process.alive(), "the worker ended at once:\n{}", process.tail());
         self.ready_in = started.elapsed();
         self.process = Some(process);
         Ok(())

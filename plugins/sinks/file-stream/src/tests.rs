@@ -1,6 +1,6 @@
 use std::rc::Rc;
 
-use millrace_plugin::{Batch, BatchWriter, Config, RecordMeta, Schema, Sink, TaskContext, TopicOffset, files, schema};
+use millrace_plugin::{Batch, BatchWriter, Config, Kind, RecordMeta, Schema, Sink, TaskContext, TopicOffset, files, schema};
 
 use crate::sink::FileStreamSink;
 
@@ -54,13 +54,25 @@ fn values_are_appended_as_java_prints_them() {
     begin(&mut w, None);
     w.end();
 
+    let any = schema::intern(&Rc::new(Schema::new(Kind::Any))).unwrap();
+    for json in [r#""fine""#, r#"{"b":1,"a":[true,null,"x"],"c":2.0}"#, "7"] {
+        begin(&mut w, Some(any));
+        let row = w.rows().begin(1);
+        w.rows().text(row, 0, json);
+        w.end_value(row);
+        w.end();
+    }
+
     let mut sink = FileStreamSink::start(TaskContext::for_test(Config::new([("file", "x")]))).unwrap();
     assert!(sink.put(&Batch::from_rows(w.finish())).unwrap().is_empty());
     let upto = vec![TopicOffset { topic: "lines".into(), partition: 0, offset: 3 }];
     assert_eq!(sink.flush(upto.clone()).unwrap().offsets, upto);
     let written = std::fs::read_to_string(&path).unwrap();
     let _ = std::fs::remove_file(&path);
-    assert_eq!(written, "plain\nStruct{id=7,price=3.0,tags=[a, b],counts={k=2}}\nnull\n");
+    assert_eq!(
+        written,
+        "plain\nStruct{id=7,price=3.0,tags=[a, b],counts={k=2}}\nnull\nfine\n{b=1, a=[true, null, x], c=2.0}\n7\n"
+    );
 }
 
 #[test]

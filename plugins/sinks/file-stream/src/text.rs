@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use millrace_plugin::{Kind, Row, Schema};
+use serde_json::Value;
 
 /// Appends the value of slot `i`.
 pub fn slot(out: &mut String, schema: &Schema, row: Row<'_>, i: usize) {
@@ -17,7 +18,8 @@ pub fn slot(out: &mut String, schema: &Schema, row: Row<'_>, i: usize) {
         }
         Kind::Float32 => float(out, row.f64(i), &(row.f64(i) as f32).to_string()),
         Kind::Float64 => float(out, row.f64(i), &row.f64(i).to_string()),
-        Kind::Text | Kind::Any => out.push_str(row.text(i)),
+        Kind::Text => out.push_str(row.text(i)),
+        Kind::Any => any(out, row.text(i)),
         Kind::Bytes => bytes(out, row.get_bytes(i)),
         Kind::List => list(out, schema.element.as_deref(), row.row(i)),
         Kind::Map => map(out, schema, row.row(i)),
@@ -70,6 +72,49 @@ fn map(out: &mut String, schema: &Schema, row: Option<Row<'_>>) {
         }
     }
     out.push('}');
+}
+
+/// A value without a schema: JSON here, maps and lists of Java in Connect.
+fn any(out: &mut String, json: &str) {
+    match serde_json::from_str(json) {
+        Ok(value) => java(out, &value),
+        // Not from a converter of ours; shown as it is.
+        Err(_) => out.push_str(json),
+    }
+}
+
+fn java(out: &mut String, value: &Value) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::String(text) => out.push_str(text),
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(fraction) => float(out, fraction, &number.to_string()),
+            None => drop(write!(out, "{number}")),
+        },
+        Value::Bool(boolean) => drop(write!(out, "{boolean}")),
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push_str(", ");
+                }
+                java(out, item);
+            }
+            out.push(']');
+        }
+        Value::Object(entries) => {
+            out.push('{');
+            for (i, (key, value)) in entries.iter().enumerate() {
+                if i > 0 {
+                    out.push_str(", ");
+                }
+                out.push_str(key);
+                out.push('=');
+                java(out, value);
+            }
+            out.push('}');
+        }
+    }
 }
 
 /// Java keeps a fraction in every number: `1.0`.
