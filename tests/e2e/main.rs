@@ -4,6 +4,7 @@ mod cli;
 mod config_providers;
 mod connect_answers;
 mod connect_transforms;
+mod converters;
 mod dead_letters;
 mod debezium_vectors;
 mod differential;
