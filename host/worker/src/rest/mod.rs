@@ -132,7 +132,7 @@ fn operators() -> OpenApiRouter<Rest> {
 
 /// What is not JSON, for whoever asks whatever they accept: Prometheus asks for its own formats, a browser for a page.
 fn pages() -> OpenApiRouter<Rest> {
-    OpenApiRouter::new().routes(routes!(metrics::page)).routes(routes!(openapi::json))
+    OpenApiRouter::new().routes(routes!(metrics::page)).routes(routes!(openapi::json)).routes(routes!(openapi::page::docs))
 }
 
 /// All resources but those of operators.
