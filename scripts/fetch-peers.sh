@@ -3,7 +3,8 @@
 # into the cache. The tests run on this Kafka too; the benchmark measures beside both. Safe to run again.
 . "$(dirname "$0")/lib.sh"
 KAFKA_VERSION="${KAFKA_VERSION:-4.3.1}"; DEBEZIUM_VERSION="${DEBEZIUM_VERSION:-3.6.0.Final}"
-have java || apt_install default-jdk-headless
+# The compiler too: some tests make a plugin for the real Kafka Connect.
+have javac || apt_install default-jdk-headless
 have mvn || apt_install maven
 mkdir -p "$CACHE"
 maven() { mvn -B -q "$@" >"$CACHE/maven.log" 2>&1 || { tail -20 "$CACHE/maven.log" >&2; fail "Maven could not fetch $*: see $CACHE/maven.log"; }; }
