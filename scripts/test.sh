@@ -5,6 +5,7 @@
 install_build_tools
 install_postgres
 "$ROOT/scripts/fetch-peers.sh" kafka
+"$ROOT/scripts/clients.sh"
 build --workspace --all-targets
 cd "$ROOT"
 if have rustfmt; then "$CARGO" fmt --all --check; fi

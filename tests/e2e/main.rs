@@ -1,6 +1,7 @@
 //! The built worker with the real plugins, driven by REST and by Kafka clients only.
 
 mod cli;
+mod clients;
 mod config_providers;
 mod connect_answers;
 mod connect_transforms;

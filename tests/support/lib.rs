@@ -1,6 +1,7 @@
 //! Starts and stops what the suites need: the built worker, PostgreSQL, the real Kafka. Everything listens on loopback on
 //! ports of its own, lives in a folder of its own, and is gone when the value is dropped.
 
+pub mod clients;
 mod connect;
 mod kafka;
 mod metrics;
