@@ -13,6 +13,7 @@ mod file_stream;
 mod metrics;
 mod postgres;
 mod postgres_sink;
+mod rest_load;
 mod topics_regex;
 mod validate_vectors;
 mod worker;

@@ -57,7 +57,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections_max: 1_000,
+            connections_max: 10_000,
             request_bytes_max: 100 << 20,
             requests_bytes_max: 256 << 20,
             request_elements_max: 200_000,

@@ -41,13 +41,13 @@ pub struct SandboxConfig {
 }
 
 impl SandboxConfig {
-    /// The defaults: 64 MiB, 5 seconds, 1,000 instances.
+    /// The defaults: 64 MiB, 5 seconds, 4,000 instances: only address space is set aside for them.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         SandboxConfig {
             cache_dir: cache_dir.into(),
             memory_limit_bytes: 64 << 20,
             call_deadline: Duration::from_secs(5),
-            instances_max: 1_000,
+            instances_max: 4_000,
         }
     }
 }

@@ -31,5 +31,6 @@ mod wit;
 
 pub use engine::{Sandbox, SandboxConfig};
 pub use error::{LoadError, SandboxError};
+pub use load::give_back_memory;
 pub use metrics::{Figure, FigureKind, Metrics};
 pub use scan::Refused;

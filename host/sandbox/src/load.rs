@@ -123,14 +123,16 @@ fn compile(inner: &Inner, file: &Path, wasm: &[u8], key: &crate::cache::Key) -> 
     Ok(component)
 }
 
+/// Asks the allocator to give what is free back to the system, where it can be asked.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn give_back_memory() {
+pub fn give_back_memory() {
     // SAFETY: it may be called at any time, from any thread.
     unsafe { libc::malloc_trim(0) };
 }
 
+/// Asks the allocator to give what is free back to the system, where it can be asked: not here.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn give_back_memory() {}
+pub fn give_back_memory() {}
 
 /// `describe`, on a throw-away instance.
 async fn ask(maker: Maker) -> Result<types::PluginInfo, LoadError> {

@@ -37,11 +37,28 @@ impl Run {
         for warning in understood.warnings {
             tracing::warn!("{warning}");
         }
+        raise_open_files();
         let threads = std::thread::available_parallelism().map_or(4, |n| n.get()).clamp(2, 16);
         let runtime = super::runtime(threads)?;
         runtime.block_on(run(understood.config, loggers))?;
         // All is flushed and closed. Taking the rest apart, thread by thread and mapping by mapping, would only take time.
         std::process::exit(0)
+    }
+}
+
+/// Every task has a client with connections and pipes of its own, some seven files; the soft limit that shells hand down is
+/// meant for programs that cannot take more, and ends at about 150 tasks. Java's virtual machine raises it likewise.
+fn raise_open_files() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls read or write the one structure that they are given.
+    let raised = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0
+        }
+    };
+    if !raised {
+        tracing::warn!(error = %std::io::Error::last_os_error(), "cannot raise the limit of open files; raise it with \"ulimit -n\" for many tasks");
     }
 }
 

@@ -56,7 +56,11 @@ pub const BATCHES_MAX: usize = 256;
 /// The unit in which bytes in flight are counted.
 const BUDGET_UNIT: usize = 1 << 10;
 /// How long the thread that takes acknowledgements waits in one go.
-const DELIVERY_WAIT: Duration = Duration::from_millis(100);
+/// Acknowledgements end it; it is how soon the client of a session that has ended is noticed, and how often the thread of an
+/// idle task wakes.
+const DELIVERY_WAIT: Duration = Duration::from_millis(500);
+/// Clients that end within this of one another give their memory back to the system together.
+const GIVE_BACK_WAIT: Duration = Duration::from_secs(2);
 /// How long librdkafka is told at a time to send at once what it holds.
 const HURRY: Duration = Duration::from_millis(5);
 /// How soon a record is offered again that found librdkafka's queue full.
@@ -196,6 +200,8 @@ impl LogProducer {
             while go_on.load(Ordering::Relaxed) {
                 served.producer.poll(DELIVERY_WAIT);
             }
+            drop(served);
+            give_back_memory();
         });
         thread.map_err(|e| TaskError::retriable("worker.thread", format!("cannot start the producer's thread: {e}")))?;
         let bytes = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX / BUDGET_UNIT));
@@ -254,6 +260,17 @@ impl LogProducer {
                 _ = hurry(), if self.lingers => {}
             }
         }
+    }
+}
+
+/// The buffers of clients that have ended lie scattered over the heap, which would keep them; one thread gives them back for
+/// all that end at about the same time. It sleeps and works on a thread that has nothing else to do any more.
+fn give_back_memory() {
+    static WAITING: AtomicBool = AtomicBool::new(false);
+    if !WAITING.swap(true, Ordering::AcqRel) {
+        std::thread::sleep(GIVE_BACK_WAIT);
+        WAITING.store(false, Ordering::Release);
+        millrace_sandbox::give_back_memory();
     }
 }
 

@@ -14,7 +14,8 @@ use std::sync::LazyLock;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Content, OpenApi as Document, PathItem, Ref, RefOr, ResponseBuilder};
 use utoipa::{OpenApi, ToSchema};
 
@@ -56,12 +57,23 @@ pub fn document() -> Document {
     let (_, mut document) = super::routes().merge(super::operators()).split_for_parts();
     document.paths.paths.values_mut().flat_map(operations).for_each(common);
     document.merge(super::pages().into_openapi());
+    document.paths.paths.values_mut().flat_map(operations).for_each(typed);
     document
 }
 
 /// The operations of a path.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().filter_map(|o| o.as_mut())
+}
+
+/// A parameter in a path is a text, where its handler does not say more of it: even of a task's number, for what is none
+/// has an answer of its own.
+fn typed(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if parameter.parameter_in == ParameterIn::Path && parameter.schema.is_none() {
+            parameter.schema = Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).build().into());
+        }
+    }
 }
 
 /// Adds the answers that every operation may give, where it does not describe them itself.

@@ -100,3 +100,12 @@ fn every_reference_leads_somewhere() {
         assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
     }
 }
+
+#[test]
+fn every_parameter_has_a_schema() {
+    for (method, path, operation) in operations(&document()) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(parameter["schema"].is_object(), "{method} {path}: {parameter}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+"""What schemathesis alone does not know: which 500s are Kafka Connect's own.
+
+Connect answers 500 for a body that is no JSON, that is empty, that has the wrong shape or a field that nobody knows, and
+says so in `error_code` and `message`. Any other 500 is a bug here.
+"""
+
+import json
+
+import schemathesis
+
+# How Connect's messages of bodies that it cannot read begin, or what is within them.
+READING = (
+    "Unrecognized field",
+    "Unexpected character",
+    "Unexpected end",
+    "Cannot deserialize",
+    "Cannot construct",
+    "Cannot coerce",
+    "Unrecognized token",
+    "Illegal character",
+    "Invalid UTF-8",
+    "Invalid numeric",
+    "Cannot invoke",
+    "No content to map",
+    "Illegal unquoted character",
+    "Cannot understand",
+)
+
+
+@schemathesis.check
+def connects_500(ctx, response, case):
+    if response.status_code < 500:
+        return
+    try:
+        said = json.loads(response.content)
+    except ValueError as error:
+        raise AssertionError(f"{response.status_code} without Connect's JSON: {response.content[:200]!r}") from error
+    message = str(said.get("message"))
+    assert response.status_code == 500, f"{response.status_code}: {message}"
+    assert case.method in ("POST", "PUT", "PATCH"), f"500 for {case.method} {case.path}: {message}"
+    assert any(r in message for r in READING), f"500 that is not of the body's reading: {message}"
