@@ -70,6 +70,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 /// has an answer of its own.
 fn typed(operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
         if parameter.parameter_in == ParameterIn::Path && parameter.schema.is_none() {
             parameter.schema = Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).build().into());
         }
