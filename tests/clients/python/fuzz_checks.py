@@ -8,22 +8,15 @@ import json
 
 import schemathesis
 
-# How Connect's messages of bodies that it cannot read begin, or what is within them.
+# How the messages of bodies that cannot be read begin. tests/e2e/differential shows that Connect answers 500 to them too.
 READING = (
+    "The request has no body",
+    "The request has no \"config\"",
+    "The request's body is not",
     "Unrecognized field",
-    "Unexpected character",
-    "Unexpected end",
     "Cannot deserialize",
-    "Cannot construct",
-    "Cannot coerce",
-    "Unrecognized token",
-    "Illegal character",
-    "Invalid UTF-8",
-    "Invalid numeric",
-    "Cannot invoke",
-    "No content to map",
-    "Illegal unquoted character",
     "Cannot understand",
+    "Illegal null or empty Level name",
 )
 
 
@@ -38,4 +31,4 @@ def connects_500(ctx, response, case):
     message = str(said.get("message"))
     assert response.status_code == 500, f"{response.status_code}: {message}"
     assert case.method in ("POST", "PUT", "PATCH"), f"500 for {case.method} {case.path}: {message}"
-    assert any(r in message for r in READING), f"500 that is not of the body's reading: {message}"
+    assert message.startswith(READING), f"500 that is not of the body's reading: {message}"
