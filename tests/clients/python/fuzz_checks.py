@@ -8,7 +8,8 @@ import json
 
 import schemathesis
 
-# How the messages of bodies that cannot be read begin. tests/e2e/differential shows that Connect answers 500 to them too.
+# How the messages begin of bodies that cannot be read or that a plugin refuses. Connect answers 500 to such bodies too:
+# tests/e2e/differential and tests/e2e/validate_vectors hold examples of each.
 READING = (
     "The request has no body",
     "The request has no \"config\"",
@@ -17,6 +18,8 @@ READING = (
     "Cannot deserialize",
     "Cannot understand",
     "Illegal null or empty Level name",
+    "org.apache.kafka.connect.runtime.rest.errors.BadRequestException",
+    "Offset objects should either be null",
 )
 
 

@@ -209,8 +209,11 @@ pub async fn put_config(State(rest): App, Path(name): Path<String>, body: JsonOb
         (status = 404, description = "There is no such connector", body = ErrorMessage),
     ))]
 pub async fn patch_config(State(rest): App, Path(name): Path<String>, body: JsonObject) -> Answer {
+    let herder = rest.herder().await?;
+    // Who asks for an unknown connector hears that first, as in Connect.
+    herder.state(&name)?;
     let patch = body::settings(body.required(SETTINGS)?)?;
-    let info = rest.herder().await?.patch(&name, patch).await?;
+    let info = herder.patch(&name, patch).await?;
     Ok(answer(StatusCode::OK, &info_json(&info)))
 }
 
