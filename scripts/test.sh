@@ -9,6 +9,8 @@ install_postgres
 build --workspace --all-targets
 cd "$ROOT"
 if have rustfmt; then "$CARGO" fmt --all --check; fi
+# A failed test shows its error, not the stack of the test runner.
+export RUST_LIB_BACKTRACE=0
 say "host: unit, property, integration, end-to-end and fault tests"
 "$CARGO" test --release --locked --workspace
 say "SDK, plugins and examples: native tests"

@@ -18,6 +18,8 @@ use script::{Expect, Step};
 
 /// How long a state may take to come about.
 const SOON: Duration = Duration::from_secs(60);
+/// How long two answers may differ before they are said to.
+const SETTLED: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// One of the two workers.
@@ -80,6 +82,24 @@ impl Side {
     }
 }
 
+/// The answers of both to a step, and whether they are equal. A question is asked again for a while where they are not: what
+/// is asked about comes about on its own time on each worker.
+async fn both(step: &Step, ours: &Side, theirs: &Side) -> anyhow::Result<(Answer, Answer, bool)> {
+    let started = Instant::now();
+    loop {
+        let (ours, theirs) = tokio::try_join!(ours.answer(step), theirs.answer(step))?;
+        let equal = match &step.expect {
+            Expect::ButMessage => ours.clone().but_message() == theirs.clone().but_message(),
+            _ => ours == theirs,
+        };
+        let settles = step.method == "GET" && !matches!(step.expect, Expect::Differs(_));
+        if equal || !settles || started.elapsed() > SETTLED {
+            return Ok((ours, theirs, equal));
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
 /// Runs the files of a folder; answers how many requests were compared and what was not equal.
 async fn compare(folder: &Path, ours: &Side, theirs: &Side) -> anyhow::Result<(usize, Vec<String>)> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|f| Ok(f?.path())).collect::<std::io::Result<_>>()?;
@@ -90,7 +110,7 @@ async fn compare(folder: &Path, ours: &Side, theirs: &Side) -> anyhow::Result<(u
     for file in files.iter().filter(|f| f.to_string_lossy().contains(&only)) {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         for step in script::read(file)? {
-            let (ours, theirs) = match tokio::try_join!(ours.answer(&step), theirs.answer(&step)) {
+            let (ours, theirs, equal) = match both(&step, ours, theirs).await {
                 Ok(both) => both,
                 Err(error) => {
                     wrong.push(format!("{name}: {error:#}; the rest of the file is left out"));
@@ -98,10 +118,6 @@ async fn compare(folder: &Path, ours: &Side, theirs: &Side) -> anyhow::Result<(u
                 }
             };
             count += 1;
-            let equal = match &step.expect {
-                Expect::ButMessage => ours.clone().but_message() == theirs.clone().but_message(),
-                _ => ours == theirs,
-            };
             let said = match &step.expect {
                 Expect::Differs(_) if equal => "said to differ, and does not",
                 Expect::Differs(_) => continue,
