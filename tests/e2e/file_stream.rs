@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use millrace_tests::{Kafka, Log, Worker, eventually, read_topics};
+use millrace_tests::{Kafka, Log, Worker, eventually, read_topics, report};
 use serde_json::json;
 
 const STRING: &str = "org.apache.kafka.connect.storage.StringConverter";
@@ -71,7 +71,7 @@ async fn file_to_file(log: Log<'_>) -> anyhow::Result<()> {
     let mut seen = HashSet::new();
     let order: Vec<usize> = numbers.iter().copied().filter(|n| seen.insert(*n)).collect();
     anyhow::ensure!(order == (0..written).collect::<Vec<_>>(), "lines are missing or first seen out of order");
-    println!("{KILLS} kills, {written} lines, {} of them came again", numbers.len() - written);
+    report(format!("{KILLS} kills, {written} lines, {} of them came again", numbers.len() - written));
     anyhow::ensure!(worker.stop().await, "the worker did not stop by itself:\n{}", worker.log_tail());
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use millrace_tests::{Log, Worker, eventually};
+use millrace_tests::{Log, Worker, eventually, report};
 use serde_json::{Value, json};
 
 const CLIENTS: usize = 32;
@@ -84,11 +84,11 @@ async fn a_thousand_mixed_requests_from_many_clients_leave_nothing_behind() -> a
     let mut times = std::mem::take(&mut *times.lock().expect("no one panics"));
     times.sort();
     anyhow::ensure!(times.len() == REQUESTS, "{} requests", times.len());
-    println!(
+    report(format!(
         "{REQUESTS} requests from {CLIENTS} clients: median {:?}, p99 {:?}",
         times[REQUESTS / 2],
         times[REQUESTS * 99 / 100]
-    );
+    ));
     Ok(())
 }
 
@@ -132,10 +132,10 @@ async fn a_thousand_connectors_take_less_than_a_megabyte_each() -> anyhow::Resul
     let after = worker.process().rss();
     let each = after.saturating_sub(before) / (CONNECTORS as u64 - 1);
     let (threads, files) = counts(pid)?;
-    println!(
+    report(format!(
         "{CONNECTORS} connectors: all RUNNING after {took:?}; {} KiB of memory each; {threads} threads, {files} files",
         each >> 10
-    );
+    ));
     anyhow::ensure!(each < BYTES_PER_CONNECTOR_MAX, "{each} bytes of memory per connector");
     // There is room for more work beside them.
     let mut named = settings(&file);
@@ -150,7 +150,7 @@ async fn a_thousand_connectors_take_less_than_a_megabyte_each() -> anyhow::Resul
         async move { w.delete(&format!("many-{i}")).await }
     })
     .await?;
-    println!("deleted in {:?}", started.elapsed());
+    report(format!("deleted in {:?}", started.elapsed()));
     eventually("deleted connectors give their memory back", Duration::from_secs(60), || async {
         let left = worker.process().rss().saturating_sub(before);
         anyhow::ensure!(left < (after - before) / 2, "{} MiB of {} MiB are kept", left >> 20, (after - before) >> 20);
@@ -159,6 +159,10 @@ async fn a_thousand_connectors_take_less_than_a_megabyte_each() -> anyhow::Resul
         Ok::<_, anyhow::Error>(())
     })
     .await?;
-    println!("memory kept after: {} MiB of {} MiB", worker.process().rss().saturating_sub(before) >> 20, (after - before) >> 20);
+    report(format!(
+        "memory kept after: {} MiB of {} MiB",
+        worker.process().rss().saturating_sub(before) >> 20,
+        (after - before) >> 20
+    ));
     Ok(())
 }

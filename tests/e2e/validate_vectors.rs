@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use millrace_tests::{Connect, Kafka, Log, Worker, eventually};
+use millrace_tests::{Connect, Kafka, Log, Worker, eventually, report};
 use serde_json::{Value, json};
 
 use recorded::{Answer, Answers, Case, Differences, cases};
@@ -75,7 +75,8 @@ async fn connect_and_this_worker_answer_alike() -> anyhow::Result<()> {
     let unmet: Vec<_> = differences.reasons().filter(|r| !met.contains_key(*r)).collect();
     ensure!(wrong.is_empty(), "{} differences that are not listed:\n{}", wrong.len(), wrong.join("\n"));
     println!("listed, and met no more: {unmet:#?}");
-    println!("{} answers compared; differences, by reason: {met:#?}", cases.len());
+    println!("differences, by reason: {met:#?}");
+    report(format!("{} recorded validations compared; {} listed reasons of differences met", cases.len(), met.len()));
     Ok(())
 }
 
@@ -134,7 +135,7 @@ async fn thirty_two_clients_validate_at_once() -> anyhow::Result<()> {
     let mut took: Vec<_> = futures::future::try_join_all((0..32).map(client)).await?.into_iter().flatten().collect();
     took.sort();
     let (half, p99) = (took[took.len() / 2], took[took.len() * 99 / 100]);
-    println!("{} validations from 32 clients: half within {half:?}, 99 of 100 within {p99:?}", took.len());
+    report(format!("{} validations from 32 clients: half within {half:?}, 99 of 100 within {p99:?}", took.len()));
     ensure!(took.len() == 1_000 && p99.as_millis() < 1_000, "99 of 100 within {p99:?}");
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_tests::{Log, Worker, eventually};
+use millrace_tests::{Log, Worker, eventually, report};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -10,7 +10,7 @@ async fn a_worker_answers_soon_and_rests_small() -> anyhow::Result<()> {
     let mut worker = Worker::start(Log::Embedded).await?;
     let (status, body) = worker.get("/").await?;
     anyhow::ensure!(status == 200 && body["version"].is_string() && body["kafka_cluster_id"].is_string(), "{status} {body}");
-    println!("first answer after {:?}, {} MB resident", worker.ready_in, worker.process().rss() >> 20);
+    report(format!("first answer after {:?}, {} MB resident", worker.ready_in, worker.process().rss() >> 20));
     let (_, plugins) = worker.get("/connector-plugins").await?;
     let classes: Vec<&str> = plugins.as_array().into_iter().flatten().filter_map(|p| p["class"].as_str()).collect();
     anyhow::ensure!(classes.iter().any(|c| c.contains("FileStreamSource")), "{classes:?}");

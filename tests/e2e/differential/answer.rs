@@ -32,6 +32,8 @@ impl Own {
         let headers = headers.iter().filter_map(read).filter(|(name, _)| name != "allow" || status != 405).collect();
         let body = match serde_json::from_str::<Value>(text) {
             Ok(value) => self.value(value, None),
+            // The answer to OPTIONS is the set of methods.
+            Err(_) if text.split(", ").all(|m| m.chars().all(|c| c.is_ascii_uppercase())) => Value::String(sorted(text)),
             Err(_) => Value::String(self.text(text)),
         };
         Answer { status, headers, body }
@@ -39,12 +41,8 @@ impl Own {
 
     fn header(&self, name: &str, value: &str) -> String {
         match name {
-            // Lists, in whatever order, with or without spaces.
-            "allow" | "vary" => {
-                let mut items: Vec<_> = value.split(',').map(str::trim).collect();
-                items.sort_unstable();
-                items.join(", ")
-            }
+            // Sets, which Java's hash tables put in another order at each start.
+            "allow" | "vary" | "access-control-allow-methods" | "access-control-allow-headers" => sorted(value),
             _ => self.text(value),
         }
     }
@@ -81,6 +79,13 @@ impl Own {
             other => other,
         }
     }
+}
+
+/// The items of a list, in order.
+fn sorted(list: &str) -> String {
+    let mut items: Vec<_> = list.split(',').map(str::trim).collect();
+    items.sort_unstable();
+    items.join(", ")
 }
 
 impl Answer {

@@ -6,12 +6,11 @@
 mod answer;
 mod script;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use millrace_tests::{Connect, Kafka, Log, Worker, eventually, root};
+use millrace_tests::{Connect, Kafka, Log, Worker, eventually, report, root};
 
 use answer::{Answer, Own};
 use script::{Expect, Step};
@@ -173,8 +172,7 @@ async fn answers_are_kafka_connects() -> anyhow::Result<()> {
     for (folder, settings) in [("default", "log.level=error"), ("guarded", GUARDED), ("locked", LOCKED)] {
         count += differential(&kafka, folder, settings).await?;
     }
-    // Past the runner, which shows what a test prints only where it fails.
-    writeln!(std::io::stdout(), "{count} requests were answered as Kafka Connect answers them")?;
+    report(format!("{count} requests were answered as Kafka Connect answers them"));
     ensure!(count >= 200, "only {count} requests were compared");
     Ok(())
 }
