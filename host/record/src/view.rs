@@ -134,7 +134,7 @@ impl Json {
 
     fn text(&mut self, schema: Option<u32>, row: Row<'_>) -> Result<String, String> {
         self.1.clear();
-        self.0.encode("", schema, Some(row), &mut self.1).map_err(|e| e.message)?;
+        self.0.encode("", schema, Some(row), &mut self.1).map_err(|e| e.failed().message)?;
         Ok(String::from_utf8_lossy(&self.1).into_owned())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_row::{Row, RowBuf, RowMark};
 
 use super::infer::{Inferred, Value, infer, shortest};
-use super::{ConvertError, Converter, literal};
+use super::{Converter, NotConverted, literal};
 use crate::{Kind, Schema, Schemas};
 
 pub(super) struct SimpleHeaderConverter {
@@ -46,7 +46,7 @@ impl SimpleHeaderConverter {
 }
 
 impl Converter for SimpleHeaderConverter {
-    fn encode(&mut self, _: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, ConvertError> {
+    fn encode(&mut self, _: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, NotConverted> {
         let Some(row) = row else { return Ok(false) };
         let schema = schema.and_then(|id| self.schemas.get(id));
         match schema.as_deref() {
@@ -58,7 +58,7 @@ impl Converter for SimpleHeaderConverter {
         Ok(true)
     }
 
-    fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, ConvertError> {
+    fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, NotConverted> {
         let Some(bytes) = bytes else { return Ok(None) };
         let text = String::from_utf8_lossy(bytes);
         match infer(&text) {

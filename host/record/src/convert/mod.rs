@@ -10,6 +10,8 @@ mod logical;
 mod plain;
 mod text;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use millrace_row::{Row, RowBuf};
@@ -53,6 +55,61 @@ impl ConvertError {
     fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
         self
+    }
+}
+
+/// Why a converter has not converted.
+pub enum NotConverted {
+    /// This key, value or header cannot be.
+    Failed(ConvertError),
+    /// Nothing is known against it: what the converter needs is not at hand. Ask again once the wait is over.
+    Wait(Wait),
+}
+
+/// Ends once what was asked for is at hand, or is known not to exist. An error: it cannot be had now, which says nothing of the
+/// record; wait with back-off and ask again.
+pub type Wait = Pin<Box<dyn Future<Output = Result<(), Unavailable>> + Send>>;
+
+/// What a converter needs cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable(pub String);
+
+impl std::error::Error for Unavailable {}
+
+impl std::fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::fmt::Debug for NotConverted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NotConverted::Failed(error) => error.fmt(f),
+            NotConverted::Wait(_) => f.write_str("Wait"),
+        }
+    }
+}
+
+impl From<ConvertError> for NotConverted {
+    fn from(error: ConvertError) -> Self {
+        NotConverted::Failed(error)
+    }
+}
+
+impl From<Fault> for NotConverted {
+    fn from(fault: Fault) -> Self {
+        NotConverted::Failed(fault.into())
+    }
+}
+
+impl NotConverted {
+    /// For converters that never wait, as those of headers.
+    pub fn failed(self) -> ConvertError {
+        match self {
+            NotConverted::Failed(error) => error,
+            NotConverted::Wait(_) => ConvertError::data("the converter waits for what it needs"),
+        }
     }
 }
 
@@ -140,12 +197,12 @@ pub trait Converter: Send {
     /// Appends the bytes of a key or value to `out`. False: they are null, and `out` is as it was.
     /// `schema` none: schemaless, `row` is one slot of JSON text.
     fn encode(&mut self, topic: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>)
-    -> Result<bool, ConvertError>;
+    -> Result<bool, NotConverted>;
 
     /// Appends a root row to `rows` for the bytes of a key or value, and answers the schema's id (none: schemaless).
     /// Nothing appended and an id answered: null, of this schema. The outer none: null without one. On an error the caller
     /// undoes what was appended.
-    fn decode(&mut self, topic: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, ConvertError>;
+    fn decode(&mut self, topic: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, NotConverted>;
 }
 
 /// A converter's own settings, without the `key.converter.` prefix.

@@ -6,7 +6,7 @@ use millrace_row::{Row, RowBuf};
 
 use super::charset::Charset;
 use super::logical::Logical;
-use super::{ConvertError, Converter, Settings, connect_name};
+use super::{ConvertError, Converter, NotConverted, Settings, connect_name};
 use crate::json::{NodeType, Scanner};
 use crate::{Kind, Schema, Schemas};
 
@@ -91,7 +91,7 @@ impl StringConverter {
 }
 
 impl Converter for StringConverter {
-    fn encode(&mut self, _: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, ConvertError> {
+    fn encode(&mut self, _: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, NotConverted> {
         let schema = self.known.get(schema)?;
         let Some(row) = row.filter(|r| !is_null(schema, Some(r))) else { return Ok(false) };
         if self.charset != Charset::Utf8 {
@@ -107,7 +107,7 @@ impl Converter for StringConverter {
         Ok(true)
     }
 
-    fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, ConvertError> {
+    fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, NotConverted> {
         let Some(bytes) = bytes else { return Ok(Some(Some(self.text))) };
         let row = rows.begin(1);
         rows.bytes_with(row, 0, |out| self.charset.decode(bytes, out));
@@ -128,14 +128,14 @@ impl ByteArrayConverter {
 }
 
 impl Converter for ByteArrayConverter {
-    fn encode(&mut self, _: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, ConvertError> {
+    fn encode(&mut self, _: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, NotConverted> {
         // Its own schema is the common case, and needs no look at the table.
         let schema = if schema == Some(self.bytes) { None } else { Some(self.known.get(schema)?) };
         if let Some(Some(s)) = schema
             && s.kind != Kind::Bytes
         {
             let kind = connect_name(s.kind);
-            return Err(ConvertError::data(format!("Invalid schema type for ByteArrayConverter: {kind}")));
+            return Err(ConvertError::data(format!("Invalid schema type for ByteArrayConverter: {kind}")).into());
         }
         match (schema, row) {
             (_, None) => return Ok(false),
@@ -143,7 +143,7 @@ impl Converter for ByteArrayConverter {
             (Some(schema), Some(row)) if schema.is_none_or(|s| Logical::of(s) != Logical::None) => {
                 let class = java_class(schema, &row);
                 let message = format!("ByteArrayConverter is not compatible with objects of type class {class}");
-                return Err(ConvertError::data(message));
+                return Err(ConvertError::data(message).into());
             }
             (_, Some(row)) if row.is_null(0) => return Ok(false),
             (_, Some(row)) => out.extend_from_slice(row.get_bytes(0)),
@@ -151,7 +151,7 @@ impl Converter for ByteArrayConverter {
         Ok(true)
     }
 
-    fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, ConvertError> {
+    fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, NotConverted> {
         let Some(bytes) = bytes else { return Ok(Some(Some(self.bytes))) };
         let row = rows.begin(1);
         rows.bytes(row, 0, bytes);
@@ -185,13 +185,13 @@ impl NumberConverter {
 }
 
 impl Converter for NumberConverter {
-    fn encode(&mut self, _: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, ConvertError> {
+    fn encode(&mut self, _: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, NotConverted> {
         let (kind, word) = (self.kind, self.word());
         let schema = self.known.get(schema)?;
         if let (Kind::Boolean, Some(s)) = (kind, schema)
             && s.kind != Kind::Boolean
         {
-            return Err(ConvertError::data(format!("Invalid schema type for BooleanConverter: {}", connect_name(s.kind))));
+            return Err(ConvertError::data(format!("Invalid schema type for BooleanConverter: {}", connect_name(s.kind))).into());
         }
         let Some(row) = row.filter(|r| !is_null(schema, Some(r))) else { return Ok(false) };
         // Connect looks at the value's class, so a logical type is none of these and a schemaless number may be.
@@ -214,17 +214,17 @@ impl Converter for NumberConverter {
                 }
                 (Kind::Boolean, class) => {
                     let message = format!("BooleanConverter is not compatible with objects of type class {class}");
-                    return Err(ConvertError::data(message));
+                    return Err(ConvertError::data(message).into());
                 }
                 (_, class) => {
-                    return Err(ConvertError::data(format!("Failed to serialize to {word} (was class {class}): ")));
+                    return Err(ConvertError::data(format!("Failed to serialize to {word} (was class {class}): ")).into());
                 }
             },
         }
         Ok(true)
     }
 
-    fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, ConvertError> {
+    fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, NotConverted> {
         let Some(bytes) = bytes else { return Ok(Some(Some(self.id))) };
         let wrong = || {
             let (word, n) = (self.word(), bytes.len());
@@ -248,7 +248,7 @@ impl Converter for NumberConverter {
         };
         if read.is_none() {
             rows.truncate(start);
-            return Err(wrong());
+            return Err(wrong().into());
         }
         Ok(Some(Some(self.id)))
     }

@@ -1,13 +1,20 @@
 //! The key, value and header converters of a task.
 
-use millrace_record::convert::{BuiltIn, Converter, SIMPLE_HEADER_CONVERTER};
-use millrace_record::{RawConfig, TaskError};
+use millrace_record::convert::{BuiltIn, Converter, SIMPLE_HEADER_CONVERTER, Unavailable};
+use millrace_record::{ErrorKind, RawConfig, TaskError};
 
+use super::supervise::Failure;
 use super::{TaskRuntime, TaskSpec};
 use crate::errors::Stage;
 use crate::transforms::below;
 
 const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
+
+/// What a converter needs cannot be had now. Nothing is wrong with the record: it is never skipped for it, nor does it go to
+/// a dead letter queue.
+pub(super) fn not_at_hand(stage: Stage, why: Unavailable) -> Failure {
+    Failure::new(stage.name(), "convert", TaskError::new(ErrorKind::Retriable, "convert.wait", why.to_string()))
+}
 
 pub(crate) struct Converters {
     pub key: Box<dyn Converter>,

@@ -15,7 +15,7 @@ use millrace_row::{Row, RowBuf};
 
 use self::plan::Node;
 use super::charset::Charset;
-use super::{ConvertError, Converter, Fault, Settings};
+use super::{ConvertError, Converter, Fault, NotConverted, Settings};
 use crate::json::Scanner;
 use crate::{Schema, Schemas};
 
@@ -266,7 +266,7 @@ fn untyped(text: &str, rows: &mut RowBuf) -> Option<Option<u32>> {
 }
 
 impl Converter for JsonConverter {
-    fn encode(&mut self, _: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, ConvertError> {
+    fn encode(&mut self, _: &str, schema: Option<u32>, row: Option<Row<'_>>, out: &mut Vec<u8>) -> Result<bool, NotConverted> {
         let start = out.len();
         let done = match (schema, row) {
             (None, None) => return Ok(false),
@@ -290,7 +290,7 @@ impl Converter for JsonConverter {
         })
     }
 
-    fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, ConvertError> {
+    fn decode(&mut self, _: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, NotConverted> {
         let Some(bytes) = bytes else { return Ok(None) };
         let start = rows.size();
         let decoded = match unusual(bytes) {

@@ -46,7 +46,7 @@ fn encoded(c: &mut dyn Converter, schemas: &Arc<Schemas>, data: &Value) -> Value
             assert_eq!(out, b"before");
             json!({"bytes": null})
         }
-        Err(e) => error(&e),
+        Err(e) => error(&e.failed()),
     }
 }
 
@@ -58,7 +58,7 @@ fn decoded(c: &mut dyn Converter, schemas: &Arc<Schemas>, data: &Value) -> Value
             let row = (rows.size() > 0).then(|| Row::new(rows.as_bytes()).unwrap());
             json!({"schema": of.as_deref().map(schema_json), "value": value_json(of.as_deref(), row.as_ref())})
         }
-        Err(e) => error(&e),
+        Err(e) => error(&e.failed()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use base64::Engine;
-use millrace_record::convert::{Converter, converter};
+use millrace_record::convert::{Converter, NotConverted, converter};
 use millrace_record::{RawConfig, Schemas};
 use millrace_row::{Row, RowBuf};
 use rdkafka::Message;
@@ -164,9 +164,11 @@ impl Decode {
 
     fn read(&mut self, topic: &str, bytes: Option<&[u8]>) -> anyhow::Result<Shown> {
         let mut rows = RowBuf::new();
-        let Some(schema) = self.from.decode(topic, bytes, &mut rows)? else { return Ok(Shown::Null) };
+        let Some(schema) = self.from.decode(topic, bytes, &mut rows).map_err(NotConverted::failed)? else {
+            return Ok(Shown::Null);
+        };
         let mut json = Vec::new();
-        if !self.to.encode(topic, schema, Row::new(rows.as_bytes()), &mut json)? {
+        if !self.to.encode(topic, schema, Row::new(rows.as_bytes()), &mut json).map_err(NotConverted::failed)? {
             return Ok(Shown::Null);
         }
         let json = String::from_utf8(json)?;

@@ -5,16 +5,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::FutureExt;
+use millrace_record::convert::{NotConverted, Wait};
 use millrace_record::row::{BatchWriter, Header, RecordMeta, Row, RowBuf};
 use millrace_record::{Batch, ErrorKind, TaskError};
 use rdkafka::Message;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
+use tokio::time::{Instant, sleep_until};
 
+use super::SLOW_PUT;
 use super::batch::Errant;
 use crate::errors::Stage;
 use crate::kafka::consumer::LogConsumer;
-use crate::task::converters::Converters;
+use crate::task::Target;
+use crate::task::converters::{Converters, not_at_hand};
 use crate::task::supervise::{Failure, Task};
 
 /// How many messages are decoded between two looks at what else there is to do.
@@ -36,6 +40,16 @@ pub(super) struct Intake<'a> {
     /// Taken from the consumer, and decoded as far as `half` says.
     taken: Vec<BorrowedMessage<'a>>,
     half: Option<Half>,
+    /// The consumer may be paused for a long wait of a converter's.
+    held: bool,
+}
+
+/// How far the decoding of what was taken has come.
+enum Progress {
+    Done,
+    More,
+    /// At the message that comes next a converter waits for what it needs.
+    Wait(Stage, Wait),
 }
 
 /// A batch being decoded.
@@ -48,7 +62,7 @@ struct Half {
 
 impl<'a> Intake<'a> {
     pub fn new(task: Arc<Task>, consumer: &'a LogConsumer, converters: Converters) -> Self {
-        Intake { task, consumer, converters, known_topics: HashSet::new(), taken: Vec::new(), half: None }
+        Intake { task, consumer, converters, known_topics: HashSet::new(), taken: Vec::new(), half: None, held: false }
     }
 
     /// The next batch. None: the assignment changed, which is to be dealt with before anything that came since is decoded.
@@ -61,9 +75,14 @@ impl<'a> Intake<'a> {
         if self.half.is_none() && self.consumer.has_rebalanced() {
             return Ok(None);
         }
-        while !self.decode_some() {
-            tokio::task::yield_now().await;
+        loop {
+            match self.decode_some() {
+                Progress::Done => break,
+                Progress::More => tokio::task::yield_now().await,
+                Progress::Wait(stage, wait) => self.wait(stage, wait).await?,
+            }
         }
+        self.release();
         let messages = std::mem::take(&mut self.taken);
         let Half { writer, rows, errant, .. } = self.half.take().unwrap_or_else(|| Half::new(&[]));
         Ok(Some(Decoded { messages, records: Batch::trusted(writer), rows, errant }))
@@ -72,6 +91,7 @@ impl<'a> Intake<'a> {
     /// What was taken and has not been handed on.
     pub fn take_back(&mut self) -> Vec<BorrowedMessage<'a>> {
         self.half = None;
+        self.release();
         std::mem::take(&mut self.taken)
     }
 
@@ -113,8 +133,45 @@ impl<'a> Intake<'a> {
         Err(Failure::new("consumer", "poll", TaskError::new(kind, "kafka.consume", format!("cannot consume: {error}"))))
     }
 
-    /// Decodes some of what was taken, straight into one batch. True: that was the last of it.
-    fn decode_some(&mut self) -> bool {
+    /// Waits for what a converter needs, with back-off while it cannot be had. The member stays in its group however long that
+    /// takes: the consumer is paused and polled.
+    async fn wait(&mut self, stage: Stage, wait: Wait) -> Result<(), Failure> {
+        let (task, consumer) = (self.task.clone(), self.consumer);
+        let slow_at = Instant::now() + SLOW_PUT;
+        // Whoever dropped an earlier wait may have resumed it.
+        self.held = false;
+        let waited = async {
+            let Err(unavailable) = wait.await else { return Ok(()) };
+            task.counters.failures.add(1);
+            task.wait_to_retry(not_at_hand(stage, unavailable)).await.map_or(Ok(()), Err)
+        };
+        tokio::pin!(waited);
+        loop {
+            tokio::select! {
+                biased;
+                waited = &mut waited => return waited,
+                _ = sleep_until(slow_at), if !self.held => {
+                    consumer.pause(true);
+                    self.held = true;
+                }
+                // Paused, it gives events, and what was on its way.
+                message = consumer.consumer.recv(), if self.held => match message {
+                    Ok(m) => self.taken.push(m),
+                    Err(e) => self.consume_failed(&e)?,
+                },
+            }
+        }
+    }
+
+    fn release(&mut self) {
+        // The operator's pause goes on.
+        if std::mem::take(&mut self.held) && self.task.target() != Target::Paused {
+            self.consumer.pause(false);
+        }
+    }
+
+    /// Decodes some of what was taken, straight into one batch.
+    fn decode_some(&mut self) -> Progress {
         let half = self.half.get_or_insert_with(|| Half::new(&self.taken));
         let mut header = RowBuf::new();
         let end = self.taken.len().min(half.at + DECODE_AT_ONCE);
@@ -153,12 +210,27 @@ impl<'a> Intake<'a> {
                     writer.end();
                     half.rows.push(i);
                 }
-                Err((stage, e)) => {
+                Err((stage, NotConverted::Wait(wait))) => {
+                    writer.undo();
+                    half.at = i;
+                    return Progress::Wait(stage, wait);
+                }
+                Err((stage, NotConverted::Failed(e))) => {
                     writer.undo();
                     // In a row the value is written first; where both fail it is the key that Connect names.
                     header.clear();
-                    let of_key =
-                        if stage == Stage::ValueConverter { c.key.decode(topic, m.key(), &mut header).err() } else { None };
+                    let of_key = match stage {
+                        Stage::ValueConverter => c.key.decode(topic, m.key(), &mut header).err(),
+                        _ => None,
+                    };
+                    let of_key = match of_key {
+                        Some(NotConverted::Wait(wait)) => {
+                            half.at = i;
+                            return Progress::Wait(Stage::KeyConverter, wait);
+                        }
+                        Some(NotConverted::Failed(e)) => Some(e),
+                        None => None,
+                    };
                     let (stage, e) = of_key.map_or((stage, e), |e| (Stage::KeyConverter, e));
                     half.errant.push(Errant {
                         message: i,
@@ -173,7 +245,7 @@ impl<'a> Intake<'a> {
             }
         }
         half.at = end;
-        end == self.taken.len()
+        if end == self.taken.len() { Progress::Done } else { Progress::More }
     }
 }
 

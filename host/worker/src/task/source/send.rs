@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use millrace_record::convert::ConvertError;
+use millrace_record::convert::{NotConverted, Wait};
 use millrace_record::row::{Batch as View, Record};
 use millrace_record::{TaskError, Wake};
 use tokio::sync::mpsc;
@@ -15,7 +15,7 @@ use super::{Taken, latest};
 use crate::errors::Stage;
 use crate::kafka::outgoing::{OutMeta, Outgoing};
 use crate::kafka::producer::LogProducer;
-use crate::task::converters::Converters;
+use crate::task::converters::{Converters, not_at_hand};
 use crate::task::supervise::{Failure, Task};
 use crate::transforms::{Chain, Transformed};
 
@@ -64,6 +64,22 @@ pub(super) async fn run(
     result
 }
 
+/// Waits for what a converter needs, with back-off while it cannot be had. False: the task stops.
+async fn wait(task: &Task, stage: Stage, wait: Wait) -> Result<bool, Failure> {
+    let waited = tokio::select! {
+        waited = wait => waited,
+        _ = task.stopped() => return Ok(false),
+    };
+    if let Err(unavailable) = waited {
+        let failure = not_at_hand(stage, unavailable);
+        task.counters.failures.add(1);
+        if let Some(failure) = task.wait_to_retry(failure).await {
+            return Err(failure);
+        }
+    }
+    Ok(!task.stopping())
+}
+
 struct Sender {
     task: Arc<Task>,
     converters: Converters,
@@ -94,10 +110,22 @@ impl Sender {
         for (i, record) in view.iter().enumerate() {
             let begun = out.begin();
             let origin = done.origin_of(i);
-            if let Err((stage, error)) = self.encode(&view, &record, origin, &mut out) {
+            while let Err((stage, refused)) = self.encode(&view, &record, origin, &mut out) {
                 out.undo(begun);
-                tolerate(&self.task, stage, self.converters.class(stage), "convert", error)?;
-                batch.skip(origin);
+                match refused {
+                    NotConverted::Wait(until) => {
+                        if !wait(&self.task, stage, until).await? {
+                            return Ok(None);
+                        }
+                    }
+                    NotConverted::Failed(e) => {
+                        let text = format!("{stage} of topic \"{}\": {e}", view.topic_of(&record));
+                        let class = self.converters.class(stage);
+                        tolerate(&self.task, stage, class, "convert", TaskError::fatal("convert", text))?;
+                        batch.skip(origin);
+                        break;
+                    }
+                }
             }
             if out.buffer.len() >= PART_BYTES {
                 let rest = Outgoing::with_capacity(view.len() - i, PART_BYTES);
@@ -164,11 +192,9 @@ impl Sender {
         record: &Record<'_>,
         origin: u32,
         out: &mut Outgoing,
-    ) -> Result<(), (Stage, TaskError)> {
+    ) -> Result<(), (Stage, NotConverted)> {
         let name = view.topic_of(record);
-        let fail = |stage: Stage| {
-            move |e: ConvertError| (stage, TaskError::fatal("convert", format!("{stage} of topic \"{name}\": {e}")))
-        };
+        let fail = |stage: Stage| move |e: NotConverted| (stage, e);
         let c = &mut self.converters;
         let from = out.buffer.len();
         let some = c.key.encode(name, record.key_schema(), record.key(), &mut out.buffer).map_err(fail(Stage::KeyConverter))?;

@@ -76,7 +76,7 @@ pub(super) fn insert_header() -> Definition {
             let wrong = |e: String| ("value.literal", e);
             let mut infer = converter(SIMPLE_HEADER_CONVERTER, false, &RawConfig::new(), schemas).map_err(wrong)?;
             let (mut rows, literal) = (RowBuf::new(), settings.required("value.literal"));
-            let schema = infer.decode("", Some(literal.as_bytes()), &mut rows).map_err(|e| wrong(e.message))?;
+            let schema = infer.decode("", Some(literal.as_bytes()), &mut rows).map_err(|e| wrong(e.failed().message))?;
             Ok(Box::new(InsertHeader {
                 name: settings.required("header").to_owned(),
                 row: schema.is_some().then(|| rows.into_bytes()),

@@ -71,7 +71,7 @@ impl Converters {
     fn write(&mut self, schema: Option<u32>, row: Option<Row<'_>>) -> Result<Value, String> {
         let mut out = Vec::new();
         let converter = if schema.is_some() { &mut self.with } else { &mut self.without };
-        if !converter.encode("t", schema, row, &mut out).map_err(|e| e.message)? {
+        if !converter.encode("t", schema, row, &mut out).map_err(|e| e.failed().message)? {
             return Ok(Value::Null);
         }
         let written: Value = serde_json::from_slice(&out).expect("JSON");

@@ -1,0 +1,73 @@
+//! Compatibility levels, and what each asks of a new schema.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Incompatibility, ParsedSchema};
+
+/// `compatibility` of a subject.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Level {
+    None,
+    /// The new schema reads what the last one wrote.
+    #[default]
+    Backward,
+    BackwardTransitive,
+    /// The last schema reads what the new one writes.
+    Forward,
+    ForwardTransitive,
+    Full,
+    FullTransitive,
+}
+
+pub const LEVELS: [(Level, &str); 7] = [
+    (Level::None, "NONE"),
+    (Level::Backward, "BACKWARD"),
+    (Level::BackwardTransitive, "BACKWARD_TRANSITIVE"),
+    (Level::Forward, "FORWARD"),
+    (Level::ForwardTransitive, "FORWARD_TRANSITIVE"),
+    (Level::Full, "FULL"),
+    (Level::FullTransitive, "FULL_TRANSITIVE"),
+];
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(LEVELS.iter().find(|(l, _)| l == self).expect("all are listed").1)
+    }
+}
+
+impl FromStr for Level {
+    type Err = ();
+    /// In any case, as Confluent's registry reads it.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        LEVELS.iter().find(|(_, name)| name.eq_ignore_ascii_case(text)).map(|(l, _)| *l).ok_or(())
+    }
+}
+
+impl Level {
+    pub fn is_transitive(self) -> bool {
+        matches!(self, Level::BackwardTransitive | Level::ForwardTransitive | Level::FullTransitive)
+    }
+
+    /// Why `new` may not follow `versions` (oldest first) at this level. Stops at the first version that is not met, the
+    /// newest first; the number is its place in `versions`.
+    pub fn violations(self, new: &ParsedSchema, versions: &[&ParsedSchema]) -> Option<(usize, Vec<Incompatibility>)> {
+        let asked = if self.is_transitive() { versions.len() } else { 1 };
+        for (i, old) in versions.iter().enumerate().rev().take(asked) {
+            let mut found = Vec::new();
+            if !matches!(self, Level::None | Level::Forward | Level::ForwardTransitive) {
+                found.extend(new.cannot_read(old));
+            }
+            if !matches!(self, Level::None | Level::Backward | Level::BackwardTransitive) {
+                found.extend(old.cannot_read(new));
+            }
+            if !found.is_empty() {
+                return Some((i, found));
+            }
+        }
+        None
+    }
+}
