@@ -21,9 +21,11 @@ fn round(options: &[(&str, &str)], text: &str) -> Result<Option<String>, String>
     // Twice: the second takes the path of what was seen before.
     for _ in 0..2 {
         let mut rows = RowBuf::new();
-        let Some(id) = c.decode("t", Some(text.as_bytes()), &mut rows).map_err(|e| e.to_string())? else { return Ok(None) };
+        let Some(id) = c.decode("t", Some(text.as_bytes()), &mut rows).map_err(|e| e.failed().to_string())? else {
+            return Ok(None);
+        };
         again.clear();
-        c.encode("t", id, Row::new(rows.as_bytes()), &mut again).map_err(|e| e.to_string())?;
+        c.encode("t", id, Row::new(rows.as_bytes()), &mut again).map_err(|e| e.failed().to_string())?;
     }
     Ok(Some(String::from_utf8(again).unwrap()))
 }
