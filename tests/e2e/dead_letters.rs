@@ -5,7 +5,8 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 use millrace_tests::{Connect, Kafka, Log, Postgres, Worker, eventually, jars, read_topics, root};
@@ -15,7 +16,11 @@ use rdkafka::{ClientConfig, Message};
 use serde_json::{Value, json};
 
 const WITHIN: Duration = Duration::from_secs(120);
-const TIMESTAMP: i64 = 1_700_000_000_123;
+/// Of every record: a while ago, and within the retention of its topic, which the log's cleaner goes by.
+static TIMESTAMP: LazyLock<i64> = LazyLock::new(|| {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    now.as_millis() as i64 - 60_000
+});
 const QUEUE: &str = "dead";
 
 /// Key, value, headers.
@@ -75,7 +80,7 @@ async fn produce(bootstrap: &str, topic: &str, records: &[Record]) -> anyhow::Re
     for (key, value, headers) in records {
         let headers =
             headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(*value) }));
-        let mut record: FutureRecord<'_, str, str> = FutureRecord::to(topic).timestamp(TIMESTAMP).headers(headers);
+        let mut record: FutureRecord<'_, str, str> = FutureRecord::to(topic).timestamp(*TIMESTAMP).headers(headers);
         (record.key, record.payload) = (*key, *value);
         producer.send(record, WITHIN).await.map_err(|(e, _)| e)?;
     }
@@ -85,9 +90,9 @@ async fn produce(bootstrap: &str, topic: &str, records: &[Record]) -> anyhow::Re
 /// The dead letters, once there are `n` of them.
 async fn letters(bootstrap: &str, queue: &'static str, n: usize) -> anyhow::Result<Vec<Letter>> {
     eventually(&format!("{n} letters in {queue}"), WITHIN, || async {
-        let found = read_topics(bootstrap, move |topic| topic == queue).await?;
-        ensure!(found.len() >= n, "{} of {n}", found.len());
-        Ok::<_, anyhow::Error>(found.iter().map(Letter::of).collect())
+        let found: Vec<_> = read_topics(bootstrap, move |topic| topic == queue).await?.iter().map(Letter::of).collect();
+        ensure!(found.len() >= n, "{bootstrap}: {} of {n}: {found:?}", found.len());
+        Ok::<_, anyhow::Error>(found)
     })
     .await
 }
@@ -136,8 +141,8 @@ async fn they_are_connects_at_every_stage() -> anyhow::Result<()> {
     }
     create(&connect, &file(worker.dir().join("connect").as_path(), json!({"file": worker.dir().join("connect.txt")}))).await?;
     worker.create("sink", file(worker.dir(), json!({}))).await?;
-    let theirs = letters(&kafka.address(), QUEUE, 6).await?;
-    let ours = letters(&worker.bootstrap, QUEUE, 6).await?;
+    let theirs = letters(&kafka.address(), QUEUE, 6).await.context("Connect's")?;
+    let ours = letters(&worker.bootstrap, QUEUE, 6).await.context("ours")?;
     let stages: Vec<_> = ours.iter().map(|l| l.header("__connect.errors.stage").to_owned()).collect();
     let expected = ["KEY_CONVERTER", "VALUE_CONVERTER", "HEADER_CONVERTER", "TRANSFORMATION", "KEY_CONVERTER", "TRANSFORMATION"];
     assert_eq!(stages, expected);
@@ -243,7 +248,7 @@ async fn each_source_topic_can_have_a_queue_of_its_own() -> anyhow::Result<()> {
         let letters = letters(&worker.bootstrap, queue, 2).await?;
         assert_eq!(letters.len(), 2, "{queue}: {letters:?}");
         let letter = &letters[0];
-        assert_eq!((letter.key.as_deref(), letter.header("kept"), letter.timestamp), (Some("{bad"), "1", Some(TIMESTAMP)));
+        assert_eq!((letter.key.as_deref(), letter.header("kept"), letter.timestamp), (Some("{bad"), "1", Some(*TIMESTAMP)));
         for (header, expected) in [
             ("dlq.source_topic", topic),
             ("dlq.source_partition", "0"),

@@ -9,6 +9,7 @@ mod restart;
 mod validate;
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ pub use apply::Connector;
 pub use offsets::Altered;
 pub use restart::Restart;
 pub use validate::{ConfigInfo, ConfigInfos, Definition, no_version};
+
+/// How many connectors may be made, changed and deleted at a time: their records go to the log together.
+const CHANGES_AT_ONCE: usize = 64;
 
 /// Why a request is not done. The texts are Connect's where Connect has one.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +76,9 @@ pub struct Herder {
     versions: Arc<Versions>,
     pub metrics: Arc<Metrics>,
     running: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Connector>>>>,
-    /// One change of a connector's existence at a time: of two that make the same name one finds it there.
-    changes: tokio::sync::Mutex<()>,
+    /// One change of a connector's existence at a time: of two that make the same name one finds it there. A name always has
+    /// the same of these locks; names that share one wait for each other without need, and seldom.
+    changes: [tokio::sync::Mutex<()>; CHANGES_AT_ONCE],
     /// One patch at a time: none is made to a configuration that another is about to replace.
     patches: tokio::sync::Mutex<()>,
     stopping: std::sync::atomic::AtomicBool,
@@ -103,7 +108,7 @@ impl Herder {
             versions,
             metrics,
             running: Mutex::default(),
-            changes: tokio::sync::Mutex::default(),
+            changes: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             patches: tokio::sync::Mutex::default(),
             stopping: false.into(),
         })
@@ -167,14 +172,12 @@ impl Herder {
     ) -> Result<ConnectorInfo, HerderError> {
         self.check(&config).await?;
         {
-            let _one = self.changes.lock().await;
+            let _one = self.changing(name).await;
             self.accepting()?;
             if self.configs.contains(name) {
                 return Err(HerderError::AlreadyExists(name.to_owned()));
             }
-            // The target first: between the two records there is no connector that could start.
-            self.configs.put_target(name, initial.unwrap_or_default()).await?;
-            self.configs.put_connector(name, &config).await?;
+            self.configs.put_new(name, initial.unwrap_or_default(), &config).await?;
         }
         self.reconcile_soon(name);
         tracing::info!(connector = name, "connector created");
@@ -186,7 +189,7 @@ impl Herder {
     pub async fn put(self: &Arc<Self>, name: &str, config: RawConfig) -> Result<(bool, ConnectorInfo), HerderError> {
         self.check(&config).await?;
         let created = {
-            let _one = self.changes.lock().await;
+            let _one = self.changing(name).await;
             self.accepting()?;
             let created = !self.configs.contains(name);
             self.configs.put_connector(name, &config).await?;
@@ -220,7 +223,7 @@ impl Herder {
     /// Stops the connector's tasks and forgets it; its offsets stay, as in Connect.
     pub async fn delete(self: &Arc<Self>, name: &str) -> Result<(), HerderError> {
         {
-            let _one = self.changes.lock().await;
+            let _one = self.changing(name).await;
             self.accepting()?;
             self.state(name)?;
             self.configs.remove(name).await?;
@@ -232,7 +235,7 @@ impl Herder {
 
     pub async fn target(self: &Arc<Self>, name: &str, target: TargetState) -> Result<(), HerderError> {
         {
-            let _one = self.changes.lock().await;
+            let _one = self.changing(name).await;
             self.accepting()?;
             let state = self.configs.get(name).ok_or_else(|| HerderError::NotFound(format!("Unknown connector {name}")))?;
             if state.target == target {
@@ -243,6 +246,13 @@ impl Herder {
         self.reconcile_soon(name);
         tracing::info!(connector = name, ?target, "target state changed");
         Ok(())
+    }
+
+    /// Held while a connector is made, changed or deleted.
+    async fn changing(&self, name: &str) -> tokio::sync::MutexGuard<'_, ()> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        name.hash(&mut hasher);
+        self.changes[hasher.finish() as usize % CHANGES_AT_ONCE].lock().await
     }
 
     fn versions(&self) -> &Versions {

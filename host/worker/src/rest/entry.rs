@@ -72,8 +72,8 @@ fn date_in(millis: i64) -> HeaderValue {
 
 async fn answer(routes: Router, mut request: Request) -> Response {
     let path = request.uri().path();
-    if percent_encoding::percent_decode_str(path).decode_utf8().is_err() {
-        return RestError::new(StatusCode::BAD_REQUEST, format!("The path {path} is not UTF-8")).into_response();
+    if let Some(what) = wrong_with(path) {
+        return RestError::new(StatusCode::BAD_REQUEST, format!("The path {path} {what}")).into_response();
     }
     tidy(request.uri_mut());
     if request.method() == Method::OPTIONS {
@@ -95,6 +95,19 @@ async fn answer(routes: Router, mut request: Request) -> Response {
     match routes.oneshot(request).await {
         Ok(answer) => answer,
         Err(never) => match never {},
+    }
+}
+
+/// Why a path is refused before it is looked for, as Connect's HTTP server refuses it: it can name nothing.
+fn wrong_with(path: &str) -> Option<&'static str> {
+    let whole = |escape: &str| escape.as_bytes().get(..2).is_some_and(|e| e.iter().all(u8::is_ascii_hexdigit));
+    if !path.split('%').skip(1).all(whole) {
+        return Some("has a % that two hexadecimal digits do not follow");
+    }
+    match percent_encoding::percent_decode_str(path).decode_utf8() {
+        Err(_) => Some("is not UTF-8"),
+        Ok(decoded) if decoded.chars().any(|c| c.is_ascii_control()) => Some("has a control character"),
+        Ok(_) => None,
     }
 }
 

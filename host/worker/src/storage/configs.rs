@@ -149,6 +149,14 @@ impl ConfigStore {
         self.write(vec![(format!("connector-{name}"), Some(json!({"properties": object(config)})))]).await
     }
 
+    /// A connector that is not there yet, and what is wanted of it. The target first: a reader of the first of the two records
+    /// knows of no connector that it could start.
+    pub async fn put_new(&self, name: &str, target: TargetState, config: &RawConfig) -> Result<(), StorageError> {
+        let config = json!({"properties": object(config)});
+        self.write(vec![(format!("target-state-{name}"), Some(target.record())), (format!("connector-{name}"), Some(config))])
+            .await
+    }
+
     pub async fn put_target(&self, name: &str, target: TargetState) -> Result<(), StorageError> {
         self.write(vec![(format!("target-state-{name}"), Some(target.record()))]).await
     }
