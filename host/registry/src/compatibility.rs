@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::schema::{READER, WRITER};
 use crate::{Incompatibility, ParsedSchema};
 
 /// `compatibility` of a subject.
@@ -58,11 +59,12 @@ impl Level {
         let asked = if self.is_transitive() { versions.len() } else { 1 };
         for (i, old) in versions.iter().enumerate().rev().take(asked) {
             let mut found = Vec::new();
-            if !matches!(self, Level::None | Level::Forward | Level::ForwardTransitive) {
-                found.extend(new.cannot_read(old));
-            }
+            // Of both directions the old schema's is told first, as Confluent's registry does.
             if !matches!(self, Level::None | Level::Backward | Level::BackwardTransitive) {
-                found.extend(old.cannot_read(new));
+                found.extend(old.cannot_read(new).into_iter().map(|i| worded(i, "old", "new")));
+            }
+            if !matches!(self, Level::None | Level::Forward | Level::ForwardTransitive) {
+                found.extend(new.cannot_read(old).into_iter().map(|i| worded(i, "new", "old")));
             }
             if !found.is_empty() {
                 return Some((i, found));
@@ -70,4 +72,10 @@ impl Level {
         }
         None
     }
+}
+
+/// Says of each schema in a description which of the two it is.
+fn worded(mut incompatibility: Incompatibility, reader: &str, writer: &str) -> Incompatibility {
+    incompatibility.description = incompatibility.description.replace(READER, reader).replace(WRITER, writer);
+    incompatibility
 }

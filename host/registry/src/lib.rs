@@ -10,4 +10,6 @@ pub mod json_schema;
 pub mod protobuf;
 mod schema;
 
-pub use schema::{Change, ChangeKind, Dependency, Incompatibility, InvalidSchema, ParsedSchema, Reference, SchemaType};
+pub use schema::{
+    Change, ChangeKind, Dependency, Incompatibility, InvalidSchema, ParsedSchema, READER, Reference, SchemaType, WRITER,
+};

@@ -37,6 +37,11 @@ pub struct Dependency {
 #[error("{0}")]
 pub struct InvalidSchema(pub String);
 
+/// Where a description names the schema that reads: `new` or `old`, by the direction that is asked for.
+pub const READER: &str = "{reader}";
+/// Where a description names the schema that wrote.
+pub const WRITER: &str = "{writer}";
+
 /// One reason why data of one schema cannot be read by another, in the words of Confluent's registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incompatibility {
@@ -44,7 +49,8 @@ pub struct Incompatibility {
     pub kind: &'static str,
     /// Where in the schema: `/fields/1/type`, `#/properties/a`, `#/Message/1`.
     pub path: String,
-    /// A sentence for people.
+    /// A sentence for people. `cannot_read` of the formats puts [`READER`] and [`WRITER`] where the sentence says which of the two
+    /// schemas it means; what [`Level::violations`](crate::compatibility::Level::violations) gives has `new` and `old` there.
     pub description: String,
     /// Further facts, as `additionalInfo` has them; may be empty.
     pub additional: String,
@@ -93,6 +99,15 @@ impl ParsedSchema {
         })
     }
 
+    /// The same for a schema that is to be registered, of which more is asked than of one that is there already: in Avro its names
+    /// and defaults.
+    pub fn parse_new(of: SchemaType, text: &str, dependencies: &[Dependency]) -> Result<Self, InvalidSchema> {
+        match of {
+            SchemaType::Avro => Ok(ParsedSchema::Avro(avro::AvroSchema::parse_new(text, dependencies)?)),
+            SchemaType::Json | SchemaType::Protobuf => ParsedSchema::parse(of, text, dependencies),
+        }
+    }
+
     pub fn schema_type(&self) -> SchemaType {
         match self {
             ParsedSchema::Avro(_) => SchemaType::Avro,
@@ -125,10 +140,10 @@ impl ParsedSchema {
             (ParsedSchema::Avro(r), ParsedSchema::Avro(w)) => avro::cannot_read(r, w),
             (ParsedSchema::Json(r), ParsedSchema::Json(w)) => json_schema::cannot_read(r, w),
             (ParsedSchema::Protobuf(r), ParsedSchema::Protobuf(w)) => protobuf::cannot_read(r, w),
-            (r, w) => vec![Incompatibility {
+            _ => vec![Incompatibility {
                 kind: "INCOMPATIBLE_TYPE",
                 path: "/".into(),
-                description: format!("the schema is {:?}, the one before it {:?}", r.schema_type(), w.schema_type()),
+                description: "Incompatible because of different schema type".into(),
                 additional: String::new(),
             }],
         }

@@ -1,0 +1,11 @@
+use super::*;
+
+mod model;
+
+fn parse(text: &str) -> AvroSchema {
+    AvroSchema::parse_new(text, &[]).expect(text)
+}
+
+fn refused(text: &str) -> String {
+    AvroSchema::parse_new(text, &[]).expect_err(text).0
+}
