@@ -33,7 +33,12 @@ pub mod java {
     pub use crate::json::{java_f32, java_f64};
 }
 
-/// JSON texts, without reading what they hold.
+/// The calendar that Connect's dates and times are counted in.
+pub mod calendar {
+    pub use crate::convert::logical::{DAY_MS, civil, clock, days};
+}
+
+/// JSON texts: scanning without a tree, and writing as Jackson does.
 pub mod json_text {
-    pub use crate::json::{members, quoted};
+    pub use crate::json::{Bad, NodeType, Scanner, base64_into, members, quoted};
 }

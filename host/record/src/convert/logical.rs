@@ -18,7 +18,7 @@ pub(super) enum Logical {
 }
 
 pub(super) const PREFIX: &str = "org.apache.kafka.connect.data.";
-pub(super) const DAY_MS: i64 = 86_400_000;
+pub const DAY_MS: i64 = 86_400_000;
 
 impl Logical {
     pub fn of(schema: &Schema) -> Logical {
@@ -60,7 +60,7 @@ impl Logical {
 }
 
 /// Year, month and day of a day counted from 1970-01-01.
-pub(super) fn civil(days: i64) -> (i64, u32, u32) {
+pub fn civil(days: i64) -> (i64, u32, u32) {
     // Eras of 400 years, each from the first of March: the leap day then ends its year.
     let z = days + 719_468;
     let (era, day) = (z.div_euclid(146_097), z.rem_euclid(146_097));
@@ -72,7 +72,7 @@ pub(super) fn civil(days: i64) -> (i64, u32, u32) {
 }
 
 /// The day, counted from 1970-01-01, of a date; none when there is no such day.
-pub(super) fn days(year: i64, month: u32, day: u32) -> Option<i64> {
+pub fn days(year: i64, month: u32, day: u32) -> Option<i64> {
     let (m, y) = (i64::from(month), if month <= 2 { year - 1 } else { year });
     let (era, of_era) = (y.div_euclid(400), y.rem_euclid(400));
     let of_year = (153 * (if m > 2 { m - 3 } else { m + 9 }) + 2) / 5 + i64::from(day) - 1;
@@ -81,7 +81,7 @@ pub(super) fn days(year: i64, month: u32, day: u32) -> Option<i64> {
 }
 
 /// Hours, minutes, seconds and milliseconds of a time counted from 1970.
-pub(super) fn clock(millis: i64) -> (u32, u32, u32, u32) {
+pub fn clock(millis: i64) -> (u32, u32, u32, u32) {
     let of_day = millis.rem_euclid(DAY_MS) as u32;
     (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60, of_day % 1000)
 }

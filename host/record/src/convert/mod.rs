@@ -6,7 +6,7 @@ mod header;
 mod infer;
 mod json;
 mod literal;
-mod logical;
+pub(crate) mod logical;
 mod plain;
 mod text;
 

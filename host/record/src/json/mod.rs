@@ -8,10 +8,8 @@ mod write;
 pub use edit::members;
 pub(crate) use edit::{edit, find};
 pub use number::{java_f32, java_f64};
-pub use scan::Bad;
-pub(crate) use scan::{NodeType, Scanner};
-pub(crate) use write::base64_into;
-pub use write::quoted;
+pub use scan::{Bad, NodeType, Scanner};
+pub use write::{base64_into, quoted};
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ impl std::fmt::Display for Bad {
 
 /// Jackson's names for the kinds of a JSON value, as they stand in Connect's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NodeType {
+pub enum NodeType {
     Object,
     Array,
     String,
@@ -46,7 +46,7 @@ impl std::fmt::Display for NodeType {
 
 /// A place in a text.
 #[derive(Clone, Debug)]
-pub(crate) struct Scanner<'a> {
+pub struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     pub at: usize,

@@ -113,7 +113,7 @@ pub fn quoted(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends bytes as base64 with padding, without quotes.
-pub(crate) fn base64_into(bytes: &[u8], out: &mut Vec<u8>) {
+pub fn base64_into(bytes: &[u8], out: &mut Vec<u8>) {
     let at = out.len();
     out.resize(at + bytes.len().div_ceil(3) * 4, 0);
     let n = STANDARD.encode_slice(bytes, &mut out[at..]).expect("room for four bytes of every three");
