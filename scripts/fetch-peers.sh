@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# fetch-peers.sh kafka|debezium ... : the real Kafka (broker, Connect, tools) and Debezium's connectors, through Maven,
-# into the cache. The tests run on this Kafka too; the benchmark measures beside both. Safe to run again.
+# fetch-peers.sh kafka|debezium|apicurio ... : the real Kafka (broker, Connect, tools), Debezium's connectors and Apicurio's
+# schema registry, through Maven, into the cache. The tests run on this Kafka too; the benchmark measures beside Kafka and
+# Debezium; the registry judges schemas for us. Safe to run again.
 . "$(dirname "$0")/lib.sh"
 KAFKA_VERSION="${KAFKA_VERSION:-4.3.1}"; DEBEZIUM_VERSION="${DEBEZIUM_VERSION:-3.6.0.Final}"
+# The newest that runs on Java 17.
+APICURIO_VERSION="${APICURIO_VERSION:-3.0.9}"
 # The compiler too: some tests make a plugin for the real Kafka Connect.
 have javac || apt_install default-jdk-headless
 have mvn || apt_install maven
@@ -21,5 +24,10 @@ debezium)
     mkdir -p "$CACHE/dl"; maven -f "$ROOT/tests/peers/kafka.xml" dependency:copy -Dartifact="io.debezium:$a:$DEBEZIUM_VERSION:tar.gz:plugin" -DoutputDirectory="$CACHE/dl"
     rm -rf "$out"; mkdir -p "$out"; tar -xzf "$CACHE/dl/$a-$DEBEZIUM_VERSION-plugin.tar.gz" -C "$out" --strip-components=1; touch "$out/.complete"
   done ;;
-*) fail "unknown peer \"$what\": kafka or debezium" ;;
+apicurio)
+  out="$CACHE/apicurio-$APICURIO_VERSION"; [ -f "$out/.complete" ] && continue
+  say "fetching Apicurio Registry $APICURIO_VERSION with Maven"
+  mkdir -p "$CACHE/dl"; maven -f "$ROOT/tests/peers/kafka.xml" dependency:copy -Dartifact="io.apicurio:apicurio-registry-app:$APICURIO_VERSION:tar.gz:all" -DoutputDirectory="$CACHE/dl"
+  rm -rf "$out"; mkdir -p "$out"; tar -xzf "$CACHE/dl/apicurio-registry-app-$APICURIO_VERSION-all.tar.gz" -C "$out"; touch "$out/.complete" ;;
+*) fail "unknown peer \"$what\": kafka, debezium or apicurio" ;;
 esac; done

@@ -148,6 +148,18 @@ impl Parser {
         }
     }
 
+    /// Earlier names of a type: within its namespace where they have none.
+    fn aliases(&self, object: &Map<String, Value>, of: &Name) -> Parsed<Vec<Name>> {
+        let named = |alias: &String| {
+            let alias = Name::new(alias, of.namespace());
+            if self.strict {
+                self.valid_name(alias.simple(), "alias")?;
+            }
+            Ok(alias)
+        };
+        aliases(object)?.iter().map(named).collect()
+    }
+
     /// Gives the node its name, before its inside is read: that may refer to it.
     fn declare(&mut self, name: &Name, node: NodeId) -> Parsed<()> {
         match self.names.insert(name.full().into(), node) {
@@ -161,7 +173,7 @@ impl Parser {
         let Some(Value::Array(listed)) = object.get("fields") else {
             return invalid(format!("record \"{name}\" has no list of \"fields\""));
         };
-        let aliases = aliases(object)?.iter().map(|a| Name::new(a, name.namespace())).collect();
+        let aliases = self.aliases(object, &name)?;
         let doc = text(object, "doc").map(str::to_owned);
         let empty = Record { name: name.clone(), doc, aliases, fields: Vec::new(), is_error };
         let node = self.add(Kind::Record(empty), props(object, &OF_SCHEMAS));
@@ -236,7 +248,7 @@ impl Parser {
         if let Some(default) = default.as_ref().filter(|d| !symbols.contains(d)) {
             return invalid(format!("the default \"{default}\" of enum \"{name}\" is none of its symbols {symbols:?}"));
         }
-        let aliases = aliases(object)?.iter().map(|a| Name::new(a, name.namespace())).collect();
+        let aliases = self.aliases(object, &name)?;
         let mut props = props(object, &OF_SCHEMAS);
         props.shift_remove("default");
         let made = Enum { name: name.clone(), doc: text(object, "doc").map(str::to_owned), aliases, symbols, default };
@@ -260,7 +272,7 @@ impl Parser {
                 "fixed \"{name}\" has an invalid \"size\" or none: a number of bytes from 0 to 2147483647 is asked for"
             ));
         };
-        let aliases = aliases(object)?.iter().map(|a| Name::new(a, name.namespace())).collect();
+        let aliases = self.aliases(object, &name)?;
         let made = Fixed { name: name.clone(), doc: text(object, "doc").map(str::to_owned), aliases, size };
         if let Some(known) = self.names.get(name.full()).copied()
             && matches!(&self.nodes[known.index()], Node { kind: Kind::Fixed(f), props } if f.size == size && props.is_empty())

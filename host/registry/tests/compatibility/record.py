@@ -1,0 +1,79 @@
+"""record.py URL FORMAT...: the verdicts of a registry that speaks Confluent's API on the cases of each format.
+
+A case's earlier versions are registered in a subject of its own, then the new schema is put to the test at every level.
+"""
+import json
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+LEVELS = ["NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"]
+TYPES = {"avro": "AVRO", "json": "JSON", "protobuf": "PROTOBUF"}
+
+
+def ask(method, path, body=None):
+    request = urllib.request.Request(
+        URL + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/vnd.schemaregistry.v1+json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+def wait_until_ready():
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            return ask("GET", "/subjects")
+        except (urllib.error.URLError, ConnectionError):
+            if time.monotonic() > deadline:
+                sys.exit("the registry at %s did not answer within 120 s" % URL)
+            time.sleep(0.2)
+
+
+def judged(kind, number, case):
+    # A subject of this run alone, should the registry have been used before.
+    subject = "/subjects/%s-%d-%d" % (kind, RUN, number)
+
+    def body(schema):
+        text = schema if kind == "protobuf" else json.dumps(schema)
+        return {"schemaType": TYPES[kind], "schema": text}
+
+    verdict = {"name": case["name"], "allowed": []}
+    for level in LEVELS:
+        try:
+            if level == LEVELS[0]:
+                for version in case["versions"]:
+                    ask("POST", subject + "/versions", body(version))
+            ask("PUT", subject.replace("/subjects/", "/config/"), {"compatibility": level})
+            # Where no version is named it asks all of them, at every level.
+            against = "/versions" if level.endswith("_TRANSITIVE") else "/versions/latest"
+            if ask("POST", "/compatibility" + subject + against, body(case["new"]))["is_compatible"]:
+                verdict["allowed"].append(level)
+        except urllib.error.HTTPError as error:
+            # It breaks on some recursive schemas, from their registration on. That is no verdict.
+            if error.code < 500:
+                raise
+            return {"name": case["name"], "failed": error.code}
+    return verdict
+
+
+URL = sys.argv[1]
+RUN = int(time.time())
+wait_until_ready()
+for kind in sys.argv[2:]:
+    with open("cases/%s.json" % kind) as file:
+        cases = json.load(file)
+    lines = []
+    for number, case in enumerate(cases):
+        try:
+            lines.append(json.dumps(judged(kind, number, case), ensure_ascii=False))
+        except urllib.error.HTTPError as error:
+            sys.exit("%s, case %s: %s %s" % (kind, case["name"], error.code, error.read().decode()))
+    with open("verdicts/%s.json" % kind, "w") as file:
+        file.write("[\n" + ",\n".join(lines) + "\n]\n")
+    print("%s: %d cases" % (kind, len(lines)))
