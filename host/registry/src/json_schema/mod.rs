@@ -6,8 +6,13 @@
 
 mod check;
 mod compact;
+mod compare;
+mod content;
 mod draft;
 mod refs;
+#[cfg(test)]
+mod rules;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod uri;
@@ -17,6 +22,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use self::compare::cannot_read;
 pub use self::draft::Draft;
 use crate::{Dependency, InvalidSchema};
 
@@ -187,10 +193,6 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
-}
-
-pub fn cannot_read(_reader: &JsonSchema, _writer: &JsonSchema) -> Vec<crate::Incompatibility> {
-    Vec::new()
 }
 
 pub fn changes(_before: &JsonSchema, _after: &JsonSchema) -> Vec<crate::Change> {
