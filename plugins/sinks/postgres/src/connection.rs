@@ -31,5 +31,15 @@ pub fn is_data_error(error: &Error) -> bool {
 
 /// Whether the server contradicts what the sink remembers of a table: somebody changed it meanwhile.
 pub fn is_stale(error: &Error) -> bool {
-    matches!(error.sqlstate(), Some("42P01" | "42703" | "42804" | "42846" | "42883" | "42704" | "0A000" | "26000"))
+    // 42P10: the index over the key is gone. 0A000: a cached plan would give another type than before.
+    let stale = ["42P01", "42703", "42804", "42846", "42883", "42704", "42P10", "0A000", "26000"];
+    error.sqlstate().is_some_and(|s| stale.contains(&s))
+}
+
+/// Whether a change of a table failed because another made the same or a like one at the same time.
+pub fn is_concurrent(error: &Error) -> bool {
+    // Columns, tables and types that exist or are gone by now; XX000, "tuple concurrently updated" in the catalogs; a lock
+    // that was not had in time.
+    let concurrent = ["42701", "42P07", "42710", "23505", "42P01", "42703", "XX000", "40001", "40P01", "55P03", "57014"];
+    error.sqlstate().is_some_and(|s| concurrent.contains(&s))
 }

@@ -61,10 +61,10 @@ pub fn info() -> PluginInfo {
             t("schema.evolution")
                 .default("none")
                 .group("Schema")
-                .doc("basic: create missing tables and add missing columns. none: a missing one is an error."),
+                .doc("basic: create missing tables, add missing columns, widen columns, let nulls in. none: what is missing is an error of its records."),
         )
         .key(b("auto.create").default(false).group("Schema").doc("Confluent's setting: create missing tables."))
-        .key(b("auto.evolve").default(false).group("Schema").doc("Confluent's setting: add missing columns."))
+        .key(b("auto.evolve").default(false).group("Schema").doc("Confluent's setting: add missing columns, widen columns, let nulls in."))
         .key(
             t("collection.name.format")
                 .default("${topic}")

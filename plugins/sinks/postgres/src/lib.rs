@@ -6,7 +6,10 @@
 
 pub mod catalog;
 pub mod connection;
+pub mod defaults;
 pub mod encode;
+pub mod evolution;
+pub mod evolving;
 pub mod info;
 pub mod json;
 pub mod numeric;
@@ -20,6 +23,7 @@ pub mod statements;
 pub mod task;
 pub mod time;
 pub mod types;
+pub mod widening;
 
 mod component;
 

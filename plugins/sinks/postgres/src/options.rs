@@ -76,6 +76,13 @@ impl Dialect {
     pub fn key_fields(self) -> &'static str {
         if self == Dialect::Debezium { "primary.key.fields" } else { "pk.fields" }
     }
+    pub fn table_format(self) -> &'static str {
+        if self == Dialect::Debezium { "collection.name.format" } else { "table.name.format" }
+    }
+    /// The setting that leaves fields out.
+    pub fn leave_out(self) -> &'static str {
+        if self == Dialect::Debezium { "field.exclude.list" } else { "fields.whitelist" }
+    }
     pub fn create(self) -> &'static str {
         if self == Dialect::Debezium { "schema.evolution=basic" } else { "auto.create=true" }
     }

@@ -7,7 +7,11 @@ use millrace_plugin::{Kind, Record, Row, Schema};
 use crate::catalog::{Table, TableName};
 use crate::encode::{Encoder, Wire};
 use crate::options::{InsertMode, KeyMode, Options};
-use crate::types;
+use crate::task::{EVOLUTION, REFUSED};
+use crate::{defaults, types};
+
+/// What PostgreSQL keeps of a name; of a longer one it silently drops the rest.
+const NAME_BYTES_MAX: usize = 63;
 
 /// Where a column's value is in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +63,12 @@ pub struct Target {
     pub wire: Wire,
     /// The column's type, where what crosses is of another.
     pub cast: Option<String>,
+    /// The type of the column and that of the field, for who has to be told.
+    pub types: Rc<(String, String)>,
+    /// Whether the column may be too narrow for values of the field, or of another kind altogether.
+    pub doubtful: bool,
+    /// Whether the field may be null.
+    pub optional: bool,
 }
 
 #[derive(Debug)]
@@ -93,7 +103,7 @@ impl Draft {
                 None => (Shape::Flat, Some(v.clone())),
             },
         };
-        let mut wanted = Vec::new();
+        let mut wanted: Vec<Wanted> = Vec::new();
         let fields = &options.key_fields;
         match options.key_mode {
             KeyMode::None => {}
@@ -142,12 +152,32 @@ impl Draft {
         if let Some(v) = &row {
             for (i, f) in v.fields.iter().enumerate() {
                 let name = options.column(&f.name);
-                if options.takes(topic, &f.name) && !wanted.iter().any(|w| w.name == name) {
-                    wanted.push(Wanted { name, origin: Origin::Value(i), schema: f.schema.clone(), key: false });
+                if !options.takes(topic, &f.name) {
+                    continue;
+                }
+                match wanted.iter().find(|w| w.name == name) {
+                    None => wanted.push(Wanted { name, origin: Origin::Value(i), schema: f.schema.clone(), key: false }),
+                    // The key's columns are in the value too, as a rule.
+                    Some(w) if w.key => {}
+                    Some(_) => {
+                        return Err(format!(
+                            "two fields are the one column \"{name}\" when the case of names is folded, \"{}\" among them: set quote.identifiers=true, or rename one with a transform such as ReplaceField",
+                            f.name
+                        ));
+                    }
                 }
             }
         }
-        Ok(Draft { table: options.table(topic), shape, wanted })
+        let table = options.table(topic);
+        let names = wanted.iter().map(|w| &w.name).chain([&table.table]).chain(&table.schema);
+        if let Some(long) = names.into_iter().find(|n| n.len() > NAME_BYTES_MAX) {
+            return Err(format!(
+                "the name \"{long}\" has {} bytes, and those of PostgreSQL end at {NAME_BYTES_MAX}: rename the field with a transform such as ReplaceField, or give the table another name by {}",
+                long.len(),
+                options.dialect.table_format()
+            ));
+        }
+        Ok(Draft { table, shape, wanted })
     }
 
     /// `CREATE TABLE`, with the types of the schemas.
@@ -163,31 +193,24 @@ impl Draft {
         Ok(format!("CREATE TABLE IF NOT EXISTS {} ({})", self.table.sql(), parts.join(", ")))
     }
 
-    /// The columns that a table lacks.
-    pub fn missing<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = &'a Wanted> {
-        self.wanted.iter().filter(|w| table.column(&w.name).is_none())
-    }
-
-    /// `ALTER TABLE ... ADD COLUMN`, for what a table lacks.
-    pub fn alter(&self, table: &Table) -> Result<String, String> {
-        let mut parts = Vec::new();
-        for w in self.missing(table) {
-            parts.push(format!("ADD COLUMN IF NOT EXISTS {} {}{}", ident(&w.name), column_type(w)?, rules(w)));
-        }
-        Ok(format!("ALTER TABLE {} {}", self.table.sql(), parts.join(", ")))
-    }
-
     /// The plan for a table that has every column.
     pub fn bind(self, table: &Table) -> Result<Plan, String> {
         let mut columns = Vec::new();
         let (mut keys, mut override_identity) = (0, false);
         for w in self.wanted {
-            let column = table.column(&w.name).ok_or_else(|| format!("the table has no column \"{}\"", w.name))?;
+            let column =
+                table.column(&w.name).ok_or_else(|| format!("the table {} has no column \"{}\"", self.table.sql(), w.name))?;
             if column.generated {
                 continue;
             }
-            let encoder =
-                types::encoder(&w.schema, column).map_err(|e| format!("column \"{}\" of {}: {e}", w.name, self.table.sql()))?;
+            let encoder = types::encoder(&w.schema, column).map_err(|e| {
+                format!(
+                    "column \"{}\" of {}: {e}; change the column's type to {}, or convert the field with a transform such as Cast",
+                    w.name,
+                    self.table.sql(),
+                    types::column_type(&w.schema).unwrap_or_else(|_| "one that takes it".to_owned())
+                )
+            })?;
             let wire = encoder.wire();
             override_identity |= column.identity_always;
             keys += w.key as usize;
@@ -197,6 +220,9 @@ impl Draft {
                 encoder,
                 wire,
                 cast: (wire.name != column.sql).then(|| column.sql.clone()),
+                types: Rc::new((column.full.clone(), types::describe(&w.schema))),
+                doubtful: types::doubtful(&w.schema, column),
+                optional: w.schema.optional,
             });
         }
         Ok(Plan { table: self.table, shape: self.shape, columns, keys, override_identity })
@@ -207,24 +233,13 @@ fn ident(name: &str) -> String {
     millrace_plugin::postgres::quote_ident(name)
 }
 
-fn column_type(w: &Wanted) -> Result<String, String> {
+pub(crate) fn column_type(w: &Wanted) -> Result<String, String> {
     types::column_type(&w.schema).map_err(|e| format!("field \"{}\": {e}", w.name))
 }
 
 /// `DEFAULT` and `NOT NULL`, as the schema has them.
-fn rules(w: &Wanted) -> String {
-    let literal = w.schema.default.as_deref().and_then(|d| serde_json::from_str::<serde_json::Value>(d).ok()).and_then(|d| {
-        let simple = w.schema.name.is_none();
-        match d {
-            serde_json::Value::Bool(b) => Some(b.to_string()),
-            serde_json::Value::Number(n) if simple => Some(n.to_string()),
-            serde_json::Value::String(s) if simple && w.schema.kind == Kind::Text => {
-                Some(millrace_plugin::postgres::quote_literal(&s))
-            }
-            _ => None,
-        }
-    });
-    let default = literal.map(|l| format!(" DEFAULT {l}")).unwrap_or_default();
+pub(crate) fn rules(w: &Wanted) -> String {
+    let default = defaults::expression(&w.schema).map(|l| format!(" DEFAULT {l}")).unwrap_or_default();
     if w.key || !w.schema.optional { format!("{default} NOT NULL") } else { default }
 }
 
@@ -321,7 +336,7 @@ impl Plan {
         key: Option<&Row<'_>>,
         row: Option<&Row<'_>>,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unwritten> {
         let c = &self.columns[i];
         out.extend_from_slice(&c.wire.oid.to_be_bytes());
         let written = match (c.origin, key, row) {
@@ -332,8 +347,26 @@ impl Plan {
             (Origin::Offset, ..) => coordinate(&c.encoder, record.offset(), topic, out),
             _ => Err("the record has no key".into()),
         };
-        written.map_err(|e| format!("column \"{}\" of {}: {e}", c.name, self.table.sql()))
+        written.map_err(|e| self.unwritten(c, &e))
     }
+
+    #[cold]
+    fn unwritten(&self, c: &Target, why: &str) -> Unwritten {
+        let (column, field) = &*c.types;
+        let (code, remedy) = match c.doubtful {
+            true => (EVOLUTION, ": widen the column, or convert the field with a transform such as Cast"),
+            false => (REFUSED, ""),
+        };
+        let at = format!("column \"{}\" of {}", c.name, self.table.sql());
+        Unwritten { code, why: format!("{at}: {why}; the column is {column}, the field is {field}{remedy}") }
+    }
+}
+
+/// A value that has no form in its column, and the code of that failure.
+#[derive(Debug)]
+pub struct Unwritten {
+    pub code: &'static str,
+    pub why: String,
 }
 
 /// Kafka's coordinates, through the same encoders: as a row of one slot.

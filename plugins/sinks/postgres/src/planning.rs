@@ -3,17 +3,39 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use millrace_plugin::postgres::quote_ident;
 use millrace_plugin::row::Batch;
-use millrace_plugin::{Error, Record, RecordFailure};
+use millrace_plugin::{Error, Record, RecordFailure, clock};
 
-use crate::catalog::{self, Table};
-use crate::connection::Connection;
-use crate::plan::{Change, Draft};
+use crate::catalog::Table;
+use crate::options::InsertMode;
+use crate::plan::{Change, Draft, Shape};
 use crate::reduce::{Op, OpKind};
-use crate::task::{REFUSED, Task};
+use crate::task::{EVOLUTION, Task, UNFIT};
 
 /// In place of a plan: its records change nothing.
 const NOTHING: u32 = u32::MAX;
+/// How often a batch is planned anew because tables changed meanwhile.
+const PASSES_MAX: usize = 16;
+/// How long records fail for a table that was found unfit before it is looked at again: somebody may have mended it.
+const LOOK_AGAIN_NS: u64 = 5_000_000_000;
+/// Refusals that were logged.
+const REFUSED_KNOWN_MAX: usize = 1000;
+
+/// Why records of a topic and its schemas go into no table.
+#[derive(Debug, Clone)]
+pub struct Unfit {
+    pub code: &'static str,
+    pub why: Rc<str>,
+    /// When to look again, on the monotonic clock.
+    pub until: u64,
+}
+
+impl Unfit {
+    fn new(code: &'static str, why: String) -> Unfit {
+        Unfit { code, why: why.into(), until: clock::monotonic_ns().saturating_add(LOOK_AGAIN_NS) }
+    }
+}
 
 /// Why a record is not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +62,24 @@ pub struct Planned {
 impl Task {
     /// Which table, which row and what to do, for every record.
     pub(crate) fn plan(&mut self, batch: &Batch<'_>, skipped: &Skipped) -> Result<Planned, Error> {
+        for _ in 0..PASSES_MAX {
+            let generation = self.generation;
+            let planned = self.plan_once(batch, skipped)?;
+            // Of a table that changed on the way some records were planned as it was before, and two forms of one key would
+            // count as two rows.
+            if generation == self.generation {
+                return Ok(planned);
+            }
+        }
+        Err(Error::retriable(
+            "postgres.unsettled",
+            "the tables change all the time while a batch is made ready: see who else alters them",
+        ))
+    }
+
+    fn plan_once(&mut self, batch: &Batch<'_>, skipped: &Skipped) -> Result<Planned, Error> {
         let mut planned = Planned { ops: Vec::with_capacity(batch.len()), ..Planned::default() };
-        let mut cached: Option<((u32, Option<u32>, Option<u32>, bool), Result<u32, String>)> = None;
+        let mut cached: Option<((u32, Option<u32>, Option<u32>, bool), Result<u32, Unfit>)> = None;
         for i in 0..batch.len() {
             let skip = skipped.get(&(i as u32));
             if skip == Some(&Skip::Revoked) {
@@ -71,8 +109,8 @@ impl Task {
             let at = match plan {
                 Ok(NOTHING) => continue,
                 Ok(at) => at,
-                Err(why) => {
-                    planned.failures.push(RecordFailure::poison(i, "postgres.unfit", why));
+                Err(unfit) => {
+                    planned.failures.push(RecordFailure::poison(i, unfit.code, &*unfit.why));
                     continue;
                 }
             };
@@ -89,9 +127,9 @@ impl Task {
             if kind != OpKind::Truncate {
                 let written = (0..plan.keys)
                     .try_for_each(|c| plan.write(c, topic, &record, key_row.as_ref(), row.as_ref(), &mut planned.keys));
-                if let Err(why) = written {
+                if let Err(bad) = written {
                     planned.keys.truncate(from);
-                    planned.failures.push(RecordFailure::poison(i, REFUSED, why));
+                    planned.failures.push(RecordFailure::poison(i, bad.code, bad.why));
                     continue;
                 }
             }
@@ -138,103 +176,71 @@ impl Task {
         key: Option<u32>,
         value: Option<u32>,
         tombstone: bool,
-    ) -> Result<Result<u32, String>, Error> {
+    ) -> Result<Result<u32, Unfit>, Error> {
         let id = (topic.to_owned(), key, value, tombstone);
-        if let Some(plan) = self.by_schema.get(&id) {
-            return Ok(plan.clone());
+        match self.by_schema.get(&id) {
+            Some(Ok(plan)) => return Ok(Ok(*plan)),
+            Some(Err(unfit)) if clock::monotonic_ns() < unfit.until => return Ok(Err(unfit.clone())),
+            _ => {}
         }
         let key_schema = key.map(self.schema_of).transpose()?;
         let value_schema = value.map(self.schema_of).transpose()?;
         let plan = match Draft::new(&self.options, topic, key_schema.as_ref(), value_schema.as_ref(), tombstone) {
-            Err(why) => Err(why),
-            Ok(draft) => match self.table_for(&draft, tombstone)? {
+            Err(why) => Err(Unfit::new(UNFIT, why)),
+            Ok(draft) => match self.table_for(&draft)? {
                 // Nothing to delete where there is no table yet: ask again at the next record.
                 None => return Ok(Ok(NOTHING)),
-                Some(Err(why)) => Err(why),
-                Some(Ok(table)) => draft.bind(&table).map(|plan| {
-                    if !self.table_ids.contains(&plan.table) {
-                        self.table_ids.push(plan.table.clone());
+                Some(Err(why)) => Err(self.refuse(&draft, why)),
+                Some(Ok(table)) => {
+                    let bound = self.arbiter(&draft, &table).and_then(|()| draft.clone().bind(&table));
+                    match bound {
+                        Err(why) => Err(self.refuse(&draft, why)),
+                        Ok(plan) => {
+                            if !self.table_ids.contains(&plan.table) {
+                                self.table_ids.push(plan.table.clone());
+                            }
+                            self.plans.push(Rc::new(plan));
+                            Ok(self.plans.len() as u32 - 1)
+                        }
                     }
-                    self.plans.push(Rc::new(plan));
-                    self.plans.len() as u32 - 1
-                }),
+                }
             },
         };
         self.by_schema.insert(id, plan.clone());
         Ok(plan)
     }
 
-    /// The table as it is, made or given columns where the settings say so.
-    fn table_for(&mut self, draft: &Draft, tombstone: bool) -> Result<Option<Result<Table, String>>, Error> {
-        let name = draft.table.sql();
-        if !self.tables.contains_key(&draft.table) {
-            let connection = self.connection()?;
-            let mut found = catalog::read(connection, &draft.table)?;
-            if found.is_none() {
-                if tombstone {
-                    return Ok(None);
-                }
-                if !self.options.create {
-                    return Err(Error::fatal(
-                        "postgres.no-table",
-                        format!("there is no table {name}: create it, or set {}", self.options.dialect.create()),
-                    ));
-                }
-                let sql = match draft.create() {
-                    Ok(sql) => sql,
-                    Err(why) => return Ok(Some(Err(why))),
-                };
-                millrace_plugin::info!("creates a table"; table = name);
-                let connection = self.connection()?;
-                make(connection, &sql, &name)?;
-                found = catalog::read(connection, &draft.table)?;
-            }
-            let table = found.ok_or_else(|| Error::fatal("postgres.no-table", format!("the table {name} was created and is not found: give the table's name format a schema that is in the user's search_path")))?;
-            self.tables.insert(draft.table.clone(), table);
+    /// The failure of records whose table cannot take them. It is logged here, once for all of them.
+    fn refuse(&mut self, draft: &Draft, why: String) -> Unfit {
+        if self.refused.len() >= REFUSED_KNOWN_MAX {
+            self.refused.clear();
         }
-        let table = &self.tables[&draft.table];
-        if draft.missing(table).next().is_some() {
-            let missing: Vec<_> = draft.missing(table).map(|w| w.name.clone()).collect();
-            if !self.options.evolve {
-                return Err(Error::fatal(
-                    "postgres.no-column",
-                    format!(
-                        "the table {name} has no column \"{}\": add it, or set {}, or leave the field out",
-                        missing.join("\", \""),
-                        self.options.dialect.evolve()
-                    ),
-                ));
-            }
-            if let Some(w) = draft.missing(table).find(|w| w.key) {
-                return Err(Error::fatal(
-                    "postgres.no-column",
-                    format!(
-                        "the table {name} lacks \"{}\", a column of the key, which is not added to a table that exists: add it with a unique index",
-                        w.name
-                    ),
-                ));
-            }
-            let sql = match draft.alter(table) {
-                Ok(sql) => sql,
-                Err(why) => return Ok(Some(Err(why))),
-            };
-            let connection = self.connection()?;
-            make(connection, &sql, &name)?;
-            let read = catalog::read(connection, &draft.table)?;
-            match read {
-                Some(table) => drop(self.tables.insert(draft.table.clone(), table)),
-                None => return Ok(None),
-            }
+        if self.refused.insert(why.clone()) {
+            millrace_plugin::warn!("records do not go into their table: {}", why; table = draft.table.sql());
+            millrace_plugin::metrics::counter_add("table_refusals", &[], 1);
         }
-        Ok(Some(Ok(self.tables[&draft.table].clone())))
+        Unfit::new(EVOLUTION, why)
     }
-}
 
-/// `CREATE TABLE` or `ALTER TABLE`; two tasks may make the same table at once, and one of them is told it is there.
-fn make(connection: &mut dyn Connection, sql: &str, table: &str) -> Result<(), Error> {
-    match connection.query(sql) {
-        Ok(_) => Ok(()),
-        Err(e) if matches!(e.sqlstate(), Some("23505" | "42P07" | "42701")) => Ok(()),
-        Err(e) => Err(e.context(&format!("cannot make or change the table {table}"))),
+    /// Whether an upsert finds the row of a key.
+    fn arbiter(&self, draft: &Draft, table: &Table) -> Result<(), String> {
+        let keys: Vec<&str> = draft.wanted.iter().filter(|w| w.key).map(|w| w.name.as_str()).collect();
+        if self.options.insert_mode != InsertMode::Upsert || draft.shape == Shape::Tombstone || !table.plain {
+            return Ok(());
+        }
+        let covers = |index: &Vec<String>| index.len() == keys.len() && index.iter().all(|c| keys.contains(&c.as_str()));
+        if table.unique.iter().any(covers) {
+            return Ok(());
+        }
+        let quoted = |names: Vec<&str>| names.into_iter().map(quote_ident).collect::<Vec<_>>().join(", ");
+        let primary = quoted(table.columns.iter().filter(|c| c.key).map(|c| c.name.as_str()).collect());
+        let primary = if primary.is_empty() { "none".to_owned() } else { primary };
+        let (dialect, name) = (self.options.dialect, draft.table.sql());
+        Err(format!(
+            "the records' key ({keys}) has no primary key or unique index in the table {name} (its primary key: {primary}), which \"insert.mode\"=upsert needs: add one by CREATE UNIQUE INDEX ON {name} ({keys}), or change the key (\"{}\", \"{}\")",
+            dialect.key_mode(),
+            dialect.key_fields(),
+            keys = quoted(keys),
+        ))
     }
 }

@@ -13,7 +13,7 @@ use crate::plan::Target;
 use crate::planning::Planned;
 use crate::reduce::{self, Mode, Run};
 use crate::sql;
-use crate::task::{REFUSED, Task};
+use crate::task::Task;
 
 /// Which statement: the plan, the columns it leaves out as bits, whether it deletes.
 pub type StatementId = (u32, u64, bool);
@@ -114,9 +114,9 @@ impl Task {
             let written = (plan.keys..plan.columns.len())
                 .filter(|c| *c >= 64 || op.unseen >> c & 1 == 0)
                 .try_for_each(|c| plan.write(c, topic, &record, key.as_ref(), row.as_ref(), data));
-            if let Err(why) = written {
+            if let Err(bad) = written {
                 data.truncate(at);
-                failures.push(RecordFailure::poison(op.row as usize, REFUSED, why));
+                failures.push(RecordFailure::poison(op.row as usize, bad.code, bad.why));
                 continue;
             }
             sql::end(at, data);

@@ -1,6 +1,6 @@
 //! The task: a batch comes, is planned, reduced, written in one transaction, and answered for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use millrace_plugin::postgres::Statement;
@@ -13,11 +13,23 @@ use crate::encode::Wire;
 use crate::offsets::Offsets;
 use crate::options::{InsertMode, Options, qualified};
 use crate::plan::Plan;
-use crate::planning::{Planned, Skip, Skipped};
+use crate::planning::{Planned, Skip, Skipped, Unfit};
+use crate::reduce::Op;
 use crate::statements::{Prepared, StatementId};
 
 /// A record that would not go in.
 pub const REFUSED: &str = "postgres.refused";
+/// A record of which no row can be made.
+pub const UNFIT: &str = "postgres.unfit";
+/// A record whose table is not as its schema needs, and is not changed: alerts go by this code.
+pub const EVOLUTION: &str = "schema.evolution";
+
+/// How often a batch is tried again because the server's tables are not as the task remembers them.
+const STALE_MAX: usize = 3;
+/// How often a batch is tried again because a table was changed for it. Each time one thing more is right.
+const CHANGES_MAX: usize = 256;
+/// How many columns of doubtful type a failure names.
+const COLUMNS_SHOWN: usize = 3;
 
 type PlanKey = (String, Option<u32>, Option<u32>, bool);
 
@@ -77,11 +89,15 @@ pub struct Task {
     database: Box<dyn Database>,
     pub(crate) session: Option<Session>,
     /// Grows whenever plans and statements made before are void.
-    generation: u64,
+    pub(crate) generation: u64,
     pub(crate) tables: HashMap<TableName, Table>,
     pub(crate) table_ids: Vec<TableName>,
     pub(crate) plans: Vec<Rc<Plan>>,
-    pub(crate) by_schema: HashMap<PlanKey, Result<u32, String>>,
+    pub(crate) by_schema: HashMap<PlanKey, Result<u32, Unfit>>,
+    /// Why records were refused by their tables: what was logged.
+    pub(crate) refused: HashSet<String>,
+    /// Changes of tables that were tried in vain.
+    pub(crate) given_up: HashSet<String>,
     pub(crate) offsets: Option<Offsets>,
     /// A batch whose good records wait until the host has dealt with its bad ones.
     held: Option<Held>,
@@ -104,6 +120,8 @@ impl Task {
             table_ids: Vec::new(),
             plans: Vec::new(),
             by_schema: HashMap::new(),
+            refused: HashSet::new(),
+            given_up: HashSet::new(),
             offsets,
             held: None,
             ahead: None,
@@ -221,18 +239,18 @@ impl Task {
     /// call. Invariant in-order: nothing is handed over before what came earlier is committed.
     fn put_ahead(&mut self, batch: Vec<u8>) -> Result<Vec<RecordFailure>, Error> {
         let view = parse(&batch)?;
-        let mut again = false;
+        let mut stale = 0;
         loop {
             let ready = self.connect().and_then(|()| {
-                let generation = self.generation;
                 let mut planned = self.plan(&view, &Skipped::new())?;
+                let generation = self.generation;
                 let statements = self.encode_all(&view, &mut planned)?;
                 Ok((generation, planned, statements))
             });
             let (generation, planned, statements) = match ready {
                 Ok(ready) => ready,
-                Err(e) if is_stale(&e) && !again => {
-                    again = true;
+                Err(e) if is_stale(&e) && stale < STALE_MAX => {
+                    stale += 1;
                     self.forget();
                     continue;
                 }
@@ -294,34 +312,44 @@ impl Task {
 
     /// One transaction, without what is skipped. Where a failure has to be dealt with before anything is written, nothing is.
     fn write(&mut self, batch: &Batch<'_>, skipped: &Skipped) -> Result<Vec<RecordFailure>, Error> {
-        for attempt in 0.. {
+        let (mut moved, mut changed, mut stale) = (0, 0, 0);
+        loop {
             match self.write_once(batch, skipped) {
-                Ok(Some(failures)) => return Ok(failures),
+                Ok(Written::All(failures)) => return Ok(failures),
+                Ok(Written::TableChanged) if changed < CHANGES_MAX => changed += 1,
                 // Another task moved the stored offsets: they were read again.
-                Ok(None) if attempt < 3 => {}
-                Ok(None) => {
+                Ok(Written::OffsetsMoved) if moved < 3 => moved += 1,
+                Ok(Written::TableChanged) => {
+                    return Err(Error::retriable(
+                        "postgres.unsettled",
+                        "a table is changed for a batch again and again: see who else alters it",
+                    ));
+                }
+                Ok(Written::OffsetsMoved) => {
                     return Err(Error::retriable(
                         "postgres.offsets-moved",
                         "another task moves the stored offsets of the same partitions; is the connector running twice?",
                     ));
                 }
-                Err(e) if is_stale(&e) && attempt == 0 => self.forget(),
+                Err(e) if is_stale(&e) && stale < STALE_MAX => {
+                    stale += 1;
+                    self.forget();
+                }
                 Err(e) => {
                     self.disconnect();
                     return Err(explain(e, &self.options));
                 }
             }
         }
-        unreachable!("the loop ends by its attempts")
     }
 
-    fn write_once(&mut self, batch: &Batch<'_>, skipped: &Skipped) -> Result<Option<Vec<RecordFailure>>, Error> {
+    fn write_once(&mut self, batch: &Batch<'_>, skipped: &Skipped) -> Result<Written, Error> {
         self.connect()?;
         let mut planned = self.plan(batch, skipped)?;
         let statements = self.encode_all(batch, &mut planned)?;
         let known = !planned.failures.is_empty() && self.holds();
         if planned.ops.is_empty() && planned.moves.is_empty() {
-            return Ok(Some(planned.failures));
+            return Ok(Written::All(planned.failures));
         }
         if known {
             // Find every failure now, and undo.
@@ -329,14 +357,17 @@ impl Task {
         }
         if planned.moves.is_empty() {
             return match self.run(statements) {
-                Ok(()) => Ok(Some(planned.failures)),
-                Err(e) if is_data_error(&e) => self.separate(batch, planned),
+                Ok(()) => Ok(Written::All(planned.failures)),
+                Err(e) if is_data_error(&e) => match self.room_for(batch, &planned.ops, &e)? {
+                    needed if needed.is_empty() => self.separate(batch, planned),
+                    needed => self.make_room(needed),
+                },
                 Err(e) => Err(e),
             };
         }
         self.connection()?.query("BEGIN")?;
         if !self.advance(&planned)? {
-            return Ok(None);
+            return Ok(Written::OffsetsMoved);
         }
         let mut done = self.run(statements);
         if done.is_ok() {
@@ -345,11 +376,14 @@ impl Task {
         match done {
             Ok(()) => {
                 self.moved(planned.moves);
-                Ok(Some(planned.failures))
+                Ok(Written::All(planned.failures))
             }
             Err(e) if is_data_error(&e) => {
                 self.connection()?.query("ROLLBACK")?;
-                self.separate(batch, planned)
+                match self.room_for(batch, &planned.ops, &e)? {
+                    needed if needed.is_empty() => self.separate(batch, planned),
+                    needed => self.make_room(needed),
+                }
             }
             Err(e) => Err(e),
         }
@@ -381,11 +415,11 @@ impl Task {
 
     /// Writes a batch that holds poison: by halves, so that few statements find the records to blame, and in order, so
     /// that what is left is applied as it came.
-    fn separate(&mut self, batch: &Batch<'_>, mut planned: Planned) -> Result<Option<Vec<RecordFailure>>, Error> {
+    fn separate(&mut self, batch: &Batch<'_>, mut planned: Planned) -> Result<Written, Error> {
         // Deferred constraints would blame the whole transaction, and too late.
         self.connection()?.query("BEGIN; SET CONSTRAINTS ALL IMMEDIATE")?;
         if !self.advance(&planned)? {
-            return Ok(None);
+            return Ok(Written::OffsetsMoved);
         }
         let ops = std::mem::take(&mut planned.ops);
         let mut parts = vec![(0, ops.len())];
@@ -403,7 +437,12 @@ impl Task {
                 Err(e) if is_data_error(&e) => {
                     self.connection()?.query("ROLLBACK TO part; RELEASE part")?;
                     if to - from == 1 {
-                        planned.failures.push(refused(ops[from].row, &e));
+                        let needed = self.room_for(batch, &ops[from..to], &e)?;
+                        if !needed.is_empty() {
+                            self.connection()?.query("ROLLBACK")?;
+                            return self.make_room(needed);
+                        }
+                        planned.failures.push(self.refused(&ops[from], &e));
                     } else {
                         let middle = from + (to - from) / 2;
                         parts.extend([(middle, to), (from, middle)]);
@@ -419,20 +458,49 @@ impl Task {
             self.moved(planned.moves);
         }
         planned.failures.sort_by_key(|f| f.row);
-        Ok(Some(planned.failures))
+        Ok(Written::All(planned.failures))
     }
+
+    /// The failure of a record that the server refused; where its field and its column differ in type, both are named.
+    fn refused(&self, op: &Op, e: &Error) -> RecordFailure {
+        let named = ["table", "column", "constraint"].iter().filter_map(|a| Some(format!("{a} {}", e.get(a)?)));
+        let named: Vec<_> = named.collect();
+        let at = if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) };
+        let (mut code, mut types) = (e.code.clone(), String::new());
+        if e.sqlstate().is_some_and(|s| s.starts_with("22")) {
+            let plan = &self.plans[op.plan as usize];
+            let doubtful: Vec<_> = plan.columns.iter().filter(|c| c.doubtful).collect();
+            let shown = doubtful.iter().take(COLUMNS_SHOWN).map(|c| {
+                let (column, field) = &*c.types;
+                format!("column \"{}\" is {column}, the field {field}", c.name)
+            });
+            let shown: Vec<_> = shown.collect();
+            if !shown.is_empty() {
+                code = EVOLUTION.to_owned();
+                types = format!(
+                    "; in the table {} {}: change the column's type, or convert the field with a transform such as Cast",
+                    plan.table.sql(),
+                    shown.join("; ")
+                );
+            }
+        }
+        RecordFailure::poison(op.row as usize, code, format!("{}{at}{types}", e.message))
+    }
+}
+
+/// What became of a batch.
+pub(crate) enum Written {
+    /// All but these; or none at all, where these have to be dealt with first.
+    All(Vec<RecordFailure>),
+    /// Nothing, and the stored offsets were read again.
+    OffsetsMoved,
+    /// Nothing, and a table that had no room for it may have it now.
+    TableChanged,
 }
 
 /// A batch that the SDK has given, and checked.
 fn parse(batch: &[u8]) -> Result<Batch<'_>, Error> {
     Batch::reopen(batch).map_err(|e| Error::fatal("postgres.malformed", e.to_string()))
-}
-
-fn refused(row: u32, e: &Error) -> RecordFailure {
-    let named = ["table", "column", "constraint"].iter().filter_map(|a| Some(format!("{a} {}", e.get(a)?)));
-    let named: Vec<_> = named.collect();
-    let at = if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) };
-    RecordFailure::poison(row as usize, e.code.clone(), format!("{}{at}", e.message))
 }
 
 /// Adds what to do, where the server does not say.

@@ -12,7 +12,7 @@ const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
 
 /// What a value is, beyond Connect's kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+pub(crate) enum Meaning {
     Bool,
     Int,
     Float,
@@ -34,7 +34,7 @@ enum Meaning {
     Tree,
 }
 
-fn meaning(schema: &Schema) -> Meaning {
+pub(crate) fn meaning(schema: &Schema) -> Meaning {
     use Meaning::*;
     let name = schema.name.as_deref().unwrap_or_default();
     let scale = || schema.get("scale").and_then(|s| s.parse().ok()).unwrap_or(0);
@@ -87,7 +87,7 @@ pub fn column_type(schema: &Schema) -> Result<String, String> {
             "io.debezium.data.Xml" => "xml",
             "io.debezium.data.Ltree" => "ltree",
             "io.debezium.data.Tsvector" => "tsvector",
-            _ => "text",
+            _ => return Ok(propagated(schema).unwrap_or_else(|| "text".into())),
         }
         .into(),
         Meaning::Json => "json".into(),
@@ -152,7 +152,7 @@ pub fn encoder(schema: &Rc<Schema>, column: &Column) -> Result<Encoder, String> 
         (M::Float, "numeric") => E::FloatText,
         (M::Float, _) if is_text => E::FloatText,
         (M::Text | M::Json, "uuid") => E::Uuid,
-        (M::Text | M::Json, "bytea") => return Err(format!("a text does not go into a column of {}", column.sql)),
+        (M::Text | M::Json, "bytea") => return Err(format!("{} does not go into {}", describe(schema), column.full)),
         (M::Text | M::Json, _) => E::Text,
         (M::Zoned, "timestamptz") => E::Zoned,
         (M::Zoned, "timestamp") => E::ZonedLocal,
@@ -184,11 +184,65 @@ pub fn encoder(schema: &Rc<Schema>, column: &Column) -> Result<Encoder, String> 
         (M::Map, "hstore") => E::Hstore(schema.clone()),
         (M::Tree | M::List | M::Map | M::Point, "json" | "jsonb") => E::Json(schema.clone()),
         (M::Tree | M::List | M::Map, _) if is_text => E::Json(schema.clone()),
-        _ => return Err(format!("{} does not go into a column of {}", describe(schema), column.sql)),
+        _ => return Err(format!("{} does not go into {}", describe(schema), column.full)),
     })
 }
 
-fn describe(schema: &Schema) -> String {
+/// Whether a value of the schema may fail to go into the column for what it is, not for a rule of the table's.
+pub(crate) fn doubtful(schema: &Schema, column: &Column) -> bool {
+    if let (Some(element), Some(inner)) = (&schema.element, &column.element) {
+        return doubtful(element, inner);
+    }
+    let text = matches!(column.base.as_str(), "text" | "varchar" | "bpchar" | "citext");
+    let limited = column.length().is_some() || column.digits().is_some();
+    let read = !text && column_type(schema).is_ok_and(|t| t == "text");
+    limited || read || crate::widening::widened(column, schema).is_some()
+}
+
+/// The type of a text's column at its source, which a source of Debezium's tells with `column.propagate.source.type`.
+fn propagated(schema: &Schema) -> Option<String> {
+    if schema.name.is_some() {
+        return None;
+    }
+    let source = schema.get("__debezium.source.column.type")?.to_ascii_uppercase();
+    let length = || Some(length(schema).map_or_else(String::new, |n| format!("({n})")));
+    Some(match source.as_str() {
+        "CHAR" | "CHARACTER" | "BPCHAR" | "NCHAR" => format!("char{}", length()?),
+        "VARCHAR" | "VARCHAR2" | "CHARACTER VARYING" | "NVARCHAR" | "NVARCHAR2" => format!("varchar{}", length()?),
+        "CIDR" | "INET" | "MACADDR" | "MACADDR8" | "CITEXT" | "INT4RANGE" | "INT8RANGE" | "NUMRANGE" | "TSRANGE"
+        | "TSTZRANGE" | "DATERANGE" => source.to_ascii_lowercase(),
+        _ => return None,
+    })
+}
+
+/// How many characters a text had room for at its source; none: that is not told, or there was no limit.
+pub(crate) fn length(schema: &Schema) -> Option<i32> {
+    let n = schema.get("__debezium.source.column.length")?.parse().ok()?;
+    // A type without a limit is told as having the largest there is; PostgreSQL's own end below.
+    (1..=10_485_760).contains(&n).then_some(n)
+}
+
+/// A schema as a reader of Connect knows it: `int32 (io.debezium.time.Date)`.
+pub fn describe(schema: &Schema) -> String {
+    let kind = match schema.kind {
+        Kind::Boolean => "boolean",
+        Kind::Int8 => "int8",
+        Kind::Int16 => "int16",
+        Kind::Int32 => "int32",
+        Kind::Int64 => "int64",
+        Kind::Float32 => "float32",
+        Kind::Float64 => "float64",
+        Kind::Text => "string",
+        Kind::Bytes => "bytes",
+        Kind::Struct => "struct",
+        Kind::List => "array",
+        Kind::Map => "map",
+        Kind::Any => "a value without a schema",
+    };
+    let element = match (&schema.element, schema.kind) {
+        (Some(element), Kind::List) => format!(" of {}", describe(element)),
+        _ => String::new(),
+    };
     let name = schema.name.as_deref().map(|n| format!(" ({n})")).unwrap_or_default();
-    format!("a value of type {:?}{name}", schema.kind).replace("Kind::", "")
+    format!("{kind}{element}{name}")
 }
