@@ -4,9 +4,13 @@
 //! Promises that what is parsed is linked: every type is known. Well-known files need no dependency. Never reads files.
 
 mod builtin;
+mod changes;
+mod compare;
 mod compile;
 mod options;
 mod print;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +19,9 @@ use std::sync::{Arc, OnceLock};
 use prost_reflect::{DescriptorPool, FileDescriptor, MessageDescriptor};
 use prost_types::FileDescriptorProto;
 
-use crate::{Change, Dependency, Incompatibility, InvalidSchema};
+pub use self::changes::changes;
+pub use self::compare::cannot_read;
+use crate::{Dependency, InvalidSchema};
 
 /// The longest text that is read. A schema is one record of a topic, and this is what topics take by default.
 pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
@@ -96,12 +102,4 @@ impl ProtobufSchema {
         // The path of a descriptor has the number of the list before each index.
         Some(message.path().iter().skip(1).step_by(2).copied().collect())
     }
-}
-
-pub fn cannot_read(_reader: &ProtobufSchema, _writer: &ProtobufSchema) -> Vec<Incompatibility> {
-    Vec::new()
-}
-
-pub fn changes(_before: &ProtobufSchema, _after: &ProtobufSchema) -> Vec<Change> {
-    Vec::new()
 }
