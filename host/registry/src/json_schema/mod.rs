@@ -4,6 +4,7 @@
 //! types only, and that each of its references leads to a place in itself or in a dependency. Keywords that it does not know,
 //! as `connect.type` and its like, are kept and left alone. Never fetches anything, never validates data.
 
+mod changes;
 mod check;
 mod compact;
 mod compare;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use self::changes::changes;
 pub use self::compare::cannot_read;
 pub use self::draft::Draft;
 use crate::{Dependency, InvalidSchema};
@@ -193,8 +195,4 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
-}
-
-pub fn changes(_before: &JsonSchema, _after: &JsonSchema) -> Vec<crate::Change> {
-    Vec::new()
 }

@@ -216,11 +216,44 @@ fn what_would_take_forever_is_refused() {
     check(&many, &many, &["COMBINED_TYPE_SUBSCHEMAS_CHANGED #/anyOf"]);
 }
 
+#[test]
+fn differences_are_told_by_property() {
+    let before = r##"{"type":"object","title":"t","required":["a"],"properties":{
+        "a":{"type":"string"},"gone":{"type":"integer"},"n":{"oneOf":[{"type":"null"},{"$ref":"#/definitions/n"}]},
+        "l":{"type":"array","items":{"type":"object","properties":{"x":{"type":"integer","default":1}}}}},
+        "definitions":{"n":{"type":"object","properties":{"n":{"$ref":"#/definitions/n"},"s":{"type":"string","maxLength":3}}}}}"##;
+    let after = r##"{"type":"object","title":"u","additionalProperties":false,"properties":{
+        "a":{"type":"string"},"new":{"enum":["p","q"]},"n":{"oneOf":[{"type":"null"},{"$ref":"#/definitions/n"}]},
+        "l":{"type":"array","items":{"type":"object","properties":{"x":{"type":"number","default":2}}}}},
+        "definitions":{"n":{"type":"object","properties":{"n":{"$ref":"#/definitions/n"},"s":{"type":"string","maxLength":4,"description":"d"}}}}}"##;
+    let parsed = |text: &str| JsonSchema::parse(text, &[]).unwrap_or_else(|e| panic!("{text}: {e}"));
+    let told: Vec<String> = changes(&parsed(before), &parsed(after))
+        .into_iter()
+        .map(|c| format!("{} {:?} {} > {}", c.path, c.kind, c.before.unwrap_or_default(), c.after.unwrap_or_default()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            " TypeChanged object > object closed",
+            " DocChanged t > u",
+            "a TypeChanged required string > string",
+            "gone Removed integer > ",
+            "n.s TypeChanged string (maxLength 3) > string (maxLength 4)",
+            "n.s DocChanged  > d",
+            "l[].x TypeChanged integer > number",
+            "l[].x DefaultChanged 1 > 2",
+            "new Added  > enum(\"p\", \"q\")",
+        ]
+    );
+    assert!(changes(&parsed(before), &parsed(before)).is_empty());
+}
+
 proptest! {
     #[test]
     fn a_schema_reads_what_it_wrote(value in any_schema()) {
         if let Ok(schema) = JsonSchema::parse(&value.to_string(), &[]) {
             prop_assert_eq!(cannot_read(&schema, &schema), vec![], "{}", value);
+            prop_assert_eq!(changes(&schema, &schema), vec![], "{}", value);
         }
     }
 
@@ -229,6 +262,7 @@ proptest! {
         if let (Ok(one), Ok(other)) = (JsonSchema::parse(&one.to_string(), &[]), JsonSchema::parse(&other.to_string(), &[])) {
             cannot_read(&one, &other);
             cannot_read(&other, &one);
+            changes(&one, &other);
         }
     }
 }
