@@ -5,9 +5,8 @@ use millrace_plugin::postgres::quote_literal;
 use millrace_plugin::{Kind, Schema};
 use serde_json::Value;
 
-use crate::numeric;
-use crate::time::Unit;
 use crate::types::{Meaning, meaning};
+use crate::{numeric, time};
 
 /// None: the schema has no default, or one that has no form in SQL.
 pub fn expression(schema: &Schema) -> Option<String> {
@@ -31,10 +30,10 @@ pub fn expression(schema: &Schema) -> Option<String> {
             Value::Number(n) => n.to_string(),
             _ => numeric::text(&bytes()?, scale),
         },
-        Meaning::Date => format!("(date '1970-01-01' + {})", default.as_i64()?),
-        Meaning::Time(unit) => format!("(time '00:00' + {})", interval(&default, unit)?),
-        Meaning::Timestamp(unit) => format!("(timestamp '1970-01-01' + {})", interval(&default, unit)?),
-        Meaning::Duration(unit) => interval(&default, unit)?,
+        Meaning::Date => quote_literal(&time::date_text(default.as_i64()?)?),
+        Meaning::Time(unit) => quote_literal(&time::time_text(unit.micros(default.as_i64()?)?)?),
+        Meaning::Timestamp(unit) => quote_literal(&time::timestamp_text(unit.micros(default.as_i64()?)?)?),
+        Meaning::Duration(unit) => format!("'{} microseconds'", unit.micros(default.as_i64()?)?),
         Meaning::Bits(length) => {
             let le = bytes()?;
             let bit = |i: u32| le.get(i as usize / 8).is_some_and(|b| b >> (i % 8) & 1 == 1);
@@ -50,10 +49,6 @@ pub fn expression(schema: &Schema) -> Option<String> {
         },
         Meaning::VariableDecimal | Meaning::Point => return None,
     })
-}
-
-fn interval(default: &Value, unit: Unit) -> Option<String> {
-    Some(format!("interval '{} microseconds'", unit.micros(default.as_i64()?)?))
 }
 
 #[cfg(test)]
@@ -72,12 +67,8 @@ mod tests {
         check(Schema::float64(), "1.5", Some("1.5"));
         let decimal = Schema::bytes().named("org.apache.kafka.connect.data.Decimal").parameter("scale", "2");
         check(decimal, "\"MDk=\"", Some("123.45"));
-        check(Schema::int32().named("io.debezium.time.Date"), "19000", Some("(date '1970-01-01' + 19000)"));
-        check(
-            Schema::int64().named("io.debezium.time.MicroTimestamp"),
-            "5",
-            Some("(timestamp '1970-01-01' + interval '5 microseconds')"),
-        );
+        check(Schema::int32().named("io.debezium.time.Date"), "19000", Some("'2022-01-08'"));
+        check(Schema::int64().named("io.debezium.time.MicroTimestamp"), "5", Some("'1970-01-01 00:00:00.000005'"));
         check(Schema::bytes().named("io.debezium.data.Bits").parameter("length", "5"), "\"FQ==\"", Some("B'10101'"));
         check(Schema::bytes(), "\"AP8=\"", Some(" E'\\\\x00ff'"));
         check(Schema::list(Schema::text()), "[]", Some("'{}'"));

@@ -39,6 +39,33 @@ pub fn timestamp(n: i64, unit: Unit) -> Option<i64> {
     us.checked_sub(EPOCH_US)
 }
 
+/// The text of a date, by its days since 1970; none outside of the years 1 to 9999.
+pub fn date_text(day: i64) -> Option<String> {
+    if !(days(1, 1, 1)..days(10_000, 1, 1)).contains(&day) {
+        return None;
+    }
+    // No year is longer than 366 days, no month than 31: the guess is never late.
+    let mut y = 1 + (day - days(1, 1, 1)) / 366;
+    while days(y + 1, 1, 1) <= day {
+        y += 1;
+    }
+    let m = (2..=12).take_while(|m| days(y, *m, 1) <= day).last().unwrap_or(1);
+    Some(format!("{y:04}-{m:02}-{:02}", day - days(y, m, 1) + 1))
+}
+
+/// The text of a time of day, by its microseconds.
+pub fn time_text(us: i64) -> Option<String> {
+    let (seconds, us) = (us / 1_000_000, us % 1_000_000);
+    let text = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    (0..=86_400).contains(&seconds).then(|| if us == 0 { text } else { format!("{text}.{us:06}") })
+}
+
+/// The text of a time stamp, by its microseconds since 1970.
+pub fn timestamp_text(us: i64) -> Option<String> {
+    const DAY_US: i64 = 86_400_000_000;
+    Some(format!("{} {}", date_text(us.div_euclid(DAY_US))?, time_text(us.rem_euclid(DAY_US))?))
+}
+
 /// Days since 1970 of a date of the proleptic Gregorian calendar.
 fn days(y: i64, m: i64, d: i64) -> i64 {
     let y = if m <= 2 { y - 1 } else { y };
@@ -100,6 +127,24 @@ mod tests {
         for bad in ["", "infinity", "2023-02-29T00:00:00Z", "2024-01-01", "2024-01-01T00:00:00", "2024-13-01T00:00:00Z"] {
             assert_eq!(zoned(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn texts_of_dates_and_times() {
+        assert_eq!(date_text(0).as_deref(), Some("1970-01-01"));
+        assert_eq!(date_text(-1).as_deref(), Some("1969-12-31"));
+        assert_eq!(date_text(19_782).as_deref(), Some("2024-02-29"));
+        assert_eq!(date_text(days(1, 1, 1)).as_deref(), Some("0001-01-01"));
+        assert_eq!(date_text(days(9999, 12, 31)).as_deref(), Some("9999-12-31"));
+        assert_eq!((date_text(days(10_000, 1, 1)), date_text(i64::MIN)), (None, None));
+        for day in (-200_000..200_000).step_by(37) {
+            let text = date_text(day).unwrap();
+            let part = |r: std::ops::Range<usize>| text[r].parse().unwrap();
+            assert_eq!(days(part(0..4), part(5..7), part(8..10)), day);
+        }
+        assert_eq!(time_text(3_723_000_004).as_deref(), Some("01:02:03.000004"));
+        assert_eq!(time_text(-1_000_000), None);
+        assert_eq!(timestamp_text(-1).as_deref(), Some("1969-12-31 23:59:59.999999"));
     }
 
     #[test]

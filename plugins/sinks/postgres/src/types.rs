@@ -205,10 +205,9 @@ fn propagated(schema: &Schema) -> Option<String> {
         return None;
     }
     let source = schema.get("__debezium.source.column.type")?.to_ascii_uppercase();
-    let length = || Some(length(schema).map_or_else(String::new, |n| format!("({n})")));
     Some(match source.as_str() {
-        "CHAR" | "CHARACTER" | "BPCHAR" | "NCHAR" => format!("char{}", length()?),
-        "VARCHAR" | "VARCHAR2" | "CHARACTER VARYING" | "NVARCHAR" | "NVARCHAR2" => format!("varchar{}", length()?),
+        "CHAR" | "CHARACTER" | "BPCHAR" | "NCHAR" => format!("char({})", length(schema).unwrap_or(1)),
+        "VARCHAR" | "VARCHAR2" | "CHARACTER VARYING" | "NVARCHAR" | "NVARCHAR2" => format!("varchar({})", length(schema)?),
         "CIDR" | "INET" | "MACADDR" | "MACADDR8" | "CITEXT" | "INT4RANGE" | "INT8RANGE" | "NUMRANGE" | "TSRANGE"
         | "TSTZRANGE" | "DATERANGE" => source.to_ascii_lowercase(),
         _ => return None,
