@@ -1,6 +1,9 @@
 //! The compatibility table: every case of `cases/` at all seven levels, beside what others made of it (`verdicts/`, written by
 //! `record.sh`): Apicurio's registry, and for Avro Java's own library, whose reasons and texts are compared too.
 
+mod different;
+
+use different::DIFFERENT;
 use millrace_registry::avro::{self, AvroSchema};
 use millrace_registry::compatibility::LEVELS;
 use millrace_registry::{Incompatibility, ParsedSchema, SchemaType};
@@ -27,10 +30,6 @@ struct Verdict {
     #[serde(rename = "last reads new", default)]
     last_reads_new: Vec<String>,
 }
-
-/// Where another implementation departs from the rules of Confluent's registry: the format, the case, the levels at which the
-/// verdict differs, and why.
-const DIFFERENT: &[(&str, &str, &[&str], &str)] = &[];
 
 fn read<T: for<'a> Deserialize<'a>>(path: &str) -> Vec<T> {
     let path = format!("{}/tests/compatibility/{path}", env!("CARGO_MANIFEST_DIR"));
@@ -80,6 +79,16 @@ fn check(of: SchemaType, format: &str, verdicts: &str) -> usize {
 fn avro_is_judged_as_by_the_registry_and_by_java() {
     assert!(check(SchemaType::Avro, "avro", "avro") >= 90);
     check(SchemaType::Avro, "avro", "avro-java");
+}
+
+#[test]
+fn json_is_judged_as_by_the_registry() {
+    assert!(check(SchemaType::Json, "json", "json") >= 100);
+}
+
+#[test]
+fn protobuf_is_judged_as_by_the_registry() {
+    assert!(check(SchemaType::Protobuf, "protobuf", "protobuf") >= 60);
 }
 
 #[test]
