@@ -179,7 +179,7 @@ impl Task {
         self.connection()?.query(&format!(
             "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SELECT pg_advisory_xact_lock(hashtextextended({lock}, 0))"
         ))?;
-        let found = catalog::read(self.connection()?, name)?;
+        let found = read_locked(self.connection()?, name)?;
         let (create, steps) = match needs(self, found.as_ref()) {
             Ok(needed) => needed,
             Err(why) => {
@@ -330,6 +330,21 @@ fn push(needed: &mut Needed, table: &TableName, step: Step) {
             }
         }
     }
+}
+
+/// The table as it stays until the transaction ends: who alters it without our lock would have a wider column narrowed again.
+/// Its readers and writers go on. Where the user may not lock the table, the change will be refused too, and nothing narrowed.
+fn read_locked(connection: &mut dyn Connection, name: &TableName) -> Result<Option<Table>, Error> {
+    if catalog::read(connection, name)?.is_none() {
+        return Ok(None);
+    }
+    connection.query("SAVEPOINT look")?;
+    match connection.query(&format!("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", name.sql())) {
+        Ok(_) => {}
+        Err(e) if is_concurrent(&e) || e.kind == ErrorKind::Retriable => return Err(e),
+        Err(_) => drop(connection.query("ROLLBACK TO look")?),
+    }
+    catalog::read(connection, name)
 }
 
 /// Why steps cannot be taken: a value would have to be in every row, and rows are there that have none.
