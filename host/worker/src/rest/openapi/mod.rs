@@ -2,7 +2,7 @@
 //!
 //! A route is registered with `routes!(module::handler)` in [`super::routes`], which takes path and method from the
 //! handler's `#[utoipa::path]`: a route without a description does not compile. Every operation names what is its own; what
-//! all have in common (406, 415, 500) is added here.
+//! all have in common (400, 406, 415, 500) is added here.
 
 pub mod page;
 pub mod plugin_schemas;
@@ -85,6 +85,9 @@ fn common(operation: &mut Operation) {
         let response = if body { response.content("application/json", error) } else { response };
         operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(response.build()));
     };
+    if operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.parameter_in == ParameterIn::Path)) {
+        add("400", "The path is not UTF-8, or has a control character or an escape that is none", true);
+    }
     add("406", "The client accepts no JSON", false);
     if operation.request_body.is_some() {
         add("413", "The body is larger than 8 MiB", true);
