@@ -25,13 +25,14 @@ enum Asks {
     NamedTexts,
 }
 
-const KEYWORDS: [(&str, Asks); 44] = [
+const KEYWORDS: [(&str, Asks); 45] = [
     ("$anchor", Asks::Text),
     ("$comment", Asks::Text),
     ("$defs", Asks::NamedSchemas),
     ("$dynamicAnchor", Asks::Text),
     ("$dynamicRef", Asks::Text),
     ("$id", Asks::Text),
+    ("$recursiveRef", Asks::Text),
     ("$ref", Asks::Text),
     ("$schema", Asks::Text),
     ("additionalProperties", Asks::Schema),

@@ -41,6 +41,12 @@ impl Draft {
     }
 }
 
+/// What a schema refers to. The references that newer drafts resolve while data is read are taken for where they lead in the
+/// schema itself.
+pub(super) fn reference(schema: &Value) -> Option<&str> {
+    ["$ref", "$dynamicRef", "$recursiveRef"].into_iter().find_map(|keyword| schema.get(keyword)?.as_str())
+}
+
 /// Keywords that hold a schema.
 pub(super) const ONE: [&str; 12] = [
     "additionalItems",

@@ -36,7 +36,7 @@ pub(super) fn resolve(documents: &[Value], names: &[&str], draft: Draft) -> Resu
     }
     let mut targets = HashMap::new();
     while let Some((base, place, schema)) = all.refs.pop() {
-        let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { continue };
+        let Some(reference) = draft::reference(schema) else { continue };
         let target = all.target(&base, &place, reference).ok_or_else(|| unresolved(&place, reference))?;
         targets.insert(std::ptr::from_ref(schema).addr(), target.clone());
         // A reference may lead to a place that no keyword has led to.
@@ -50,7 +50,7 @@ fn unresolved(place: &Place, reference: &str) -> InvalidSchema {
         "" => "there is nothing at that place of the schema",
         _ => "register that schema and list it in \"references\" under this name",
     };
-    InvalidSchema(format!("cannot resolve the $ref {reference:?} at #{}: {remedy}", place.pointer))
+    InvalidSchema(format!("cannot resolve the reference {reference:?} at #{}: {remedy}", place.pointer))
 }
 
 impl<'a> Names<'a> {
@@ -72,7 +72,7 @@ impl<'a> Names<'a> {
                 continue;
             }
             let base = self.named(&place, base, schema, draft);
-            if schema.get("$ref").is_some_and(Value::is_string) {
+            if draft::reference(schema).is_some() {
                 self.refs.push((Rc::clone(&base), place.clone(), schema));
             }
             for (keyword, within, below) in draft::below(schema) {

@@ -91,7 +91,7 @@ const TELLING: [(Type, &[&str]); 4] = [
         ],
     ),
     (Type::Number, &["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]),
-    (Type::String, &["minLength", "maxLength", "pattern", "format"]),
+    (Type::String, &["minLength", "maxLength", "pattern"]),
 ];
 
 impl<'a> View<'a> {
@@ -192,7 +192,7 @@ fn aspects(node: Node<'_>) -> Vec<Aspect> {
         Some(Value::Array(_)) => found.push(Aspect::Types),
         Some(name) => found.extend(named(name).map(Aspect::Typed)),
         None => {
-            let told = TELLING.iter().filter(|(_, keywords)| keywords.iter().any(|k| *k != "format" && has(k)));
+            let told = TELLING.iter().filter(|(_, keywords)| keywords.iter().any(|k| has(k)));
             found.extend(told.map(|(of, _)| Aspect::Typed(*of)));
         }
     }

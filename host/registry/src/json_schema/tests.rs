@@ -74,7 +74,7 @@ fn what_is_no_schema_is_refused_with_its_place() {
         (r#"{"oneOf":[]}"#, "#/oneOf has to be a list of schemas, at least one"),
         (r#"{"multipleOf":0}"#, "#/multipleOf is 0"),
         (r#"{"dependencies":{"a":[1]}}"#, "#/dependencies has to be a list of strings"),
-        (r##"{"$ref":"#/definitions/x"}"##, "cannot resolve the $ref \"#/definitions/x\" at #: there is nothing"),
+        (r##"{"$ref":"#/definitions/x"}"##, "cannot resolve the reference \"#/definitions/x\" at #: there is nothing"),
         (r#"{"items":{"$ref":"other.json"}}"#, "at #/items: register that schema and list it in \"references\""),
     ] {
         let said = refused(text);
@@ -118,7 +118,7 @@ fn references_lead_to_their_places() {
     }
     assert_eq!(
         behind(
-            r##"{"$schema":"https://json-schema.org/draft/2020-12/schema","properties":{"a":{"$ref":"#it"}},"$defs":{"p":{"$anchor":"it","type":"string"}}}"##,
+            r##"{"$schema":"https://json-schema.org/draft/2020-12/schema","properties":{"a":{"$dynamicRef":"#it"}},"$defs":{"p":{"$anchor":"it","type":"string"}}}"##,
             &[]
         )["type"],
         "string"

@@ -49,7 +49,6 @@ pub const DIFFERENT: &[(&str, &str, &[&str], &str)] = &[
     ("json", "property removed that a pattern does not cover", FORWARD, PATTERN),
     ("json", "property with a default became required", BACKWARD_AND_FULL, DEFAULT),
     ("json", "string became optional by oneOf", BACKWARD, ALTERNATIVE),
-    ("json", "const changed", ALL, CONST),
 ];
 
 const BACKWARD: &[&str] = &["BACKWARD", "BACKWARD_TRANSITIVE"];
@@ -77,4 +76,3 @@ const FORBIDDEN: &str = "what no data could have is not missed";
 const COVERED: &str = "a property may come and go where patterns or additional properties cover it";
 const PATTERN: &str = "a property that a pattern takes integers for cannot be declared a string";
 const ALTERNATIVE: &str = "a schema is read by alternatives that have it";
-const CONST: &str = "another constant is another value";
