@@ -20,6 +20,12 @@ const OF_FIELDS: [&str; 6] = ["default", "doc", "name", "order", "type", "aliase
 /// Ids from here on stand for names that were not known yet when they were met.
 const PENDING: u32 = 1 << 31;
 
+/// Lists and objects inside one another in a text. The reader of JSON goes no deeper; types that are used before they are
+/// defined could make the canonical text deeper than the one it came from.
+const TEXT_DEPTH_MAX: usize = 125;
+/// The same with all references in full.
+const RESOLVED_DEPTH_MAX: usize = 1000;
+
 type Parsed<T> = Result<T, InvalidSchema>;
 
 struct Parser {
@@ -44,6 +50,12 @@ pub(super) fn parse(text: &str, dependencies: &[Dependency], strict: bool) -> Pa
         referenced.push(parser.nodes[root.index()].kind.branch_name().into());
     }
     let root = parser.whole(text)?;
+    for (known, most) in [(&referenced[..], TEXT_DEPTH_MAX), (&[], RESOLVED_DEPTH_MAX)] {
+        let depth = parser.depth(root, known);
+        if depth > most {
+            return invalid(format!("the schema is nested {depth} levels deep as text, of which {most} are read"));
+        }
+    }
     Ok(AvroSchema::new(Inner { nodes: parser.nodes, root, names: parser.names, referenced, dependencies: dependencies.to_vec() }))
 }
 
@@ -314,6 +326,33 @@ impl Parser {
         let mut root = root;
         put(&mut root);
         Ok(root)
+    }
+
+    /// How deep the canonical text is: every named type in full where it is met first.
+    fn depth(&self, root: NodeId, known: &[Box<str>]) -> usize {
+        let mut met = vec![false; self.nodes.len()];
+        for name in known {
+            if let Some(id) = self.names.get(name) {
+                met[id.index()] = true;
+            }
+        }
+        let mut deepest = 0;
+        let mut left = vec![(root, 0)];
+        while let Some((id, depth)) = left.pop() {
+            deepest = deepest.max(depth);
+            let kind = &self.nodes[id.index()].kind;
+            if kind.name().is_some() && std::mem::replace(&mut met[id.index()], true) {
+                continue;
+            }
+            match kind {
+                // Its object, its list of fields, and the object of a field.
+                Kind::Record(r) => left.extend(r.fields.iter().rev().map(|f| (f.schema, depth + 3))),
+                Kind::Array(of) | Kind::Map(of) => left.push((*of, depth + 1)),
+                Kind::Union(branches) => left.extend(branches.iter().rev().map(|b| (*b, depth + 1))),
+                _ => {}
+            }
+        }
+        deepest
     }
 
     /// What can be said only when all names are known: unions and defaults.

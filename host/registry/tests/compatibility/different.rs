@@ -49,6 +49,21 @@ pub const DIFFERENT: &[(&str, &str, &[&str], &str)] = &[
     ("json", "property removed that a pattern does not cover", FORWARD, PATTERN),
     ("json", "property with a default became required", BACKWARD_AND_FULL, DEFAULT),
     ("json", "string became optional by oneOf", BACKWARD, ALTERNATIVE),
+    ("protobuf-further", "message added", FULL, MESSAGES),
+    ("protobuf-further", "message removed", FULL, MESSAGES),
+    ("protobuf-further", "message that is used added", FULL, MESSAGES),
+    ("protobuf-further", "nested message removed", FULL, MESSAGES),
+    ("protobuf-further", "nested message added", FULL, MESSAGES),
+    ("protobuf-further", "oneof with a field more", FULL, MEMBERS),
+    ("protobuf-further", "oneof with a field less", FULL, MEMBERS),
+    ("protobuf-further", "message comes and goes", FULL, MESSAGES),
+    ("protobuf-further", "oneof grows by and by", FULL, MEMBERS),
+    ("protobuf-further", "two messages added", FULL, MESSAGES),
+    ("json-further", "closed: required property with a default added", BACKWARD, DEFAULT),
+    ("json-further", "property becomes required and has a default", BACKWARD_AND_FULL, DEFAULT),
+    ("json-further", "open: property without a type added", BACKWARD_AND_FULL, ANYTHING),
+    ("json-further", "type to a oneOf with it", BACKWARD, ALTERNATIVE),
+    ("json-further", "oneOf to one of its types", FORWARD, ALTERNATIVE),
 ];
 
 const BACKWARD: &[&str] = &["BACKWARD", "BACKWARD_TRANSITIVE"];

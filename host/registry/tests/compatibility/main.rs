@@ -84,11 +84,13 @@ fn avro_is_judged_as_by_the_registry_and_by_java() {
 #[test]
 fn json_is_judged_as_by_the_registry() {
     assert!(check(SchemaType::Json, "json", "json") >= 100);
+    assert!(check(SchemaType::Json, "json-further", "json-further") >= 100);
 }
 
 #[test]
 fn protobuf_is_judged_as_by_the_registry() {
     assert!(check(SchemaType::Protobuf, "protobuf", "protobuf") >= 60);
+    assert!(check(SchemaType::Protobuf, "protobuf-further", "protobuf-further") >= 50);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-"""record.py URL FORMAT...: the verdicts of a registry that speaks Confluent's API on the cases of each format.
+"""record.py URL FILE...: the verdicts of a registry that speaks Confluent's API on the cases of each file, `avro`,
+`json-further`, whose format is what stands before the dash.
 
 A case's earlier versions are registered in a subject of its own, then the new schema is put to the test at every level.
 """
@@ -40,8 +41,8 @@ def judged(kind, number, case):
     subject = "/subjects/%s-%d-%d" % (kind, RUN, number)
 
     def body(schema):
-        text = schema if kind == "protobuf" else json.dumps(schema)
-        return {"schemaType": TYPES[kind], "schema": text}
+        text = schema if isinstance(schema, str) and kind.startswith("protobuf") else json.dumps(schema)
+        return {"schemaType": TYPES[kind.split("-")[0]], "schema": text}
 
     verdict = {"name": case["name"], "allowed": []}
     for level in LEVELS:

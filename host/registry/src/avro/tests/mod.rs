@@ -1,6 +1,8 @@
 use super::*;
 
+mod changes;
 mod model;
+mod properties;
 
 fn parse(text: &str) -> AvroSchema {
     AvroSchema::parse_new(text, &[]).expect(text)
