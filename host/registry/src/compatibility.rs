@@ -79,3 +79,45 @@ fn worded(mut incompatibility: Incompatibility, reader: &str, writer: &str) -> I
     incompatibility.description = incompatibility.description.replace(READER, reader).replace(WRITER, writer);
     incompatibility
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SchemaType;
+
+    fn told(level: Level, new: &str, versions: &[&str]) -> Option<(usize, Vec<String>)> {
+        let parse = |text: &&str| ParsedSchema::parse(SchemaType::Avro, text, &[]).expect("parses");
+        let versions: Vec<_> = versions.iter().map(parse).collect();
+        let found = level.violations(&parse(&new), &versions.iter().collect::<Vec<_>>());
+        found.map(|(at, why)| (at, why.into_iter().map(|i| i.description).collect()))
+    }
+
+    const ONE: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"string"}]}"#;
+    const TWO: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"string"},{"name":"b","type":"int"}]}"#;
+    const GONE: &str =
+        "The field 'b' at path '/fields/1' in the new schema has no default value and is missing in the old schema";
+
+    #[test]
+    fn reasons_say_which_schema_is_the_new_one() {
+        let old = GONE.replace("new", "was").replace("old", "new").replace("was", "old");
+        assert_eq!(told(Level::Backward, TWO, &[ONE]), Some((0, vec![GONE.to_owned()])));
+        assert_eq!(told(Level::Forward, ONE, &[TWO]), Some((0, vec![old.clone()])));
+        assert_eq!(told(Level::Forward, TWO, &[ONE]), None);
+        let type_changed = |a, b| format!("The type (path '/') of a field in the {a} schema does not match with the {b} schema");
+        assert_eq!(
+            told(Level::Full, "\"int\"", &["\"boolean\""]),
+            Some((0, vec![type_changed("old", "new"), type_changed("new", "old")]))
+        );
+    }
+
+    #[test]
+    fn only_transitive_levels_look_past_the_last_version() {
+        assert_eq!(told(Level::Backward, TWO, &[ONE, TWO]), None);
+        assert_eq!(told(Level::BackwardTransitive, TWO, &[ONE, TWO]), Some((0, vec![GONE.to_owned()])));
+        assert_eq!(told(Level::None, "\"int\"", &["\"string\""]), None);
+        for (level, name) in LEVELS {
+            assert_eq!(told(level, ONE, &[]), None);
+            assert_eq!((name.to_lowercase().parse(), level.to_string()), (Ok(level), name.to_owned()));
+        }
+    }
+}

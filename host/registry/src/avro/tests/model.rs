@@ -137,3 +137,20 @@ fn the_normalized_text_has_one_order() {
     assert_eq!(schema.normalized(), expected);
     assert_eq!(parse(expected).normalized(), expected);
 }
+
+#[test]
+fn references_stay_names_when_normalized() {
+    let line = Dependency {
+        name: "x.Line".into(),
+        text: r#"{"type":"record","name":"Line","namespace":"x","fields":[{"name":"sku","type":{"type":"fixed","name":"Sku","size":8}}]}"#.into(),
+    };
+    // The type inside of the reference is no reference itself: it is written where it is met.
+    let text = r#"{"type":"record","name":"Order","namespace":"x","b":1,"a":2,"fields":[{"name":"lines","type":{"type":"array","items":"Line"}},{"name":"best","type":"Sku"}]}"#;
+    let schema = AvroSchema::parse_new(text, &[line.clone()]).expect("parses");
+    let normalized = schema.normalized();
+    assert!(normalized.contains(r#""items":"Line""#) && normalized.ends_with(r#""a":2,"b":1}"#), "{normalized}");
+    assert_eq!(schema.canonical().matches("sku").count(), 0);
+    let again = AvroSchema::parse_new(&normalized, &[line]).expect("parses");
+    assert_eq!(again.normalized(), normalized);
+    assert!(cannot_read(&again, &schema).is_empty());
+}

@@ -231,3 +231,27 @@ fn depth_is_limited() {
     assert!(cannot_read(&wide, &wide).is_empty());
     assert!(changes(&wide, &wide).is_empty());
 }
+
+#[test]
+fn pairs_are_compared_to_a_depth() {
+    // Flat as text, deep as a pair: the writer's type holds itself, so that each of the reader's is met for the first time
+    // inside the one that holds it.
+    let reader = |length: usize| {
+        let of = |i: usize| if i == 0 { json!({"type": "array", "items": "T"}) } else { json!(format!("T{}", i - 1)) };
+        let field = |i: usize| {
+            let made = json!({"type": "record", "name": format!("T{i}"), "fields": [{"name": "n", "type": of(i)}]});
+            let place = if i + 1 == length { json!("last") } else { json!(format!("f{i}")) };
+            json!({"name": place, "type": ["null", made], "default": null})
+        };
+        let leaf = json!({"name": "leaf", "type": ["null", {"type": "record", "name": "T", "fields": []}], "default": null});
+        let fields: Vec<Value> = std::iter::once(leaf).chain((0..length).map(field)).collect();
+        parse(&json!({"type": "record", "name": "R", "fields": fields}).to_string())
+    };
+    let writer = parse(
+        r#"{"type":"record","name":"R","fields":[{"name":"last","type":{"type":"record","name":"W","fields":[{"name":"n","type":"W"}]}}]}"#,
+    );
+    let reasons = |length| cannot_read(&reader(length), &writer);
+    assert!(reasons(100).iter().all(|r| r.kind == "MISSING_UNION_BRANCH"), "{:?}", reasons(100));
+    let deep = reasons(3_000);
+    assert!(deep.len() == 1 && deep[0].description.contains("nested deeper"), "{deep:?}");
+}
