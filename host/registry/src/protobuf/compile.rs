@@ -6,11 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use prost::Message as _;
 use prost_reflect::FileDescriptor;
-use prost_types::FileDescriptorProto;
+use prost_types::{DescriptorProto, FileDescriptorProto, UninterpretedOption};
 use protox::Compiler;
 use protox::file::{File, FileResolver, GoogleFileResolver};
 
-use super::{TEXT_BYTES_MAX, builtin, options};
+use super::{TEXT_BYTES_MAX, builtin, options, print};
 use crate::{Dependency, InvalidSchema};
 
 /// What the file of the schema itself is called; no import can mean it.
@@ -48,7 +48,8 @@ pub(super) fn compile(text: &str, dependencies: &[Dependency]) -> Result<(FileDe
     }
     let (itself, parsed) = match read(text, "the schema")? {
         Given::Text(text) => {
-            let parsed = protox_parse::parse(&name, &text).map_err(|e| InvalidSchema(unparsed(&e, &text)))?;
+            let mut parsed = protox_parse::parse(&name, &text).map_err(|e| InvalidSchema(unparsed(&e, &text)))?;
+            parsed.message_type.iter_mut().for_each(mark_entries);
             (Itself::Parsed(parsed.clone()), Some(parsed))
         }
         Given::Descriptor(bytes) => {
@@ -75,7 +76,16 @@ impl FileResolver for Resolver {
             };
         }
         match self.given.get(name) {
-            Some(Given::Text(text)) => return File::from_source(name, text),
+            Some(Given::Text(text)) => {
+                return match protox_parse::parse(name, text) {
+                    Ok(mut parsed) => {
+                        parsed.message_type.iter_mut().for_each(mark_entries);
+                        Ok(File::from_file_descriptor_proto(parsed))
+                    }
+                    // The same error again, with the text around it.
+                    Err(_) => File::from_source(name, text),
+                };
+            }
             Some(Given::Descriptor(bytes)) => {
                 let bytes = called(bytes.clone(), name);
                 return File::decode_file_descriptor_proto(bytes.as_slice()).map_err(protox::Error::new);
@@ -113,6 +123,19 @@ fn called(mut descriptor: Vec<u8>, name: &str) -> Vec<u8> {
     let named = FileDescriptorProto { name: Some(name.to_owned()), ..FileDescriptorProto::default() };
     descriptor.extend(named.encode_to_vec());
     descriptor
+}
+
+/// Takes entries of maps for what they are where a text spells them out, as texts that were printed from descriptors do.
+fn mark_entries(message: &mut DescriptorProto) {
+    message.nested_type.iter_mut().for_each(mark_entries);
+    let Some(options) = &mut message.options else { return };
+    let spelled = |option: &UninterpretedOption| {
+        print::option_name(option) == "map_entry" && option.identifier_value.as_deref() == Some("true")
+    };
+    if options.uninterpreted_option.iter().any(spelled) {
+        options.uninterpreted_option.retain(|option| !spelled(option));
+        options.map_entry = Some(true);
+    }
 }
 
 /// How deep braces, brackets and parentheses are nested, outside of strings and comments.

@@ -2,8 +2,9 @@
 //! nothing.
 
 use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, FileDescriptor, MapKey, MessageDescriptor, Value};
+use prost_types::field_descriptor_proto::Label;
 use prost_types::uninterpreted_option::NamePart;
-use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, UninterpretedOption};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, UninterpretedOption};
 
 use super::print;
 
@@ -54,11 +55,32 @@ fn dependency(file: &FileDescriptorProto, index: i32) -> Option<String> {
 
 fn sort_message(message: &mut DescriptorProto) {
     message.field.sort_by_key(|field| field.number);
+    keep_places(message);
     message.reserved_range.sort_by_key(|range| range.start);
     message.reserved_name.sort();
     message.extension_range.sort_by_key(|range| range.start);
     message.nested_type.iter_mut().for_each(sort_message);
     message.enum_type.iter_mut().for_each(sort_enum);
+}
+
+/// Puts maps among themselves back into the order of their entries where there are other messages beside these, which the wire
+/// format names by their place.
+fn keep_places(message: &mut DescriptorProto) {
+    let is_entry = |m: &&DescriptorProto| m.options.as_ref().is_some_and(|o| o.map_entry());
+    let entries: Vec<&str> = message.nested_type.iter().filter(is_entry).map(|m| m.name()).collect();
+    if entries.len() == message.nested_type.len() {
+        return;
+    }
+    let place = |field: &FieldDescriptorProto| {
+        let name = field.type_name().rsplit('.').next().unwrap_or_default();
+        entries.iter().position(|entry| field.label() == Label::Repeated && *entry == name)
+    };
+    let slots: Vec<usize> = (0..message.field.len()).filter(|i| place(&message.field[*i]).is_some()).collect();
+    let mut maps: Vec<FieldDescriptorProto> = slots.iter().map(|i| message.field[*i].clone()).collect();
+    maps.sort_by_key(place);
+    for (slot, map) in slots.into_iter().zip(maps) {
+        message.field[slot] = map;
+    }
 }
 
 fn sort_enum(of: &mut EnumDescriptorProto) {

@@ -87,12 +87,28 @@ impl Printer {
             reserved.push(format!("reserved {};", ranges.collect::<Vec<_>>().join(", ")));
         }
         reserved.extend(names(&message.reserved_name));
-        let fields = message.field.iter().filter(|f| oneof_of(f).is_none());
-        let mut sections = vec![
-            reserved,
-            declared(message.options.as_ref().map_or(&[], |o| &o.uninterpreted_option)),
-            fields.map(|f| self.field(f, &message.nested_type, true)).collect(),
-        ];
+        let is_entry_or_group =
+            |m: &DescriptorProto| is_map_entry(m) || message.field.iter().chain(&message.extension).any(|f| is_group_of(f, m));
+        // The wire format names messages by their place, and an entry takes its place where its map stands: messages that come
+        // before it are printed before the map.
+        let mut nested = message.nested_type.iter().enumerate().filter(|(_, m)| !is_entry_or_group(m)).peekable();
+        let mut fields: Vec<Vec<String>> = vec![Vec::new()];
+        for field in message.field.iter().filter(|f| oneof_of(f).is_none()) {
+            let entry = entry_of(field, &message.nested_type).map(DescriptorProto::name);
+            let place = message.nested_type.iter().position(|m| is_map_entry(m) && Some(m.name()) == entry).unwrap_or(0);
+            let mut before = Vec::new();
+            while let Some((_, m)) = nested.next_if(|(i, _)| *i < place) {
+                before.push(self.message(m, None));
+            }
+            if !before.is_empty() {
+                fields.extend([before, Vec::new()]);
+            }
+            if let Some(section) = fields.last_mut() {
+                section.push(self.field(field, &message.nested_type, true));
+            }
+        }
+        let mut sections = vec![reserved, declared(message.options.as_ref().map_or(&[], |o| &o.uninterpreted_option))];
+        sections.extend(fields);
         for (i, oneof) in message.oneof_decl.iter().enumerate().filter(|(i, _)| !synthetic(*i)) {
             let members = message.field.iter().filter(|f| oneof_of(f) == Some(i));
             let members = members.map(|f| self.field(f, &message.nested_type, false)).collect();
@@ -104,11 +120,7 @@ impl Printer {
             format!("extensions {}{options};", range(r.start(), r.end().saturating_sub(1), FIELD_NUMBER_MAX))
         });
         sections.push(ranges.collect());
-        let nested = message.nested_type.iter().filter(|m| {
-            let is_group = message.field.iter().chain(&message.extension).any(|f| is_group_of(f, m));
-            !is_map_entry(m) && !is_group
-        });
-        let mut types: Vec<String> = nested.map(|m| self.message(m, None)).collect();
+        let mut types: Vec<String> = nested.map(|(_, m)| self.message(m, None)).collect();
         types.extend(message.enum_type.iter().map(|e| self.enumeration(e)));
         sections.push(types);
         sections.extend(self.extensions(&message.extension, &message.nested_type).into_iter().map(|e| vec![e]));

@@ -245,6 +245,32 @@ fn indexes_name_messages() {
 }
 
 #[test]
+fn indexes_are_the_same_once_printed() {
+    for body in [
+        "message N {} map<string, N> m = 2; map<string, int32> l = 1; string s = 3;",
+        "map<string, N> m = 1; message N {} message O {} map<string, O> k = 2;",
+        "map<string, int32> m = 1; string s = 2; message N {}",
+        "map<string, int32> b = 2; message N {} map<string, int32> a = 1;",
+    ] {
+        let schema = parsed(&format!("syntax = \"proto3\"; message A {{ {body} }}"));
+        for text in [schema.canonical(), schema.normalized()] {
+            assert_eq!(parsed(&text).indexes("A.N"), schema.indexes("A.N"), "{text}");
+        }
+    }
+    let first = parsed("syntax = \"proto3\"; message A { message N {} string s = 1; map<string, N> m = 2; }");
+    let printed = "syntax = \"proto3\";\n\nmessage A {\n  string s = 1;\n\n  message N {}\n\n  map<string, N> m = 2;\n}\n";
+    assert_eq!(first.canonical(), printed);
+}
+
+#[test]
+fn entries_of_maps_may_be_spelled_out() {
+    let text = "syntax = \"proto3\"; message A { repeated .A.MEntry m = 1;
+        message MEntry { option map_entry = true; string key = 1; int32 value = 2; } }";
+    assert_eq!(parsed(text).canonical(), "syntax = \"proto3\";\n\nmessage A {\n  map<string, int32> m = 1;\n}\n");
+    assert!(parsed(text).message(&[0]).and_then(|m| m.get_field(1)).is_some_and(|f| f.is_map()));
+}
+
+#[test]
 fn what_is_no_schema_is_refused_with_its_place() {
     for (text, says) in [
         ("", "empty"),
