@@ -9,6 +9,7 @@ pub mod compatibility;
 pub mod json_schema;
 pub mod protobuf;
 mod schema;
+pub mod server;
 
 pub use schema::{
     Change, ChangeKind, Dependency, Incompatibility, InvalidSchema, ParsedSchema, READER, Reference, SchemaType, WRITER,
