@@ -7,6 +7,7 @@ mod kafka;
 mod metrics;
 mod postgres;
 mod process;
+mod registry;
 mod topics;
 mod worker;
 
@@ -20,6 +21,7 @@ pub use kafka::{Kafka, jars};
 pub use metrics::Page as MetricsPage;
 pub use postgres::Postgres;
 pub use process::Process;
+pub use registry::Registry;
 pub use topics::read_topics;
 pub use worker::{Log, Worker};
 

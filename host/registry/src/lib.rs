@@ -6,6 +6,7 @@
 pub mod avro;
 pub mod client;
 pub mod compatibility;
+pub mod convert;
 pub mod json_schema;
 pub mod protobuf;
 mod schema;

@@ -184,7 +184,7 @@ async fn main() -> anyhow::Result<()> {
         events: Arc::new(Quiet),
         clients: clients.clone(),
         plugins: Arc::new(NoPlugins),
-        converters: converter,
+        converters: Arc::new(converter),
     });
     let spec = TaskSpec {
         id: TaskId { connector: "source".into(), task: 0 },

@@ -9,6 +9,7 @@ pub mod metrics;
 pub mod pattern;
 pub mod plugins;
 pub mod providers;
+pub mod registry;
 pub mod rest;
 pub mod secrets;
 pub mod storage;

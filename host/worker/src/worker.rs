@@ -25,6 +25,7 @@ use crate::kafka::client::{ClientKind, ClientSettings};
 use crate::loggers::{self, Loggers};
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
+use crate::registry::clients::Registries;
 use crate::rest::entry::Entry;
 use crate::rest::{self, Rest, Stage};
 use crate::storage::configs::ConfigStore;
@@ -216,6 +217,7 @@ async fn start(
         versions: versions.clone(),
         metrics: metrics.clone(),
     };
+    let registries = Registries::new(&config.raw, None);
     let runtime = Arc::new(TaskRuntime {
         worker: config.raw.clone(),
         schemas,
@@ -223,7 +225,7 @@ async fn start(
         events: Arc::new(events),
         clients: Arc::new(clients),
         plugins: plugins.clone(),
-        converters: millrace_record::convert::converter,
+        converters: registries.factory(),
     });
     let writer = tokio::spawn(statuses.clone().write_behind());
     let herder = Herder::new(config, cluster_id, plugins, configs, statuses, offsets, runtime, versions, metrics);

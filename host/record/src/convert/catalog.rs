@@ -1,5 +1,6 @@
 //! The converters that are built in: class names, what each is for, and its options as Connect lists them.
 
+use super::registry_options;
 use crate::config::{ConfigDef, ConfigKey, ConfigType, Default, Importance, Validator, Width};
 
 /// A built-in converter class.
@@ -18,6 +19,7 @@ pub struct BuiltIn {
 
 /// All of them, sorted by class.
 pub static BUILT_IN: &[BuiltIn] = &[
+    BuiltIn { header: false, ..of("io.confluent.connect.avro.AvroConverter", "Avro", avro_options) },
     of("org.apache.kafka.connect.converters.BooleanConverter", "Boolean", common_options),
     of("org.apache.kafka.connect.converters.ByteArrayConverter", "ByteArray", common_options),
     of("org.apache.kafka.connect.converters.DoubleConverter", "Double", common_options),
@@ -76,6 +78,13 @@ fn common_options() -> Vec<ConfigKey> {
         "What the converter is used for. The worker sets it.",
     );
     vec![ConfigKey { allowed: ["key", "value", "header"].map(Into::into).into(), ..role }]
+}
+
+fn avro_options() -> Vec<ConfigKey> {
+    let mut keys = common_options();
+    keys.extend(registry_options::common());
+    keys.extend(registry_options::avro());
+    keys
 }
 
 fn string_options() -> Vec<ConfigKey> {

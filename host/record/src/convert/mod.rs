@@ -8,6 +8,7 @@ mod json;
 mod literal;
 pub(crate) mod logical;
 mod plain;
+mod registry_options;
 mod text;
 
 use std::future::Future;
@@ -39,11 +40,11 @@ impl std::error::Error for ConvertError {}
 
 impl std::fmt::Display for ConvertError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Texts that Connect ends in a colon go on with what is behind them.
+        // Texts that end in a colon go on with what is behind them.
+        let head = self.message.trim_end_matches([' ', ':']);
         match &self.cause {
-            None => f.write_str(self.message.trim_end_matches(": ")),
-            Some(cause) if self.message.ends_with(": ") => write!(f, "{}{cause}", self.message),
-            Some(cause) => write!(f, "{}: {cause}", self.message),
+            None => f.write_str(head),
+            Some(cause) => write!(f, "{head}: {cause}"),
         }
     }
 }
@@ -237,9 +238,9 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// The shape of [`converter`]: what makes a task's converters is given to it.
+/// The shape of [`converter`]: what makes a task's converters is given to it, as those of a registry need its client.
 pub type ConverterFactory =
-    fn(class: &str, is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>) -> Result<Box<dyn Converter>, String>;
+    Arc<dyn Fn(&str, bool, &RawConfig, &Arc<Schemas>) -> Result<Box<dyn Converter>, String> + Send + Sync>;
 
 /// Makes the converter of a class name, fully qualified, simple (`JsonConverter`) or its alias (`Json`). `config` holds the converter's own
 /// keys, without the `key.converter.` prefix. The error names the class or key, the value and the remedy.
@@ -257,6 +258,7 @@ pub fn converter(class: &str, _is_key: bool, config: &RawConfig, schemas: &Arc<S
         Some("FloatConverter") => Box::new(plain::NumberConverter::new(Kind::Float32, schemas)),
         Some("DoubleConverter") => Box::new(plain::NumberConverter::new(Kind::Float64, schemas)),
         Some("SimpleHeaderConverter") => Box::new(header::SimpleHeaderConverter::new(schemas)),
+        Some("AvroConverter") => return Err(format!("{class} needs a Schema Registry, which is not at hand here")),
         _ => {
             let known: Vec<_> = BUILT_IN.iter().map(BuiltIn::simple).collect();
             return Err(format!("Class {class} could not be found: use one of {}", known.join(", ")));

@@ -1,11 +1,18 @@
 //! A registry as converters ask it. What was asked before is at hand and costs a look into a table; what was not is a wait,
 //! which the task takes on its own time: converters never block.
 
+mod config;
+mod http;
+mod table;
+mod tls;
+
 use std::fmt;
 use std::sync::Arc;
 
 use millrace_record::convert::Wait;
 
+pub use self::config::{ClientConfig, URL};
+pub use self::http::{Failed, HttpClient};
 use crate::{ParsedSchema, Reference, SchemaType};
 
 /// An answer that is at hand, or the wait for it.
@@ -59,3 +66,6 @@ pub trait SchemaClient: Send + Sync + fmt::Debug {
     /// The newest version of a subject, not older than `latest.cache.ttl.sec` where that is set.
     fn latest(&self, subject: &str) -> Asked<Arc<Registered>>;
 }
+
+#[cfg(test)]
+mod tests;

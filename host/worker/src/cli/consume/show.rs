@@ -5,9 +5,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use base64::Engine;
-use millrace_record::convert::{Converter, NotConverted, converter};
+use millrace_record::convert::{Converter, NotConverted};
 use millrace_record::{RawConfig, Schemas};
 use millrace_row::{Row, RowBuf};
+use millrace_worker::registry::clients::Registries;
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Headers};
 use serde::Serialize;
@@ -145,6 +146,8 @@ struct Decode {
     role: &'static str,
     class: String,
     from: Box<dyn Converter>,
+    /// Where a converter of a registry asks it.
+    runtime: tokio::runtime::Runtime,
     to: Box<dyn Converter>,
 }
 
@@ -155,18 +158,26 @@ impl Decode {
         let prefix = format!("{key}.");
         let own = converters.iter().filter_map(|(k, v)| Some((k.strip_prefix(&prefix)?.to_owned(), v.clone()))).collect();
         let schemas = Schemas::new();
-        let make = |class: &str, config: &RawConfig, schemas: &Arc<Schemas>| converter(class, role == "key", config, schemas);
+        let registries = Registries::default();
+        let make =
+            |class: &str, config: &RawConfig, schemas: &Arc<Schemas>| registries.converter(class, role == "key", config, schemas);
         let from = make(class, &own, &schemas).map_err(|e| anyhow::anyhow!("--set {key}={class}: {e}"))?;
         let plain = [("schemas.enable", "false"), ("decimal.format", "NUMERIC")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         let to = make("JsonConverter", &RawConfig::from(plain), &schemas).map_err(anyhow::Error::msg)?;
-        Ok(Some(Decode { role, class: class.clone(), from, to }))
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Some(Decode { role, class: class.clone(), from, runtime, to }))
     }
 
     fn read(&mut self, topic: &str, bytes: Option<&[u8]>) -> anyhow::Result<Shown> {
         let mut rows = RowBuf::new();
-        let Some(schema) = self.from.decode(topic, bytes, &mut rows).map_err(NotConverted::failed)? else {
-            return Ok(Shown::Null);
+        let schema = loop {
+            match self.from.decode(topic, bytes, &mut rows) {
+                Ok(schema) => break schema,
+                Err(NotConverted::Wait(wait)) => self.runtime.block_on(wait)?,
+                Err(failed) => return Err(failed.failed().into()),
+            }
         };
+        let Some(schema) = schema else { return Ok(Shown::Null) };
         let mut json = Vec::new();
         if !self.to.encode(topic, schema, Row::new(rows.as_bytes()), &mut json).map_err(NotConverted::failed)? {
             return Ok(Shown::Null);

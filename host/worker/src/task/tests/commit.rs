@@ -63,7 +63,7 @@ async fn check(parts: Vec<usize>, order: Vec<usize>, refused_at: Option<usize>) 
         events: rig_events,
         clients: Arc::new(ClientSettings::new("127.0.0.1:1", RawConfig::new())),
         plugins: Arc::new(NoPlugins),
-        converters: converter,
+        converters: Arc::new(converter),
     });
     let spec = TaskSpec {
         id: TaskId { connector: "c".into(), task: 0 },

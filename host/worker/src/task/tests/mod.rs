@@ -126,7 +126,7 @@ impl Rig {
             events: events.clone(),
             clients: Arc::new(ClientSettings::new(broker.address().to_string(), RawConfig::new())),
             plugins: Arc::new(NoPlugins),
-            converters: converter,
+            converters: Arc::new(converter),
         };
         Rig { broker, runtime: Arc::new(runtime), events, offsets, _dir: dir }
     }

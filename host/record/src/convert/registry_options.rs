@@ -1,0 +1,124 @@
+//! The options of converters that work with a Schema Registry.
+
+use crate::config::ConfigType::{Boolean, Int, List, Password, String};
+use crate::config::Importance::{High, Low, Medium};
+use crate::config::{ConfigKey, ConfigType, Default, Importance, Width};
+
+fn key(name: &str, kind: ConfigType, default: &str, importance: Importance, documentation: &str) -> ConfigKey {
+    ConfigKey::new(name, kind, Default::Value(default.into()), importance, documentation)
+}
+
+fn unset(name: &str, kind: ConfigType, importance: Importance, documentation: &str) -> ConfigKey {
+    ConfigKey::new(name, kind, Default::Null, importance, documentation)
+}
+
+fn shown(keys: Vec<ConfigKey>, group: &str) -> impl Iterator<Item = ConfigKey> {
+    let show = |(i, key): (usize, ConfigKey)| {
+        let name = key.name.clone();
+        key.shown(Some(group), i as u32, Width::Medium, &name)
+    };
+    keys.into_iter().enumerate().map(show).collect::<Vec<_>>().into_iter()
+}
+
+/// What all of them share.
+pub(super) fn common() -> Vec<ConfigKey> {
+    const TOPIC: &str = "io.confluent.kafka.serializers.subject.TopicNameStrategy";
+    let strategy = "How the subject of a schema is named: TopicNameStrategy (the topic with -key or -value), RecordNameStrategy \
+                    (the record's full name) or TopicRecordNameStrategy (both), of io.confluent.kafka.serializers.subject.";
+    let registry = vec![
+        unset(
+            "schema.registry.url",
+            List,
+            High,
+            "Where the registry is; several URLs are tried in turn. Without it the worker's schema.registry.url, else the \
+             registry within the worker.",
+        ),
+        unset(
+            "basic.auth.credentials.source",
+            String,
+            Medium,
+            "Where user and password come from: URL, USER_INFO or SASL_INHERIT.",
+        ),
+        key("basic.auth.user.info", Password, "", Medium, "User and password, as user:password."),
+        unset("bearer.auth.credentials.source", String, Medium, "Where a bearer token comes from: STATIC_TOKEN."),
+        key("bearer.auth.token", Password, "", Medium, "The bearer token."),
+        key("http.connect.timeout.ms", Int, "10000", Low, "How long a connection to the registry may take."),
+        key("http.read.timeout.ms", Int, "30000", Low, "How long the registry may take to answer."),
+        key("proxy.host", String, "", Low, "The host of a proxy on the way to the registry."),
+        key("proxy.port", Int, "-1", Low, "The port of that proxy."),
+        unset("schema.registry.ssl.truststore.location", String, Medium, "A file of the certificates to trust, in PEM."),
+        unset("schema.registry.ssl.keystore.location", String, Medium, "A file of the client's certificate and key, in PEM."),
+        key("max.schemas.per.subject", Int, "1000", Low, "How many schemas of one subject are remembered."),
+        key(
+            "latest.cache.ttl.sec",
+            Int,
+            "-1",
+            Low,
+            "How long the latest version of a subject counts as the latest; -1: for good.",
+        ),
+    ];
+    let schemas = vec![
+        key("auto.register.schemas", Boolean, "true", Medium, "Whether schemas that the registry does not have are registered."),
+        key(
+            "use.latest.version",
+            Boolean,
+            "false",
+            Medium,
+            "Whether records are written by the latest version of the subject; it \
+             counts where auto.register.schemas is false.",
+        ),
+        key("latest.compatibility.strict", Boolean, "true", Low, "Whether that version must be able to read what is written."),
+        key(
+            "use.schema.id",
+            Int,
+            "-1",
+            Low,
+            "The id of the schema to write records by; it counts where auto.register.schemas is false.",
+        ),
+        key(
+            "id.compatibility.strict",
+            Boolean,
+            "true",
+            Low,
+            "Whether the schema of that id must be able to read what is written.",
+        ),
+        key("normalize.schemas", Boolean, "false", Medium, "Whether schemas that differ in order alone are the same."),
+        key("key.subject.name.strategy", String, TOPIC, Medium, strategy),
+        key("value.subject.name.strategy", String, TOPIC, Medium, strategy),
+    ];
+    shown(registry, "Registry").chain(shown(schemas, "Schemas")).collect()
+}
+
+/// What Confluent's data classes of all formats share, and those of Avro.
+pub(super) fn avro() -> Vec<ConfigKey> {
+    let mapping = vec![
+        key(
+            "enhanced.avro.schema.support",
+            Boolean,
+            "false",
+            Medium,
+            "Whether enums stay enums, and the fields of unions have the \
+             full names of their types.",
+        ),
+        key(
+            "generalized.sum.type.support",
+            Boolean,
+            "false",
+            Medium,
+            "Whether enums and unions are such that other formats read them.",
+        ),
+        key("connect.meta.data", Boolean, "true", Low, "Whether properties of the Avro schema keep what Avro has no place for."),
+        key(
+            "scrub.invalid.names",
+            Boolean,
+            "false",
+            Medium,
+            "Whether names that Avro does not allow are changed to such as it does.",
+        ),
+        key("allow.optional.map.keys", Boolean, "false", Low, "Whether a map whose string keys are optional is a map in Avro."),
+        key("flatten.singleton.unions", Boolean, "true", Low, "Whether a union of one type is read as that type."),
+        key("ignore.default.for.nullables", Boolean, "false", Medium, "Whether null stays null where the field has a default."),
+        key("schemas.cache.config", Int, "1000", Low, "How many compiled schemas are kept."),
+    ];
+    shown(mapping, "Avro").collect()
+}

@@ -1,0 +1,3 @@
+//! What the worker has to do with schema registries.
+
+pub mod clients;
