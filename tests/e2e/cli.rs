@@ -206,7 +206,7 @@ fn wrong_flags_get_a_hint() -> anyhow::Result<()> {
         (&["consume"], "<TOPIC>"),
         (&["consume", "t", "--output", "yaml"], "possible values: text, json"),
         (&["consume", "t", "--set", "x"], "--set value.converter=JsonConverter"),
-        (&["consume", "t", "--set", "value.converter=Avro"], "JsonConverter"),
+        (&["consume", "t", "--set", "value.converter=Thrift"], "JsonConverter"),
         (&["consume", "t", "--set", "no.such=1"], "no.such"),
         (&["consume", "t", "--bootstrap", &nobody], "with --bootstrap"),
         (&["helth"], "'health'"),
