@@ -13,6 +13,7 @@ mod differential;
 mod file_stream;
 mod metrics;
 mod postgres;
+mod postgres_ddl;
 mod postgres_evolution;
 mod postgres_evolution_load;
 mod postgres_evolution_refused;

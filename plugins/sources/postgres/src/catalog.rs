@@ -47,7 +47,23 @@ impl Types {
     pub fn get(&self, oid: u32) -> Option<&Rc<PgType>> {
         self.0.get(&oid)
     }
+
+    /// The enum that values of a type are made of: its own, its elements', that of the type below a domain.
+    pub fn enum_of(&self, mut oid: u32) -> Option<u32> {
+        for _ in 0..DEPTH_MAX {
+            match self.get(oid)?.kind {
+                PgKind::Enum(_) => return Some(oid),
+                PgKind::Domain { base, .. } => oid = base,
+                PgKind::Array { element, .. } => oid = element,
+                _ => return None,
+            }
+        }
+        None
+    }
 }
+
+/// Domains and arrays are followed no deeper than this; the server's own are never deeper.
+pub const DEPTH_MAX: u32 = 32;
 
 /// A table, as far as records of it need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +75,18 @@ pub struct Table {
     pub replica_identity: char,
     /// `r` a table, `p` a partitioned one.
     pub kind: char,
+    /// Where its rows are kept: another file means that they were written anew, which snapshots of before do not see.
+    pub file: u32,
+    /// Its key is a primary key that is checked at once, which the log tells of a table whose replica identity is `d`.
+    pub primary: bool,
     /// In the order of `attnum`; dropped ones are left out.
     pub columns: Vec<Column>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
+    /// `attnum`, which it keeps under another name.
+    pub number: i16,
     pub name: String,
     pub type_oid: u32,
     /// `atttypmod`; -1: none.
@@ -76,6 +98,8 @@ pub struct Column {
     pub generated: bool,
     /// Its place in the primary key, or in the first unique index where there is none; from 1.
     pub key: Option<u16>,
+    /// Its place in the first unique index that is not the primary key's.
+    pub unique: Option<u16>,
 }
 
 /// The forms in which values are read as text. They depend on settings of the session, which a role or a database may have
@@ -125,6 +149,19 @@ pub fn types(connection: &mut dyn Connection) -> Result<Types, Error> {
     Ok(types)
 }
 
+/// The labels of some enums, in their order.
+pub fn labels(connection: &mut dyn Connection, enums: &[u32]) -> Result<HashMap<u32, Vec<String>>, Error> {
+    let list = enums.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let found = connection.query(&format!(
+        "SELECT enumtypid, enumlabel FROM pg_catalog.pg_enum WHERE enumtypid IN ({list}) ORDER BY enumtypid, enumsortorder"
+    ))?;
+    let mut labels: HashMap<u32, Vec<String>> = HashMap::new();
+    for row in &found.rows {
+        labels.entry(number(row, 0)?).or_default().push(text(row, 1)?.to_owned());
+    }
+    Ok(labels)
+}
+
 /// The tables that are captured, by name.
 pub fn tables(connection: &mut dyn Connection, options: &Options) -> Result<Vec<Table>, Error> {
     // Partitions stand for themselves, unless their changes come as those of the table they are part of.
@@ -140,20 +177,34 @@ pub fn table(connection: &mut dyn Connection, oid: u32) -> Result<Option<Table>,
 }
 
 fn read_tables(connection: &mut dyn Connection, which: &str) -> Result<Vec<Table>, Error> {
+    let place = |of: &str| {
+        format!(
+            "(SELECT u.place FROM pg_catalog.unnest({of}.indkey) WITH ORDINALITY u(attnum, place) \
+              WHERE u.attnum = a.attnum AND u.place <= {of}.indnkeyatts)"
+        )
+    };
+    let keys = |and: &str| {
+        format!(
+            "SELECT DISTINCT ON (i.indrelid) i.indrelid, i.indkey, i.indnkeyatts, i.indisprimary AND i.indimmediate AS indprimary \
+             FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid \
+             WHERE i.indisvalid AND i.indisunique AND {and} ORDER BY i.indrelid, i.indisprimary DESC, x.relname"
+        )
+    };
+    let whole = "i.indpred IS NULL AND i.indexprs IS NULL";
     let found = connection.query(&format!(
-        "WITH keys AS (SELECT DISTINCT ON (i.indrelid) i.indrelid, i.indkey, i.indnkeyatts \
-           FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid \
-           WHERE i.indisvalid AND i.indisunique AND (i.indisprimary OR (i.indpred IS NULL AND i.indexprs IS NULL)) \
-           ORDER BY i.indrelid, i.indisprimary DESC, x.relname) \
+        "WITH keys AS ({}), uniques AS ({}) \
          SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind, \
            a.attname, a.atttypid, a.atttypmod, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated, \
-           (SELECT u.place FROM pg_catalog.unnest(k.indkey) WITH ORDINALITY u(attnum, place) \
-             WHERE u.attnum = a.attnum AND u.place <= k.indnkeyatts) \
+           {}, {}, a.attnum, COALESCE(k.indprimary, false), c.relfilenode \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
          LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum \
-         LEFT JOIN keys k ON k.indrelid = c.oid \
-         WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND {which} ORDER BY 2, 3, a.attnum"
+         LEFT JOIN keys k ON k.indrelid = c.oid LEFT JOIN uniques q ON q.indrelid = c.oid \
+         WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND {which} ORDER BY 2, 3, a.attnum",
+        keys(&format!("(i.indisprimary OR ({whole}))")),
+        keys(&format!("NOT i.indisprimary AND {whole}")),
+        place("k"),
+        place("q"),
     ))?;
     let mut tables: Vec<Table> = Vec::new();
     for row in &found.rows {
@@ -161,17 +212,22 @@ fn read_tables(connection: &mut dyn Connection, which: &str) -> Result<Vec<Table
         if tables.last().is_none_or(|t| t.oid != oid) {
             let letter = |i| Ok::<char, Error>(text(row, i)?.chars().next().unwrap_or(' '));
             let (schema, name) = (text(row, 1)?.to_owned(), text(row, 2)?.to_owned());
-            tables.push(Table { oid, schema, name, replica_identity: letter(3)?, kind: letter(4)?, columns: Vec::new() });
+            let (replica_identity, kind, primary) = (letter(3)?, letter(4)?, text(row, 14)? == "t");
+            let file = number(row, 15)?;
+            tables.push(Table { oid, schema, name, replica_identity, kind, file, primary, columns: Vec::new() });
         }
         let (Some(table), Some(Some(name))) = (tables.last_mut(), row.get(5)) else { continue };
+        let place = |i: usize| row.get(i).and_then(Option::as_deref).and_then(|k| k.parse().ok());
         table.columns.push(Column {
+            number: number(row, 13)?,
             name: name.clone(),
             type_oid: number(row, 6)?,
             modifier: number(row, 7)?,
             not_null: text(row, 8)? == "t",
             default: row.get(9).cloned().flatten(),
             generated: text(row, 10)? == "s",
-            key: row.get(11).and_then(Option::as_deref).and_then(|k| k.parse().ok()),
+            key: place(11),
+            unique: place(12),
         });
     }
     Ok(tables)

@@ -6,7 +6,7 @@ use millrace_plugin::{BatchWriter, Error, RecordMeta, RowBuf};
 
 use crate::envelope::{Origin, slot};
 use crate::options::{Operation, Options};
-use crate::plan::{KeyPlan, Plan, RowError, detached};
+use crate::plan::{KeyPlan, Nulls, Plan, RowError, detached};
 use crate::transactions::Counted;
 use crate::wal::{Datum, Old, Tuple};
 
@@ -48,7 +48,7 @@ impl<'o> Emitter<'o> {
         event: Event<'_>,
     ) -> Result<(), RowError> {
         self.record(plan, "r", event, values.clone(), None, |writer, env, options| {
-            plan.write_row(writer.rows(), env, slot::AFTER, values, NO_VALUES, options)
+            plan.write_row(writer.rows(), env, slot::AFTER, values, NO_VALUES, Nulls::Unknown, options)
         })
     }
 
@@ -56,18 +56,27 @@ impl<'o> Emitter<'o> {
         let full = old.filter(|o| o.full).map(|o| o.tuple);
         let Some((old, key)) = old.zip(plan.key.as_ref()).filter(|(o, _)| plan.key_changed(o.tuple.values(), new.values()))
         else {
-            return self.event(plan, "u", old.map(|o| o.tuple), Some((new, full)), new, event, None);
+            return self.event(plan, "u", old, Some((new, full)), new, event, None);
         };
+        // What cannot be written is met before the first of them.
+        self.probe(plan, new)?;
         // Another key is another record: the old one is deleted, and each says in a header what the other's key is.
         if !self.options.skips(Operation::Delete) {
-            self.event(plan, "d", Some(old.tuple), None, old.tuple, event, Some((key, "__debezium.newkey", new)))?;
+            self.event(plan, "d", Some(old), None, old.tuple, event, Some((key, "__debezium.newkey", new)))?;
             self.tombstone(plan, old.tuple, Some((key, "__debezium.newkey", new)))?;
         }
         self.event(plan, "c", None, Some((new, full)), new, event, Some((key, "__debezium.oldkey", old.tuple)))
     }
 
+    /// Whether a row can be written.
+    fn probe(&mut self, plan: &Plan, new: Tuple<'_>) -> Result<(), RowError> {
+        self.scratch.clear();
+        let outer = self.scratch.begin(1);
+        plan.write_row(&mut self.scratch, outer, 0, new.values(), NO_VALUES, Nulls::Told, self.options)
+    }
+
     pub fn delete(&mut self, plan: &Plan, old: &Old<'_>, event: Event<'_>) -> Result<(), RowError> {
-        self.event(plan, "d", Some(old.tuple), None, old.tuple, event, None)?;
+        self.event(plan, "d", Some(old), None, old.tuple, event, None)?;
         self.tombstone(plan, old.tuple, None)
     }
 
@@ -85,7 +94,7 @@ impl<'o> Emitter<'o> {
         &mut self,
         plan: &Plan,
         op: &str,
-        before: Option<Tuple<'_>>,
+        before: Option<&Old<'_>>,
         after: Option<(Tuple<'_>, Option<Tuple<'_>>)>,
         key: Tuple<'_>,
         event: Event<'_>,
@@ -93,10 +102,11 @@ impl<'o> Emitter<'o> {
     ) -> Result<(), RowError> {
         self.record(plan, op, event, key.values(), other_key, |writer, env, options| {
             if let Some(before) = before {
-                plan.write_row(writer.rows(), env, slot::BEFORE, before.values(), NO_VALUES, options)?;
+                let nulls = if before.full { Nulls::Told } else { Nulls::Unknown };
+                plan.write_row(writer.rows(), env, slot::BEFORE, before.tuple.values(), NO_VALUES, nulls, options)?;
             }
             if let Some((after, was)) = after {
-                plan.write_row(writer.rows(), env, slot::AFTER, after.values(), was.map(Tuple::values), options)?;
+                plan.write_row(writer.rows(), env, slot::AFTER, after.values(), was.map(Tuple::values), Nulls::Told, options)?;
             }
             Ok(())
         })

@@ -94,6 +94,21 @@ const SHAPE: &[Row] = &[
         "Events say their place in their transaction, and a topic says where each begins and ends.",
     ),
     ("topic.transaction", "transaction", "The last part of that topic's name."),
+    (
+        "include.schema.changes",
+        "false",
+        "Changes of tables are records too, in the topic named topic.prefix. Debezium has this for other databases.",
+    ),
+    (
+        "schema.changes.ddl.enabled",
+        "false",
+        "Event triggers write the statements into the log, so that those records have them; PostgreSQL 14 and later.",
+    ),
+    (
+        "schema.refresh.mode",
+        "columns_diff",
+        "columns_diff or columns_diff_exclude_unchanged_toast; alike here: the log announces each shape of a table.",
+    ),
     ("topic.delimiter", ".", "What stands between the parts of a topic's name."),
     ("event.processing.failure.handling.mode", "fail", "fail, warn or skip: what to do about an event that cannot be converted."),
     (

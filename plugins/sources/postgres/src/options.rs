@@ -99,6 +99,10 @@ pub struct Options {
     pub tombstones_on_delete: bool,
     transaction_metadata: Option<String>,
     pub failure_mode: FailureMode,
+    /// Changes of tables are records of their own.
+    pub schema_changes: bool,
+    /// Their statements come through the log.
+    pub ddl_enabled: bool,
     pub modes: Modes,
 }
 
@@ -215,8 +219,12 @@ impl Options {
                     ("ignore", FailureMode::Skip),
                 ],
             ),
+            schema_changes: r.flag("include.schema.changes"),
+            ddl_enabled: r.flag("schema.changes.ddl.enabled"),
             modes: r.modes(),
         };
+        r.needs_schema_changes(&options);
+        r.refresh_mode();
         r.unsupported();
         r.misspelt();
         (options, r.issues)
@@ -300,6 +308,16 @@ impl Reader<'_> {
         }
     }
 
+    fn needs_schema_changes(&mut self, options: &Options) {
+        if options.ddl_enabled && !options.schema_changes {
+            let message = "\"schema.changes.ddl.enabled\" is true, and nobody is told of the statements: set \"include.schema.changes\" to true, or leave it out";
+            self.wrong("schema.changes.ddl.enabled", message.to_owned());
+        }
+    }
+    fn refresh_mode(&mut self) {
+        // The log announces each shape: there is nothing to refresh by either.
+        self.choice("schema.refresh.mode", &[("columns_diff", ()), ("columns_diff_exclude_unchanged_toast", ())]);
+    }
     fn topic_prefix(&mut self) -> String {
         let prefix = self.text("topic.prefix");
         if prefix.chars().any(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))) {

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use millrace_plugin::{Error, Kind, RowBuf, RowMark, Schema, row, schema};
+use millrace_plugin::{Error, Kind, RowBuf, RowMark, Schema, row, schema, warn};
 
-use crate::catalog::{Column, Table, Types};
+use crate::catalog::Types;
 use crate::envelope::{self, SourceBlock};
 use crate::options::{Mask, Options};
+use crate::shape::{Announced, Incoming, Shape};
 use crate::types::{self, Value, ValueError};
 use crate::wal::Datum;
 
@@ -51,51 +52,60 @@ struct Kept {
     mask: Option<Mask>,
 }
 
-/// A column as the rows come.
-#[derive(Debug, Clone)]
-pub struct Incoming {
-    pub name: String,
-    pub type_oid: u32,
-    pub modifier: i32,
-}
-
 /// A value that could not be written.
 #[derive(Debug)]
 pub struct RowError {
     pub column: String,
-    pub cause: ValueError,
+    pub cause: Cause,
+}
+
+#[derive(Debug)]
+pub enum Cause {
+    Value(ValueError),
+    /// A null where the catalogs allow none: they are of a later time.
+    Null,
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Cause::Value(e) => e.fmt(f),
+            Cause::Null => f.write_str("it is null, and the column is not"),
+        }
+    }
+}
+
+/// What a null is in a column that cannot be null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nulls {
+    /// The log does not have the value: its default stands for it, or zero.
+    Unknown,
+    /// The value: what is known of the column is wrong.
+    Told,
 }
 
 impl Plan {
-    /// The plan of a table whose rows have the columns `incoming`, of which the catalog says what `table` says: nothing
-    /// where the table is gone meanwhile.
-    pub fn new(
-        options: &Options,
-        types: &Types,
-        (schema_name, table_name): (&str, &str),
-        incoming: &[Incoming],
-        table: Option<&Table>,
-    ) -> Result<Plan, Error> {
+    /// The plan of a table as it was announced, of which is known what `shape` says.
+    pub fn new(options: &Options, types: &Types, announced: &Announced, shape: &Shape) -> Result<Plan, Error> {
+        let (schema_name, table_name, incoming) = (&announced.schema, &announced.name, &announced.columns);
         let name = format!("{schema_name}.{table_name}");
         let full = format!("{}{d}{schema_name}{d}{table_name}", options.topic_prefix, d = options.topic_delimiter);
         // Schemas are named after the topic.
         let logical = envelope::topic_name(&format!("{}.{name}", options.topic_prefix));
-        let facts: Vec<Option<&Column>> =
-            incoming.iter().map(|i| table.and_then(|t| t.columns.iter().find(|c| c.name == i.name))).collect();
-        let keyed = key_columns(options, &name, incoming, &facts);
+        let keyed = key_columns(options, &name, incoming, &shape.key);
 
         let mut row = Schema::record().named(format!("{logical}.Value"));
         let mut columns = Vec::with_capacity(incoming.len());
         let (mut width, mut key_fields) = (0, Vec::new());
-        for (i, (incoming, fact)) in incoming.iter().zip(&facts).enumerate() {
+        for (i, (incoming, fact)) in incoming.iter().zip(&shape.facts).enumerate() {
             let value = || types::value(types, incoming.type_oid, incoming.modifier, &options.modes);
             let in_key = keyed.contains(&i);
-            let required = fact.is_some_and(|f| f.not_null);
+            let required = fact.not_null;
             let mut kept = None;
             if options.filter.column(schema_name, table_name, &incoming.name)
                 && let Some(value) = value()
             {
-                let default = fact.and_then(|f| f.default.as_deref());
+                let default = fact.default.as_deref();
                 let mut field = value.schema.clone();
                 field.optional = !required;
                 field.default = default.and_then(|d| value.default_json(d, required));
@@ -109,7 +119,7 @@ impl Plan {
             if let Some(key) = &key {
                 let mut field = key.schema.clone();
                 field.optional = !required;
-                field.default = fact.and_then(|f| f.default.as_deref()).and_then(|d| key.default_json(d, required));
+                field.default = fact.default.as_deref().and_then(|d| key.default_json(d, required));
                 key_fields.push((i, incoming.name.clone(), field));
             }
             columns.push(PlanColumn { name: incoming.name.clone(), kept, key });
@@ -147,6 +157,7 @@ impl Plan {
         slot: usize,
         values: impl Iterator<Item = Datum<'a>>,
         mut was: Option<impl Iterator<Item = Datum<'a>>>,
+        nulls: Nulls,
         options: &Options,
     ) -> Result<(), RowError> {
         let row = rows.begin(self.width);
@@ -159,8 +170,9 @@ impl Plan {
                 datum = known;
             }
             let written = match datum {
-                Datum::Text(text) => kept.write(rows, row, text),
-                Datum::Null if kept.required => kept.stand_in(rows, row),
+                Datum::Text(text) => kept.write(rows, row, text).map_err(Cause::Value),
+                Datum::Null if kept.required && nulls == Nulls::Told => Err(Cause::Null),
+                Datum::Null if kept.required => kept.stand_in(rows, row).map_err(Cause::Value),
                 Datum::Null => Ok(()),
                 Datum::Unchanged => {
                     kept.value.write_unavailable(rows, row, kept.slot, &options.modes);
@@ -194,7 +206,7 @@ impl Plan {
                     Ok(())
                 }
             };
-            written.map_err(|cause| RowError { column: column.name.clone(), cause })?;
+            written.map_err(|e| RowError { column: column.name.clone(), cause: Cause::Value(e) })?;
         }
         Ok(row)
     }
@@ -268,15 +280,17 @@ fn zero(rows: &mut RowBuf, row: RowMark, slot: usize, schema: &Schema) {
     }
 }
 
-/// Which columns a record's key is made of, in its order: those asked for, else the primary key's, else those of an index
-/// that can stand for it.
-fn key_columns(options: &Options, table: &str, incoming: &[Incoming], facts: &[Option<&Column>]) -> Vec<usize> {
-    if let Some(names) = options.message_key(table) {
-        return names.iter().filter_map(|n| incoming.iter().position(|i| i.name == *n)).collect();
-    }
-    let mut keyed: Vec<(u16, usize)> = facts.iter().enumerate().filter_map(|(i, f)| Some((f.as_ref()?.key?, i))).collect();
-    keyed.sort_unstable();
-    keyed.into_iter().map(|(_, i)| i).collect()
+/// Which columns a record's key is made of, in its order: those asked for, else those of the table's key.
+fn key_columns(options: &Options, table: &str, incoming: &[Incoming], key: &[usize]) -> Vec<usize> {
+    let Some(names) = options.message_key(table) else { return key.to_vec() };
+    let place = |n: &String| {
+        let place = incoming.iter().position(|i| i.name == *n);
+        if place.is_none() {
+            warn!("message.key.columns names a column that the table does not have; its keys lack it"; table = table, column = n);
+        }
+        place
+    };
+    names.iter().filter_map(place).collect()
 }
 
 /// A row of its own, for a header.

@@ -8,7 +8,7 @@ use millrace_plugin::postgres::{quote_ident, quote_literal, quote_qualified};
 use crate::catalog::{Table, first, number, text};
 use crate::connection::{Connection, Wal};
 use crate::options::{Operation, Options, PublicationMode};
-use crate::plan::Incoming;
+use crate::shape::Incoming;
 use crate::wal::Lsn;
 
 /// How long to leave a slot alone that another connection uses.
@@ -272,7 +272,8 @@ pub fn drop_slot(connection: &mut dyn Connection, options: &Options) -> Result<(
 pub fn start_replication(options: &Options, found: Found, from: Lsn) -> String {
     let publication = quote_ident(&options.publication_name);
     let mut params = vec![("proto_version".to_owned(), "1".to_owned()), ("publication_names".to_owned(), publication)];
-    if found.version >= 140_000 && !options.skips(Operation::Message) {
+    // Also where messages are left out: a place in the midst of a transaction counts them, whatever is set later.
+    if found.version >= 140_000 {
         params.push(("messages".to_owned(), "true".to_owned()));
     }
     params.extend(options.stream_params.iter().cloned());
@@ -305,6 +306,15 @@ pub fn begin_snapshot(connection: &mut dyn Connection, exported: &str) -> Result
     connection.query(&format!("SET TRANSACTION SNAPSHOT {}", quote_literal(exported)))?;
     let answer = connection.query("SELECT pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) & 4294967295")?;
     number(first(&answer)?, 0)
+}
+
+/// Keeps tables from being changed while they are read: their rows may be read and written, their shape stays.
+pub fn lock(connection: &mut dyn Connection, tables: &[&Table]) -> Result<(), Error> {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let list = tables.iter().map(|t| quote_qualified(Some(&t.schema), &t.name)).collect::<Vec<_>>().join(", ");
+    connection.query(&format!("LOCK TABLE {list} IN ACCESS SHARE MODE")).map(drop)
 }
 
 /// The statement that reads a table.

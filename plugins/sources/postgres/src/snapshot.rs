@@ -7,13 +7,16 @@ use std::rc::Rc;
 
 use millrace_plugin::{Error, info, postgres, warn};
 
+use crate::catalog::Types;
 use crate::connection::{Connection, CopyRows};
 use crate::copy::CopyRow;
 use crate::emit::{Emitter, Event, refused};
 use crate::envelope::Origin;
 use crate::options::{FailureMode, Options};
-use crate::plan::Plan;
-use crate::stream::Limits;
+use crate::plan::{Cause, Plan, RowError};
+use crate::shape::{Announced, Shape};
+use crate::stream::{Limits, Stream};
+use crate::types::ValueError;
 use crate::wal::Lsn;
 
 /// A table to read.
@@ -39,6 +42,9 @@ pub struct Snapshot {
     held: Option<Held>,
     writer: Writer,
     done: bool,
+    /// What its tables look like, until it is told.
+    shapes: VecDeque<(Announced, Shape)>,
+    types: Types,
 }
 
 /// The table being read.
@@ -64,7 +70,25 @@ impl Snapshot {
     pub fn new(options: Rc<Options>, connection: Box<dyn Connection>, tables: Vec<Source>, point: Point) -> Self {
         let sequence = crate::envelope::sequence_start(None);
         let writer = Writer { options, point, sequence, row: CopyRow::default(), written: 0 };
-        Snapshot { connection, tables: tables.into(), open: None, held: None, writer, done: false }
+        let (shapes, types) = (VecDeque::new(), Types::default());
+        Snapshot { connection, tables: tables.into(), open: None, held: None, writer, done: false, shapes, types }
+    }
+
+    /// What its tables look like, to be told before their rows.
+    pub fn telling(mut self, shapes: Vec<(Announced, Shape)>, types: Types) -> Self {
+        (self.shapes, self.types) = (shapes.into(), types);
+        self
+    }
+
+    /// Tells what its tables look like, until a limit is reached. True: all of them are told.
+    pub fn tell(&mut self, stream: &mut Stream, emitter: &mut Emitter<'_>, limits: Limits, now_us: u64) -> bool {
+        while emitter.writer.len() < limits.records && emitter.writer.size() < limits.bytes {
+            let Some((announced, shape)) = self.shapes.pop_front() else { return true };
+            let Point { lsn, xid, time_us } = self.writer.point;
+            let origin = Origin { lsn, xid: Some(xid), time_us, sequence: &self.writer.sequence, snapshot: Some("true") };
+            stream.tell_snapshot(emitter, (&announced, &shape), &self.types, Event { origin, now_us });
+        }
+        false
     }
 
     /// Rows written so far.
@@ -153,6 +177,11 @@ impl Writer {
         let origin = Origin { lsn, xid: Some(xid), time_us, sequence: &self.sequence, snapshot: Some(mark) };
         self.written += 1;
         match emitter.read(plan, self.row.values(), Event { origin, now_us }) {
+            // An enum got it since its labels were read: a fresh task reads them again.
+            Err(RowError { cause: Cause::Value(ValueError { label: Some(_), .. }), .. }) => {
+                let message = format!("an enum of table {} changed while the snapshot was read", plan.name);
+                Err(Error::restart("postgres.snapshot", message))
+            }
             Err(e) if self.options.failure_mode == FailureMode::Fail => Err(refused(plan, &e)),
             Err(e) if self.options.failure_mode == FailureMode::Warn => {
                 warn!("a row was left out"; table = plan.name, column = e.column, cause = e.cause);

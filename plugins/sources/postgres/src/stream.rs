@@ -3,28 +3,23 @@
 //! Invariant exact-position: [`Stream::position`] names what has been written into the batch and nothing else, so that a
 //! task which resumes from a mark of this batch continues with the very next event.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use millrace_plugin::{Error, Polled, postgres, schema, warn};
 
 use crate::catalog::{Table, Types};
+use crate::ddl;
 use crate::emit::{Emitter, Event, meta, refused};
 use crate::envelope::{self, Origin, SourceBlock, message_slot};
 use crate::options::{FailureMode, Operation, Options};
-use crate::plan::{Incoming, Plan, RowError};
+use crate::plan::{Plan, RowError};
 use crate::position::{Partial, Position, Resume};
+use crate::schema_changes::{Change, SchemaChanges};
+use crate::shape::{Announced, Before, Shape};
+use crate::tables::{Catalog, Tables};
 use crate::transactions::{Counted, TransactionTopic};
 use crate::types;
-use crate::wal::{self, Frame, Lsn, Message, Relation};
-
-/// What the stream asks of the server's catalogs.
-pub trait Catalog {
-    /// A table as it is now. None: it is gone.
-    fn table(&mut self, oid: u32) -> Result<Option<Table>, Error>;
-    /// All types, read anew.
-    fn types(&mut self) -> Result<Types, Error>;
-}
+use crate::wal::{self, Frame, Lsn, Message};
 
 /// The limits of a poll.
 #[derive(Clone, Copy, Debug)]
@@ -47,11 +42,8 @@ struct Transaction {
 /// The state of the stream, which outlives a connection.
 pub struct Stream {
     options: Rc<Options>,
-    types: Types,
-    /// By the table's oid. None: not captured.
-    plans: HashMap<u32, Option<Rc<Plan>>>,
-    /// The one used last: most changes come in runs.
-    last_plan: Option<(u32, Option<Rc<Plan>>)>,
+    tables: Tables,
+    changes: Option<SchemaChanges>,
     position: Position,
     transaction: Option<Transaction>,
     counted: Option<Counted>,
@@ -75,7 +67,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub fn new(options: Rc<Options>, types: Types, resume: Resume) -> Result<Self, Error> {
+    pub fn new(options: Rc<Options>, types: Types, resume: Resume, told: &[(u32, String)]) -> Result<Self, Error> {
         let (position, taken_before) = match resume {
             Resume::From(position) => (position, None),
             Resume::Debezium { resume, lsn } => (Position { resume, lsn, ..Position::default() }, Some(lsn)),
@@ -88,9 +80,8 @@ impl Stream {
         Ok(Stream {
             messages: MessageTopic::new(&options)?,
             transactions,
-            types,
-            plans: HashMap::new(),
-            last_plan: None,
+            tables: Tables::new(types),
+            changes: SchemaChanges::new(&options, told)?,
             sequence: envelope::sequence_start(Some(position.resume).filter(|l| l.0 > 0)),
             position,
             transaction: None,
@@ -104,6 +95,11 @@ impl Stream {
             until: None,
             options,
         })
+    }
+
+    /// What a table was before the log is read.
+    pub fn remember(&mut self, table: u32, before: Before) {
+        self.tables.remember(table, before);
     }
 
     pub fn position(&self) -> Position {
@@ -142,8 +138,7 @@ impl Stream {
         self.at = 0;
         self.transaction = None;
         self.counted = None;
-        self.plans.clear();
-        self.last_plan = None;
+        self.tables.clear();
     }
 
     /// Whether something came that is not taken yet.
@@ -178,7 +173,8 @@ impl Stream {
                 self.at = buffer.len();
                 break;
             };
-            if emitter.writer.len() + wal::records_max(message) > limits.records {
+            let records_max = wal::records_max(message) + usize::from(self.changes.is_some());
+            if emitter.writer.len() + records_max > limits.records {
                 break;
             }
             if self.is_past(message) {
@@ -205,6 +201,38 @@ impl Stream {
 
     /// The batch with its marks. `idle_mark`: a mark is wanted even when there are no records.
     pub fn polled(&mut self, emitter: Emitter<'_>, partition: &str, idle_mark: bool) -> Polled {
+        let n = emitter.writer.len();
+        let polled = self.positions(emitter, partition, idle_mark);
+        match &mut self.changes {
+            Some(changes) => changes.mark(polled, n, false),
+            None => polled,
+        }
+    }
+
+    /// The end of a snapshot: what was told of all tables is marked too.
+    pub fn mark_shapes(&mut self, polled: Polled, through: usize) -> Polled {
+        match &mut self.changes {
+            Some(changes) => changes.mark(polled, through, true),
+            None => polled,
+        }
+    }
+
+    /// What a snapshot reads first: what its tables look like, as far as they are news. `types`: of that moment.
+    pub fn tell_snapshot(
+        &mut self,
+        emitter: &mut Emitter<'_>,
+        (announced, shape): (&Announced, &Shape),
+        types: &Types,
+        event: Event<'_>,
+    ) {
+        let Some(changes) = &mut self.changes else { return };
+        if changes.news(announced, shape, types) {
+            let change = Change { kind: "CREATE", announced, shape };
+            changes.write(emitter, types, &[change], None, event.origin, event.now_us);
+        }
+    }
+
+    fn positions(&mut self, emitter: Emitter<'_>, partition: &str, idle_mark: bool) -> Polled {
         let n = emitter.writer.len();
         let mut polled = Polled::new(emitter.writer);
         let whole = self.transaction.is_none();
@@ -259,8 +287,12 @@ impl Stream {
             Message::Commit { end } => self.commit(end, emitter),
             Message::Relation(relation) => {
                 emitter.plans_changed();
-                return self.relation(&relation, catalog);
+                self.tables.announce(&relation, &self.options, catalog)?;
+                if let Some(changes) = &mut self.changes {
+                    changes.announced(relation.oid);
+                }
             }
+            Message::Type { oid, schema, name } => self.tables.name_type(oid, schema, name),
             Message::Other => {}
             Message::Emitted { transactional: false, prefix, content } => {
                 if self.transaction.is_none() && at >= self.position.resume {
@@ -268,7 +300,7 @@ impl Stream {
                     self.position.resume = Lsn(at.0 + 1);
                 }
             }
-            change => return self.change(at, &change, emitter, now_us),
+            change => return self.change(at, &change, emitter, catalog, now_us),
         }
         Ok(())
     }
@@ -313,26 +345,59 @@ impl Stream {
 
     /// A change of rows. It counts once it is written, or left out: what fails is met again.
     #[inline]
-    fn change(&mut self, at: Lsn, change: &Message<'_>, emitter: &mut Emitter<'_>, now_us: u64) -> Result<(), Error> {
+    fn change(
+        &mut self,
+        at: Lsn,
+        change: &Message<'_>,
+        emitter: &mut Emitter<'_>,
+        catalog: &mut dyn Catalog,
+        now_us: u64,
+    ) -> Result<(), Error> {
         let Some(t) = &self.transaction else { return Err(malformed(wal::Malformed("change outside a transaction"))) };
         let (commit, number) = (t.commit, t.seen + 1);
-        if let Some(relation) = change.relation()
-            && self.last_plan.as_ref().is_none_or(|(oid, _)| *oid != relation)
-        {
-            self.last_plan = self.plans.get(&relation).map(|plan| (relation, plan.clone()));
+        if let Some(relation) = change.relation() {
+            self.tables.select(relation);
         }
-        let origin = self.origin(at, Some(t.xid), (t.time_us, &self.sequence));
-        let event = Event { origin, now_us };
+        let (xid, time_us) = (t.xid, t.time_us);
         let taken = number <= t.skip || self.taken_before.is_some_and(|lsn| at < lsn);
-        if !taken {
-            self.emit(change, emitter, event)?;
-        } else if t.skip != u64::MAX && emitter.transaction.is_some() {
-            // Taken by an earlier session, which did not leave its counts: count again, and write nothing.
-            let mut aside = Emitter::new(&self.options, 0);
-            aside.transaction = emitter.transaction.take();
-            let counted = self.emit(change, &mut aside, event);
-            emitter.transaction = aside.transaction;
-            counted?;
+        let counts = t.skip != u64::MAX && emitter.transaction.is_some();
+        if let Some(relation) = change.relation()
+            && let Some(Some(plan)) = self.tables.plan(relation)
+            && change.width().is_some_and(|width| width != plan.columns.len())
+        {
+            // It was not announced: a new connection is told all tables anew.
+            let message = format!("a change of table {} has another number of columns than was announced", plan.name);
+            return Err(Error::restart("postgres.protocol", message));
+        }
+        if let Message::Emitted { prefix: ddl::PREFIX, content, .. } = change {
+            let origin = self.origin(at, Some(xid), (time_us, &self.sequence));
+            tell(&mut self.changes, &mut self.tables, &self.options, content, taken, emitter, catalog, Event { origin, now_us })?;
+        } else if !taken && let Some(relation) = change.relation() {
+            let origin = self.origin(at, Some(xid), (time_us, &self.sequence));
+            note(&mut self.changes, &self.tables, relation, emitter, Event { origin, now_us });
+        }
+        while !taken || counts {
+            let origin = self.origin(at, Some(xid), (time_us, &self.sequence));
+            let event = Event { origin, now_us };
+            let written = if taken {
+                // Taken by an earlier session, which did not leave its counts: count again, and write nothing.
+                let mut aside = Emitter::new(&self.options, 0);
+                aside.transaction = emitter.transaction.take();
+                let counted = self.emit(change, &mut aside, event)?;
+                emitter.transaction = aside.transaction;
+                counted
+            } else {
+                self.emit(change, emitter, event)?
+            };
+            let Err((relation, error)) = written else { break };
+            emitter.plans_changed();
+            if !self.tables.correct(relation, &error, &self.options, catalog)? {
+                self.refuse(relation, &error)?;
+                break;
+            }
+            if let Some(changes) = &mut self.changes {
+                changes.announced(relation);
+            }
         }
         let Some(t) = &mut self.transaction else { return Ok(()) };
         t.seen = number;
@@ -343,18 +408,24 @@ impl Stream {
         Ok(())
     }
 
-    fn emit(&self, change: &Message<'_>, emitter: &mut Emitter<'_>, event: Event<'_>) -> Result<(), Error> {
+    /// The inner error: a row that cannot be written, and its table; nothing was.
+    fn emit(
+        &self,
+        change: &Message<'_>,
+        emitter: &mut Emitter<'_>,
+        event: Event<'_>,
+    ) -> Result<Result<(), (u32, RowError)>, Error> {
         let written = match change {
             Message::Insert { relation, new } => match self.plan(*relation, Operation::Create)? {
-                Some(plan) => emitter.insert(plan, *new, event).map_err(|e| (plan, e)),
+                Some(plan) => emitter.insert(plan, *new, event).map_err(|e| (*relation, e)),
                 None => Ok(()),
             },
             Message::Update { relation, old, new } => match self.plan(*relation, Operation::Update)? {
-                Some(plan) => emitter.update(plan, old.as_ref(), *new, event).map_err(|e| (plan, e)),
+                Some(plan) => emitter.update(plan, old.as_ref(), *new, event).map_err(|e| (*relation, e)),
                 None => Ok(()),
             },
             Message::Delete { relation, old } => match self.plan(*relation, Operation::Delete)? {
-                Some(plan) => emitter.delete(plan, old, event).map_err(|e| (plan, e)),
+                Some(plan) => emitter.delete(plan, old, event).map_err(|e| (*relation, e)),
                 None => Ok(()),
             },
             Message::Truncate { relations } => {
@@ -371,10 +442,11 @@ impl Stream {
             }
             _ => Ok(()),
         };
-        written.or_else(|(plan, e)| self.refuse(plan, &e))
+        Ok(written)
     }
 
-    fn refuse(&self, plan: &Plan, e: &RowError) -> Result<(), Error> {
+    fn refuse(&self, relation: u32, e: &RowError) -> Result<(), Error> {
+        let Some(Some(plan)) = self.tables.plan(relation) else { return Ok(()) };
         match self.options.failure_mode {
             FailureMode::Fail => return Err(refused(plan, e)),
             FailureMode::Warn => warn!("an event was left out"; table = plan.name, column = e.column, cause = e.cause),
@@ -385,40 +457,66 @@ impl Stream {
 
     #[inline]
     fn plan(&self, relation: u32, operation: Operation) -> Result<Option<&Rc<Plan>>, Error> {
-        let plan = match &self.last_plan {
-            Some((oid, plan)) if *oid == relation => Some(plan),
-            _ => self.plans.get(&relation),
-        };
-        match plan {
-            Some(plan) => Ok(plan.as_ref().filter(|_| !self.options.skips(operation))),
+        match self.tables.plan(relation) {
+            Some(plan) => Ok(plan.filter(|_| !self.options.skips(operation))),
             None => Err(malformed(wal::Malformed("a change of a table that was not announced"))),
         }
-    }
-
-    fn relation(&mut self, relation: &Relation<'_>, catalog: &mut dyn Catalog) -> Result<(), Error> {
-        self.last_plan = None;
-        if !self.options.filter.table(relation.schema, relation.name) {
-            self.plans.insert(relation.oid, None);
-            return Ok(());
-        }
-        if relation.columns.iter().any(|c| self.types.get(c.type_oid).is_none()) {
-            self.types = catalog.types()?;
-        }
-        let table = catalog.table(relation.oid)?;
-        let incoming: Vec<Incoming> = relation
-            .columns
-            .iter()
-            .map(|c| Incoming { name: c.name.to_owned(), type_oid: c.type_oid, modifier: c.modifier })
-            .collect();
-        let plan = Plan::new(&self.options, &self.types, (relation.schema, relation.name), &incoming, table.as_ref())?;
-        self.plans.insert(relation.oid, Some(Rc::new(plan)));
-        Ok(())
     }
 
     #[inline]
     fn origin<'a>(&self, lsn: Lsn, xid: Option<u32>, (time_us, sequence): (i64, &'a str)) -> Origin<'a> {
         Origin { lsn, xid, time_us, sequence, snapshot: None }
     }
+}
+
+/// Tells of a table that was announced with another shape than the one told before.
+fn note(changes: &mut Option<SchemaChanges>, tables: &Tables, relation: u32, emitter: &mut Emitter<'_>, event: Event<'_>) {
+    let Some(changes) = changes else { return };
+    if !changes.take_pending(relation) {
+        return;
+    }
+    let Some(known) = tables.known(relation) else { return };
+    let kind = if changes.is_told(relation) { "ALTER" } else { "CREATE" };
+    if changes.news(&known.announced, &known.shape, tables.types()) {
+        let change = Change { kind, announced: &known.announced, shape: &known.shape };
+        changes.write(emitter, tables.types(), &[change], None, event.origin, event.now_us);
+    }
+}
+
+/// Takes a statement that the log tells: from here on its tables are as it says.
+#[allow(clippy::too_many_arguments, reason = "parts of the stream that are borrowed apart")]
+fn tell(
+    changes: &mut Option<SchemaChanges>,
+    tables: &mut Tables,
+    options: &Options,
+    content: &[u8],
+    taken: bool,
+    emitter: &mut Emitter<'_>,
+    catalog: &mut dyn Catalog,
+    event: Event<'_>,
+) -> Result<(), Error> {
+    let Some(statement) = changes.as_ref().and_then(|_| ddl::read(content)) else { return Ok(()) };
+    let Some(changes) = changes else { return Ok(()) };
+    let (mut news, mut gone) = (Vec::new(), Vec::new());
+    // Rows of a partitioned table are its partitions', unless they come as its own.
+    let captured = |t: &Table| options.filter.table(&t.schema, &t.name) && (t.kind != 'p' || options.via_root);
+    for table in statement.tables.into_iter().filter(captured) {
+        let kind = if changes.is_told(table.oid) { "ALTER" } else { "CREATE" };
+        let (announced, shape) = tables.tell(table, catalog)?;
+        if !taken && changes.news(&announced, &shape, tables.types()) {
+            news.push((kind, announced, shape));
+        }
+    }
+    for d in statement.dropped.into_iter().filter(|d| options.filter.table(&d.schema, &d.name)) {
+        if !taken && changes.forget(d.oid) {
+            let announced = Announced { oid: d.oid, schema: d.schema, name: d.name, identity: b'd', columns: Vec::new() };
+            gone.push(("DROP", announced, Shape { facts: Vec::new(), key: Vec::new() }));
+        }
+    }
+    news.extend(gone);
+    let list: Vec<_> = news.iter().map(|(kind, announced, shape)| Change { kind: *kind, announced, shape }).collect();
+    changes.write(emitter, tables.types(), &list, Some(&statement.text), event.origin, event.now_us);
+    Ok(())
 }
 
 fn malformed(e: wal::Malformed) -> Error {
@@ -446,7 +544,7 @@ impl MessageTopic {
     }
 
     fn write(&self, emitter: &mut Emitter<'_>, prefix: &str, content: &[u8], origin: Origin<'_>, now_us: u64) {
-        if self.options.skips(Operation::Message) || !self.options.filter.message(prefix) {
+        if prefix == ddl::PREFIX || self.options.skips(Operation::Message) || !self.options.filter.message(prefix) {
             return;
         }
         let writer = &mut emitter.writer;

@@ -1,23 +1,30 @@
 //! One source task: what it finds at its start, its snapshot, then its stream until it is stopped.
 
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use millrace_plugin::{Error, Polled, SourceOffset, clock, info, warn};
 
 use crate::catalog::{self, Table, Types};
 use crate::connection::{Connection, Server, Wal};
+use crate::ddl;
 use crate::emit::Emitter;
 use crate::heartbeat::Heartbeat;
 use crate::options::{Options, SnapshotMode};
-use crate::plan::{Incoming, Plan};
+use crate::plan::Plan;
 use crate::position::{self, Position, Resume};
+use crate::schema_changes;
 use crate::setup::{self, Created};
+use crate::shape::{Announced, Before, Shape};
 use crate::snapshot::{Point, Snapshot, Source};
-use crate::stream::{Catalog, Limits, Stream};
+use crate::stream::{Limits, Stream};
+use crate::tables::Catalog;
 use crate::wal::Lsn;
 
 /// The longest wait for something to come; the host ends it when it has a call.
 const WAIT_MS: u32 = 1_000;
+/// How often a snapshot is begun whose tables are altered at the same moment.
+const SNAPSHOT_TRIES: u32 = 10;
 /// How much of the log is taken at once, in bytes.
 const WAL_BYTES: u32 = 512 << 10;
 /// A row of the log grows by the envelope; an output buffer starts with this many bytes.
@@ -69,6 +76,7 @@ impl Task {
         let stored = stored(committed, &options.topic_prefix)?;
         let plan = Decision::new(&options, stored, setup::slot(&mut *control, &options)?)?;
         setup::publication(&mut *control, &options, &tables)?;
+        ddl::install(&mut *control, &options, found)?;
         let mut wal = server.replicate()?;
         catalog::prepare_wal(&mut *wal)?;
         let created = match &plan.slot {
@@ -84,15 +92,39 @@ impl Task {
             (_, _, None, Some(slot)) => Resume::From(begin(slot.confirmed)),
             (_, _, None, None) => Resume::From(begin(Lsn(0))),
         };
-        let mut stream = Stream::new(options.clone(), types.clone(), start)?;
+        let told = told(committed, &options.topic_prefix);
+        let mut stream = Stream::new(options.clone(), types, start, &told)?;
+        for table in &tables {
+            let announced = Announced::of(table);
+            let shape = Shape::new(&announced, Some(table), &BTreeSet::new(), None);
+            stream.remember(table.oid, Before::new(&announced, &shape, false));
+        }
+        for (oid, told) in &told {
+            schema_changes::before(told, options.ddl_enabled).into_iter().for_each(|before| stream.remember(*oid, before));
+        }
         let phase = if plan.snapshot {
             wait(options.snapshot_delay);
-            let existed = created.is_none();
-            let point = match created {
+            let mut existed = created.is_none();
+            let mut point = match created {
                 Some(created) => created,
                 None => setup::create_temporary_slot(&mut *wal, &options, found)?,
             };
-            let snapshot = Box::new(begin_snapshot(&options, &mut *server, &point, &types, tables)?);
+            let mut tries = 1;
+            let snapshot = loop {
+                if let Some(snapshot) = begin_snapshot(&options, &mut *server, &mut *control, &point)? {
+                    break Box::new(snapshot);
+                }
+                if tries == SNAPSHOT_TRIES {
+                    let message = "tables were altered each time that a snapshot was begun";
+                    return Err(Error::restart("postgres.snapshot", message));
+                }
+                tries += 1;
+                if existed {
+                    setup::drop_temporary_slot(&mut *wal, &options)?;
+                }
+                point = setup::create_temporary_slot(&mut *wal, &options, found)?;
+                existed = true;
+            };
             if existed {
                 setup::drop_temporary_slot(&mut *wal, &options)?;
                 stream.stop_at(point.consistent_point);
@@ -156,6 +188,9 @@ impl Task {
         let Phase::Snapshot(snapshot) = &mut self.phase else { return Ok(Polled::idle(std::time::Duration::ZERO)) };
         let options = self.options.clone();
         let mut emitter = Emitter::new(&options, OUTPUT_BYTES);
+        if options.schema_changes && !snapshot.tell(&mut self.stream, &mut emitter, limits, clock::now_us()) {
+            return Ok(Polled::new(emitter.writer));
+        }
         // A snapshot cannot go on where its transaction is gone: it is read again from the start.
         let done = snapshot.drain(&mut emitter, limits, clock::now_us()).map_err(restarted)?;
         let n = emitter.writer.len();
@@ -167,7 +202,7 @@ impl Task {
         let offset = self.stream.position().snapshot_offset(options.snapshot_mode.name());
         self.phase = if options.snapshot_mode == SnapshotMode::InitialOnly { Phase::Done } else { Phase::Stream };
         wait(options.streaming_delay);
-        Ok(polled.mark_at(n, &self.partition, offset, true))
+        Ok(self.stream.mark_shapes(polled.mark_at(n, &self.partition, offset, true), n))
     }
 
     fn poll_stream(&mut self, limits: Limits) -> Result<Polled, Error> {
@@ -330,8 +365,10 @@ impl Decision {
 
 /// The offset stored for this connector's partition.
 fn stored(committed: &[SourceOffset], topic_prefix: &str) -> Result<Option<Resume>, Error> {
-    let mine =
-        |o: &&SourceOffset| serde_json::from_str::<serde_json::Value>(&o.partition).is_ok_and(|p| p["server"] == topic_prefix);
+    let mine = |o: &&SourceOffset| {
+        serde_json::from_str::<serde_json::Value>(&o.partition)
+            .is_ok_and(|p| p["server"] == topic_prefix && p.get("table").is_none())
+    };
     let Some(offset) = committed.iter().find(mine) else { return Ok(None) };
     position::resume(&offset.offset).map(Some).map_err(|e| {
         let message =
@@ -340,27 +377,52 @@ fn stored(committed: &[SourceOffset], topic_prefix: &str) -> Result<Option<Resum
     })
 }
 
+/// What was told of tables.
+fn told(committed: &[SourceOffset], topic_prefix: &str) -> Vec<(u32, String)> {
+    let table = |o: &SourceOffset| {
+        let partition: serde_json::Value = serde_json::from_str(&o.partition).ok()?;
+        let oid = schema_changes::table_of(&partition).filter(|_| partition["server"] == topic_prefix)?;
+        Some((oid, o.offset.clone()))
+    };
+    committed.iter().filter_map(table).collect()
+}
+
+/// None: tables were altered between the snapshot's moment and now. Their rows would be read by another shape than they had
+/// then, or not at all where they were written anew.
 fn begin_snapshot(
     options: &Rc<Options>,
     server: &mut dyn Server,
+    control: &mut dyn Connection,
     created: &Created,
-    types: &Types,
-    tables: Vec<Table>,
-) -> Result<Snapshot, Error> {
+) -> Result<Option<Snapshot>, Error> {
     let mut connection = server.connect()?;
     catalog::prepare(&mut *connection)?;
     let xid = setup::begin_snapshot(&mut *connection, &created.snapshot)?;
+    // The catalogs as they were at the snapshot's moment.
+    let mut tables = catalog::tables(&mut *connection, options)?;
+    tables.retain(|t| options.in_snapshot(t));
+    match setup::lock(&mut *connection, &tables.iter().collect::<Vec<_>>()) {
+        // Dropped or renamed since.
+        Err(e) if matches!(e.sqlstate(), Some("42P01" | "3F000")) => return Ok(None),
+        locked => locked?,
+    }
+    let mut now = catalog::tables(control, options)?;
+    now.retain(|t| options.in_snapshot(t));
+    if tables.iter().any(|t| !now.contains(t)) {
+        return Ok(None);
+    }
+    let types = &catalog::types(control)?;
     let point = Point { lsn: created.consistent_point, xid, time_us: clock::now_us() as i64 };
-    let mut sources = Vec::new();
-    for table in tables.iter().filter(|t| options.in_snapshot(t)) {
-        let columns: Vec<_> = table.columns.iter().filter(|c| !c.generated).collect();
-        let incoming: Vec<Incoming> =
-            columns.iter().map(|c| Incoming { name: c.name.clone(), type_oid: c.type_oid, modifier: c.modifier }).collect();
-        let plan = Plan::new(options, types, (&table.schema, &table.name), &incoming, Some(table))?;
-        sources.push(Source { plan: Rc::new(plan), sql: setup::snapshot_statement(options, table, &incoming) });
+    let (mut sources, mut shapes) = (Vec::new(), Vec::new());
+    for table in &tables {
+        let announced = Announced::of(table);
+        let shape = Shape::new(&announced, Some(table), &BTreeSet::new(), None);
+        let plan = Plan::new(options, types, &announced, &shape)?;
+        sources.push(Source { plan: Rc::new(plan), sql: setup::snapshot_statement(options, table, &announced.columns) });
+        shapes.push((announced, shape));
     }
     info!("reading a snapshot"; tables = sources.len(), position = point.lsn);
-    Ok(Snapshot::new(options.clone(), connection, sources, point))
+    Ok(Some(Snapshot::new(options.clone(), connection, sources, point).telling(shapes, types.clone())))
 }
 
 /// Waits, unless the host has a call due.
@@ -406,5 +468,8 @@ impl Catalog for Lookup<'_> {
     }
     fn types(&mut self) -> Result<Types, Error> {
         self.with(|c| catalog::types(c))
+    }
+    fn labels(&mut self, enums: &[u32]) -> Result<HashMap<u32, Vec<String>>, Error> {
+        self.with(|c| catalog::labels(c, enums))
     }
 }

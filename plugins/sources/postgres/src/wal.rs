@@ -48,6 +48,12 @@ pub enum Message<'a> {
         end: Lsn,
     },
     Relation(Relation<'a>),
+    /// A type that the columns of the relation after it have: of a domain, the name of the type below it.
+    Type {
+        oid: u32,
+        schema: &'a str,
+        name: &'a str,
+    },
     Insert {
         relation: u32,
         new: Tuple<'a>,
@@ -70,7 +76,7 @@ pub enum Message<'a> {
         prefix: &'a str,
         content: &'a [u8],
     },
-    /// Origins and type names, which nothing here needs.
+    /// Origins, which nothing here needs.
     Other,
 }
 
@@ -82,6 +88,18 @@ impl Message<'_> {
             Message::Insert { relation, .. } | Message::Update { relation, .. } | Message::Delete { relation, .. } => {
                 Some(*relation)
             }
+            _ => None,
+        }
+    }
+}
+
+impl Message<'_> {
+    /// How many columns a change of a row has.
+    #[inline]
+    pub fn width(&self) -> Option<usize> {
+        match self {
+            Message::Insert { new, .. } | Message::Update { new, .. } => Some(new.len.into()),
+            Message::Delete { old, .. } => Some(old.tuple.len.into()),
             _ => None,
         }
     }
@@ -101,6 +119,8 @@ pub struct Relation<'a> {
     pub oid: u32,
     pub schema: &'a str,
     pub name: &'a str,
+    /// The replica identity: `d` the primary key, `f` all columns, `i` an index, `n` nothing.
+    pub identity: u8,
     pub columns: Vec<RelationColumn<'a>>,
 }
 
@@ -109,6 +129,8 @@ pub struct RelationColumn<'a> {
     pub name: &'a str,
     pub type_oid: u32,
     pub modifier: i32,
+    /// It is part of the replica identity.
+    pub identity: bool,
 }
 
 /// The values of a row, still as they came: read with [`Tuple::values`].
@@ -283,22 +305,30 @@ pub fn message(bytes: &[u8]) -> Read<Message<'_>> {
             let len = c.u32()? as usize;
             Message::Emitted { transactional, prefix, content: c.take(len)? }
         }
-        b'O' | b'Y' => Message::Other,
+        b'Y' => {
+            c.what = "type";
+            Message::Type { oid: c.u32()?, schema: catalog_or(c.text()?), name: c.text()? }
+        }
+        b'O' => Message::Other,
         _ => return Err(Malformed("pgoutput")),
     })
 }
 
 fn relation<'a>(c: &mut Cursor<'a>) -> Read<Relation<'a>> {
     let (oid, schema, name) = (c.u32()?, c.text()?, c.text()?);
-    c.take(1)?; // The replica identity: each old row says by itself what it has.
+    let identity = c.u8()?;
     let n = c.u16()? as usize;
     let mut columns = Vec::with_capacity(n);
     for _ in 0..n {
-        c.take(1)?;
-        columns.push(RelationColumn { name: c.text()?, type_oid: c.u32()?, modifier: c.u32()? as i32 });
+        let identity = c.u8()? & 1 == 1;
+        columns.push(RelationColumn { name: c.text()?, type_oid: c.u32()?, modifier: c.u32()? as i32, identity });
     }
-    // The system catalog's own schema is sent as nothing.
-    Ok(Relation { oid, schema: if schema.is_empty() { "pg_catalog" } else { schema }, name, columns })
+    Ok(Relation { oid, schema: catalog_or(schema), name, identity, columns })
+}
+
+/// The system catalog's own schema is sent as nothing.
+fn catalog_or(schema: &str) -> &str {
+    if schema.is_empty() { "pg_catalog" } else { schema }
 }
 
 impl<'a> Tuple<'a> {

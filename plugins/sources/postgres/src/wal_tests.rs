@@ -47,8 +47,17 @@ fn a_relation_is_read() {
     cstr(&mut bytes, "id");
     bytes.extend_from_slice(&23u32.to_be_bytes());
     bytes.extend_from_slice(&(-1i32).to_be_bytes());
-    let columns = vec![RelationColumn { name: "id", type_oid: 23, modifier: -1 }];
-    assert_eq!(message(&bytes), Ok(Message::Relation(Relation { oid: 7, schema: "public", name: "t", columns })));
+    let columns = vec![RelationColumn { name: "id", type_oid: 23, modifier: -1, identity: true }];
+    let relation = Relation { oid: 7, schema: "public", name: "t", identity: b'd', columns };
+    assert_eq!(message(&bytes), Ok(Message::Relation(relation)));
+}
+
+#[test]
+fn a_type_is_read() {
+    let mut bytes = b"Y\0\0\0\x09".to_vec();
+    cstr(&mut bytes, "");
+    cstr(&mut bytes, "int4");
+    assert_eq!(message(&bytes), Ok(Message::Type { oid: 9, schema: "pg_catalog", name: "int4" }));
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub enum Encoder {
     Int,
     Float,
     Text,
+    /// With its labels, sorted.
+    Enum(std::rc::Rc<[Box<[u8]>]>),
     /// With its scale, which is negative where digits before the point are dropped.
     Decimal(i32),
     VariableDecimal,
@@ -72,6 +74,12 @@ impl Encoder {
         let wrong = |expected| ValueError::new(expected, text);
         match self {
             Encoder::Text => rows.bytes(row, slot, text),
+            Encoder::Enum(labels) => {
+                if labels.binary_search_by(|l| (**l).cmp(text)).is_err() {
+                    return Err(ValueError::label(text));
+                }
+                rows.bytes(row, slot, text);
+            }
             Encoder::Int => rows.i64(row, slot, integer(text).ok_or_else(|| wrong("a whole number"))?),
             Encoder::Bool => rows.bool(row, slot, text == b"t"),
             Encoder::Float => rows.f64(row, slot, float(text).ok_or_else(|| wrong("a number"))?),
@@ -208,7 +216,7 @@ impl Encoder {
     pub fn write_unavailable(&self, rows: &mut RowBuf, row: RowMark, slot: usize, modes: &Modes) {
         let placeholder = modes.placeholder.as_bytes();
         match self {
-            Encoder::Text | Encoder::Bytea | Encoder::Opaque | Encoder::MoneyText | Encoder::IntervalText => {
+            Encoder::Text | Encoder::Enum(_) | Encoder::Bytea | Encoder::Opaque | Encoder::MoneyText | Encoder::IntervalText => {
                 rows.bytes(row, slot, placeholder);
             }
             Encoder::ByteaText(mode) => write_bytes(*mode, rows, row, slot, placeholder),

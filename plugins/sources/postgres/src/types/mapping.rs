@@ -4,10 +4,7 @@ use millrace_plugin::Schema;
 
 use super::encode::{Encoder, Unit};
 use super::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, Modes, TimeMode, Value};
-use crate::catalog::{PgKind, PgType, Types};
-
-/// Domains and arrays are followed no deeper than this; the server's own are never deeper.
-const DEPTH_MAX: u32 = 32;
+use crate::catalog::{DEPTH_MAX, PgKind, PgType, Types};
 
 /// How values of a type are written. None: the type has no mapping, and columns of it are left out.
 pub fn value(types: &Types, oid: u32, modifier: i32, modes: &Modes) -> Option<Value> {
@@ -28,7 +25,12 @@ fn mapped(types: &Types, oid: u32, modifier: i32, modes: &Modes, depth: u32) -> 
             let schema = Schema::list(Schema { optional: !required, ..element.schema.clone() });
             Some(Value { schema, encoder: Encoder::Array(Box::new(element), *delimiter) })
         }
-        PgKind::Enum(labels) => Some(text(named("io.debezium.data.Enum").parameter("allowed", labels.join(",")))),
+        PgKind::Enum(labels) => {
+            let schema = named("io.debezium.data.Enum").parameter("allowed", labels.join(","));
+            let mut sorted: Vec<Box<[u8]>> = labels.iter().map(|l| l.as_bytes().into()).collect();
+            sorted.sort_unstable();
+            Some(Value { schema, encoder: Encoder::Enum(sorted.into()) })
+        }
         PgKind::Range => Some(text(Schema::text())),
         PgKind::Multirange | PgKind::Composite => unknown(modes),
         PgKind::Base => base(t, modifier, modes),

@@ -36,6 +36,8 @@ pub struct ValueError {
     pub expected: &'static str,
     /// The start of what came.
     pub found: String,
+    /// The label that an enum is not known to have, which it may have got since its labels were read.
+    pub label: Option<String>,
 }
 
 impl fmt::Display for ValueError {
@@ -46,7 +48,11 @@ impl fmt::Display for ValueError {
 
 impl ValueError {
     fn new(expected: &'static str, text: &[u8]) -> Self {
-        ValueError { expected, found: String::from_utf8_lossy(&text[..text.len().min(20)]).into_owned() }
+        ValueError { expected, found: String::from_utf8_lossy(&text[..text.len().min(20)]).into_owned(), label: None }
+    }
+    fn label(text: &[u8]) -> Self {
+        let label = Some(String::from_utf8_lossy(text).into_owned());
+        ValueError { label, ..Self::new("a label of its enum", text) }
     }
 }
 
