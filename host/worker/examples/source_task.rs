@@ -185,6 +185,7 @@ async fn main() -> anyhow::Result<()> {
         clients: clients.clone(),
         plugins: Arc::new(NoPlugins),
         converters: Arc::new(converter),
+        gates: None,
     });
     let spec = TaskSpec {
         id: TaskId { connector: "source".into(), task: 0 },

@@ -26,6 +26,10 @@ use crate::loggers::{self, Loggers};
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::registry::clients::Registries;
+use crate::registry::monitor::SchemaMonitor;
+use crate::registry::monitor::connectors::OfHerder;
+use crate::registry::monitor::registries::HttpRegistries;
+use crate::registry::monitor::store::{Store, StoreLog};
 use crate::rest::entry::Entry;
 use crate::rest::{self, Rest, Stage};
 use crate::storage::configs::ConfigStore;
@@ -33,6 +37,7 @@ use crate::storage::offsets::OffsetTopic;
 use crate::storage::status::StatusStore;
 use crate::storage::{DataDir, StateLog, StorageError};
 use crate::task::TaskRuntime;
+use crate::task::schema_gate::SchemaGates;
 
 /// Waits between two tries to reach Kafka at start.
 const KAFKA_RETRY: Duration = Duration::from_secs(2);
@@ -126,6 +131,7 @@ struct Running {
     herder: Arc<Herder>,
     broker: Option<Broker>,
     writer: tokio::task::JoinHandle<()>,
+    monitoring: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Running {
@@ -134,8 +140,13 @@ impl Running {
         if !self.herder.statuses.flushed(STATUS_FLUSH).await {
             tracing::warn!("the last statuses could not be written; they are stale until the worker starts again");
         }
-        self.writer.abort();
-        let _ = self.writer.await;
+        for task in self.monitoring.into_iter().chain([self.writer]) {
+            task.abort();
+            let _ = task.await;
+        }
+        if let Some(monitor) = &self.herder.monitor {
+            monitor.stop(STATUS_FLUSH).await;
+        }
         // The last of the worker's own clients goes before the broker does, or it would complain.
         drop(self.herder);
         if let Some(broker) = self.broker {
@@ -211,11 +222,23 @@ async fn start(
     doing("loading plugins", Some(&cluster_id));
     let plugins = Arc::new(plugins.await??);
     let (versions, metrics) = (Arc::<Versions>::default(), Arc::<Metrics>::default());
+    let of_herder = Arc::<OfHerder>::default();
+    let monitor = match config.schema_monitor.enabled {
+        true => {
+            let storage = config.schema_monitor.storage.clone();
+            let store = Store::new(Some(StoreLog::new(log.clone(), clients.clone(), client_id.clone(), storage)));
+            let registries = Arc::new(HttpRegistries::new(None));
+            let settings = config.schema_monitor.clone();
+            Some(SchemaMonitor::new(settings, config.raw.clone(), of_herder.clone(), registries, store)?)
+        }
+        false => None,
+    };
     let events = Events {
         statuses: statuses.clone(),
         topic_tracking: config.topic_tracking,
         versions: versions.clone(),
         metrics: metrics.clone(),
+        monitor: monitor.clone(),
     };
     let registries = Registries::new(&config.raw, None);
     let runtime = Arc::new(TaskRuntime {
@@ -226,11 +249,16 @@ async fn start(
         clients: Arc::new(clients),
         plugins: plugins.clone(),
         converters: registries.factory(),
+        gates: monitor.clone().map(|m| Arc::new(m) as Arc<dyn SchemaGates>),
     });
     let writer = tokio::spawn(statuses.clone().write_behind());
-    let herder = Herder::new(config, cluster_id, plugins, configs, statuses, offsets, runtime, versions, metrics);
+    let herder =
+        Herder::new(config, cluster_id, plugins, configs, statuses, offsets, runtime, versions, metrics, monitor.clone());
+    of_herder.set(Arc::downgrade(&herder));
+    let monitoring = monitor.into_iter().flat_map(|m| [tokio::spawn(m.store.clone().write_behind()), tokio::spawn(m.run())]);
+    let monitoring = monitoring.collect();
     herder.begin();
-    Ok(Running { herder, broker, writer })
+    Ok(Running { herder, broker, writer, monitoring })
 }
 
 async fn embedded(config: &WorkerConfig, data: &DataDir) -> anyhow::Result<Broker> {

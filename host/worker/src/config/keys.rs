@@ -113,6 +113,12 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("embedded.broker.flush", Text, Some("interval"), Honoured),
     key("listeners.allow.unauthenticated", Bool, Some("false"), Honoured),
     key("log.level", Text, Some("info"), Honoured),
+    key("schema.monitor.enabled", Bool, Some("true"), Honoured),
+    key("schema.monitor.interval.ms", Long, Some("30000"), Honoured),
+    key("schema.monitor.topic", Text, Some("_millrace_schema_changes"), Honoured),
+    key("schema.monitor.webhook.urls", List, None, Honoured),
+    key("schema.monitor.webhook.format", Text, Some("generic"), Honoured),
+    key("schema.monitor.webhook.secret", Text, None, Honoured),
     // Defaults of every connector, see its own settings of these names.
     key("batch.max.records", Int, None, Honoured),
     key("batch.max.bytes", Int, None, Honoured),

@@ -10,6 +10,7 @@ use millrace_record::RawConfig;
 use super::http::{self, AdminListeners, CrossOrigin, ResponseHeader};
 use super::{WrongSetting, WrongSettings, check, keys};
 use crate::providers::{Providers, Resolved};
+use crate::registry::monitor::settings::{self as monitor, MonitorSettings};
 use crate::secrets;
 
 /// One of the three internal topics.
@@ -55,6 +56,8 @@ pub struct WorkerConfig {
     pub topic_tracking_reset: bool,
     pub override_policy: OverridePolicy,
     pub log_level: String,
+    /// `schema.monitor.*`
+    pub schema_monitor: MonitorSettings,
 }
 
 /// Which `producer.override.*`, `consumer.override.*` and `admin.override.*` a connector may have.
@@ -201,6 +204,7 @@ impl WorkerConfig {
         }
         let graceful = Duration::from_millis(read.number("task.shutdown.graceful.timeout.ms", 0u64, 5_000));
 
+        let schema_monitor = monitor_settings(&mut read, &statuses);
         let mut with_defaults = raw.clone();
         for key in ["key.converter", "value.converter", "header.converter"] {
             with_defaults.entry(key.into()).or_insert_with(|| keys::find(key).and_then(|k| k.default).unwrap_or("").into());
@@ -227,6 +231,7 @@ impl WorkerConfig {
             topic_tracking_reset: read.boolean("topic.tracking.allow.reset"),
             override_policy,
             log_level,
+            schema_monitor,
             raw: with_defaults,
             providers: Arc::new(providers),
         };
@@ -278,6 +283,28 @@ fn required(read: &mut Reader, key: &str, alone: bool, default: &str) -> String 
             );
             String::new()
         }
+    }
+}
+
+/// `schema.monitor.*`. Its topic is made as the one of statuses is.
+fn monitor_settings(read: &mut Reader, statuses: &Storage) -> MonitorSettings {
+    let (urls, format) = ("schema.monitor.webhook.urls", "schema.monitor.webhook.format");
+    let written = read.text(format).unwrap_or_default();
+    let webhooks = monitor::webhooks(&read.list(urls), &written, read.text("schema.monitor.webhook.secret"));
+    let webhooks = webhooks.unwrap_or_else(|(of_format, why)| {
+        read.wrong(if of_format { format } else { urls }, why);
+        Vec::new()
+    });
+    MonitorSettings {
+        enabled: read.boolean("schema.monitor.enabled"),
+        interval: Duration::from_millis(read.number("schema.monitor.interval.ms", 100u64, 30_000)),
+        storage: Storage {
+            topic: read.text("schema.monitor.topic").unwrap_or_default(),
+            partitions: 1,
+            replication: statuses.replication,
+            settings: Vec::new(),
+        },
+        webhooks,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::config::WorkerConfig;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::providers::{ResolveError, Resolved};
+use crate::registry::monitor::SchemaMonitor;
 use crate::storage::StorageError;
 use crate::storage::configs::{ConfigStore, ConnectorState, TargetState};
 use crate::storage::offsets::OffsetTopic;
@@ -75,6 +76,8 @@ pub struct Herder {
     runtime: Arc<TaskRuntime>,
     versions: Arc<Versions>,
     pub metrics: Arc<Metrics>,
+    /// None: `schema.monitor.enabled=false`.
+    pub monitor: Option<Arc<SchemaMonitor>>,
     running: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Connector>>>>,
     /// One change of a connector's existence at a time: of two that make the same name one finds it there. A name always has
     /// the same of these locks; names that share one wait for each other without need, and seldom.
@@ -96,6 +99,7 @@ impl Herder {
         runtime: Arc<TaskRuntime>,
         versions: Arc<Versions>,
         metrics: Arc<Metrics>,
+        monitor: Option<Arc<SchemaMonitor>>,
     ) -> Arc<Self> {
         Arc::new(Herder {
             worker,
@@ -107,6 +111,7 @@ impl Herder {
             runtime,
             versions,
             metrics,
+            monitor,
             running: Mutex::default(),
             changes: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             patches: tokio::sync::Mutex::default(),
@@ -306,6 +311,7 @@ pub struct Events {
     /// The version of a connector's plugin, as its status shows it.
     pub versions: Arc<Versions>,
     pub metrics: Arc<Metrics>,
+    pub monitor: Option<Arc<SchemaMonitor>>,
 }
 
 /// Plugin versions by connector.
@@ -329,6 +335,10 @@ impl TaskEvents for Events {
     fn active_topic(&self, id: &TaskId, topic: &str) {
         if self.topic_tracking {
             self.statuses.put_topic(id, topic);
+        }
+        // The topic's subjects are to have a baseline soon.
+        if let Some(monitor) = &self.monitor {
+            monitor.poke();
         }
     }
 }

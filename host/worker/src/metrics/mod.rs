@@ -14,6 +14,7 @@ mod connectors;
 mod page;
 mod registry;
 mod sampled;
+mod schemas;
 mod tasks;
 mod text;
 

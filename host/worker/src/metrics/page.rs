@@ -1,6 +1,7 @@
 //! The page: what a herder knows and its tasks have counted, at one moment.
 
 use super::connectors::{ConnectorView, Whole, write_app, write_connectors, write_worker};
+use super::schemas::write_schemas;
 use super::tasks::{CONNECTOR_TASK, SINK_TASK, SOURCE_TASK, TASK_ERROR, TaskView, write};
 use super::text::{Kind, Page};
 use crate::herder::Herder;
@@ -32,6 +33,9 @@ pub fn page(herder: &Herder) -> String {
     write_worker(&mut page, &whole, id);
     write_connectors(&mut page, &connectors);
     write_tasks(&mut page, &tasks);
+    if let Some(monitor) = &herder.monitor {
+        write_schemas(&mut page, monitor);
+    }
     page.finish()
 }
 

@@ -13,6 +13,8 @@ mod offsets;
 mod openapi;
 mod plugins;
 mod root;
+mod schema_changes;
+mod schema_rules;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +125,11 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(plugins::list))
         .routes(routes!(plugins::config))
         .routes(routes!(plugins::validate))
+        .routes(routes!(schema_changes::list))
+        .routes(routes!(schema_changes::stream))
+        .routes(routes!(schema_changes::get))
+        .routes(routes!(schema_changes::acknowledge))
+        .routes(routes!(schema_rules::list, schema_rules::put, schema_rules::delete))
 }
 
 /// The routes of operators, which may have listeners of their own.

@@ -72,6 +72,18 @@ impl StateLog {
         tokio::task::spawn_blocking(move || producer.client().fetch_metadata(Some(&topic), within).is_ok()).await.unwrap_or(false)
     }
 
+    /// Whether there is such a topic. Asking makes none.
+    pub async fn has(&self, topic: &str, within: Duration) -> Result<bool, StorageError> {
+        let (producer, name) = (self.producer.clone(), topic.to_owned());
+        // Asked by its name, a broker may make it.
+        let listed = move || {
+            let metadata = producer.client().fetch_metadata(None, within)?;
+            Ok(metadata.topics().iter().any(|t| t.name() == name && t.error().is_none()))
+        };
+        let listed = tokio::task::spawn_blocking(listed).await.expect("listing does not panic");
+        listed.map_err(|e: KafkaError| StorageError::Read { topic: topic.to_owned(), why: e.to_string() })
+    }
+
     /// Returns once the log has acknowledged all of them, in this order within a partition.
     pub async fn write(&self, topic: &str, entries: &[Entry]) -> Result<(), StorageError> {
         let sends = entries.iter().map(|entry| {

@@ -9,6 +9,7 @@ use rdkafka::ClientConfig;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::schema_gate::SchemaGates;
 use super::{Counters, OffsetStore, TaskEvents, TaskId};
 
 /// Makes the configurations of Kafka clients. Precedence, lowest first: `defaults` (librdkafka's names), the worker's
@@ -36,6 +37,8 @@ pub struct TaskRuntime {
     pub clients: Arc<dyn KafkaClients>,
     pub plugins: Arc<dyn PluginLookup>,
     pub converters: ConverterFactory,
+    /// None: schemas pass without being asked about.
+    pub gates: Option<Arc<dyn SchemaGates>>,
 }
 
 /// What the herder wants of a task.

@@ -6,6 +6,7 @@
 mod converters;
 mod counters;
 mod handle;
+pub mod schema_gate;
 mod settings;
 mod sink;
 mod source;

@@ -402,17 +402,30 @@ const SINK: &[Row] = &[
 ];
 
 /// Of sinks alone.
-const SINK_EXTENSIONS: &[Row] = &[(
-    "errors.deadletterqueue.context.headers.family",
-    Text,
-    "",
-    Low,
-    "Error Handling",
-    9,
-    Mid,
-    "Error Context Headers",
-    "Which headers dead letters carry: connect for __connect.errors.*, dlq for dlq.*, or both; empty: both where the topic's name holds {source_topic}, else connect.",
-)];
+const SINK_EXTENSIONS: &[Row] = &[
+    (
+        "errors.deadletterqueue.context.headers.family",
+        Text,
+        "",
+        Low,
+        "Error Handling",
+        9,
+        Mid,
+        "Error Context Headers",
+        "Which headers dead letters carry: connect for __connect.errors.*, dlq for dlq.*, or both; empty: both where the topic's name holds {source_topic}, else connect.",
+    ),
+    (
+        crate::registry::monitor::STOP,
+        Boolean,
+        NULL,
+        Low,
+        "Error Handling",
+        10,
+        Narrow,
+        "Stop on incompatible schema",
+        "Whether the connector stops, with its tasks FAILED, before it puts a record of a schema that is not compatible with those accepted so far. Where it is not set, the rules of the schema monitor say.",
+    ),
+];
 
 /// What values must be.
 fn rules(mut key: ConfigKey) -> ConfigKey {

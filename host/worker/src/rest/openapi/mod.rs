@@ -38,6 +38,7 @@ use schemas::ErrorMessage;
         (name = "life cycle", description = "Pause, resume, stop and restart"),
         (name = "offsets", description = "How far connectors are; to change it, stop the connector first"),
         (name = "plugins", description = "What connectors are made of, and whether a configuration is right"),
+        (name = "schemas", description = "Changes of schemas, and how they are told"),
         (name = "loggers", description = "What the worker logs"),
     ),
     components(schemas(ErrorMessage)),

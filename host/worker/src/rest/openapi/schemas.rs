@@ -292,3 +292,25 @@ pub struct ActiveTopics(BTreeMap<String, Topics>);
 pub struct Topics {
     topics: Vec<String>,
 }
+
+/// A page of changes of schemas.
+#[derive(ToSchema)]
+pub struct SchemaChanges {
+    /// The newest first.
+    changes: Vec<crate::registry::monitor::event::ChangeEvent>,
+    /// The `before` of the next page; null on the last one.
+    next: Option<u64>,
+}
+
+/// Who acknowledges a change.
+#[derive(ToSchema)]
+#[schema(example = json!({"by": "ada"}))]
+pub struct Acknowledgement {
+    by: Option<String>,
+}
+
+/// All rules of the schema monitor.
+#[derive(ToSchema)]
+pub struct SchemaRules {
+    rules: Vec<crate::registry::monitor::rules::Rule>,
+}

@@ -19,6 +19,7 @@ use crate::errors::Stage;
 use crate::kafka::consumer::LogConsumer;
 use crate::task::Target;
 use crate::task::converters::{Converters, not_at_hand};
+use crate::task::schema_gate::{Doorman, Passage, SchemaGate};
 use crate::task::supervise::{Failure, Task};
 
 /// How many messages are decoded between two looks at what else there is to do.
@@ -42,6 +43,9 @@ pub(super) struct Intake<'a> {
     half: Option<Half>,
     /// The consumer may be paused for a long wait of a converter's.
     held: bool,
+    door: Option<Doorman>,
+    /// The task is to stop: nothing is taken any more.
+    refused: Option<Failure>,
 }
 
 /// How far the decoding of what was taken has come.
@@ -50,6 +54,8 @@ enum Progress {
     More,
     /// At the message that comes next a converter waits for what it needs.
     Wait(Stage, Wait),
+    /// The message that comes next has a schema that the task is to stop at.
+    Refused(Failure),
 }
 
 /// A batch being decoded.
@@ -61,13 +67,26 @@ struct Half {
 }
 
 impl<'a> Intake<'a> {
-    pub fn new(task: Arc<Task>, consumer: &'a LogConsumer, converters: Converters) -> Self {
-        Intake { task, consumer, converters, known_topics: HashSet::new(), taken: Vec::new(), half: None, held: false }
+    pub fn new(task: Arc<Task>, consumer: &'a LogConsumer, converters: Converters, gate: Option<Arc<dyn SchemaGate>>) -> Self {
+        Intake {
+            task,
+            consumer,
+            converters,
+            known_topics: HashSet::new(),
+            taken: Vec::new(),
+            half: None,
+            held: false,
+            door: gate.map(Doorman::new),
+            refused: None,
+        }
     }
 
     /// The next batch. None: the assignment changed, which is to be dealt with before anything that came since is decoded.
     /// May be dropped while it waits: nothing that was taken is lost.
     pub async fn next(&mut self) -> Result<Option<Decoded<'a>>, Failure> {
+        if self.refused.is_some() {
+            return Ok(None);
+        }
         while self.taken.is_empty() {
             let first = self.consumer.consumer.recv().await;
             self.take(first)?;
@@ -80,12 +99,27 @@ impl<'a> Intake<'a> {
                 Progress::Done => break,
                 Progress::More => tokio::task::yield_now().await,
                 Progress::Wait(stage, wait) => self.wait(stage, wait).await?,
+                // What is before it is put still; it and what is behind it have not been read.
+                Progress::Refused(failure) => {
+                    self.refused = Some(failure);
+                    self.taken.truncate(self.half.as_ref().map_or(0, |h| h.at));
+                    break;
+                }
             }
         }
         self.release();
+        if self.refused.is_some() && self.taken.is_empty() {
+            return Ok(None);
+        }
         let messages = std::mem::take(&mut self.taken);
         let Half { writer, rows, errant, .. } = self.half.take().unwrap_or_else(|| Half::new(&[]));
         Ok(Some(Decoded { messages, records: Batch::trusted(writer), rows, errant }))
+    }
+
+    /// Why the task is to stop, once all that came before has been handed on.
+    pub fn refused(&mut self) -> Option<Failure> {
+        let found = self.door.as_ref().and_then(Doorman::refusal);
+        self.refused.take().or_else(|| found.map(|why| refusal(Stage::ValueConverter, why)))
     }
 
     /// What was taken and has not been handed on.
@@ -181,6 +215,15 @@ impl<'a> Intake<'a> {
                 self.known_topics.insert(topic.to_owned());
                 self.task.runtime.events.active_topic(&self.task.spec.id, topic);
             }
+            if let Some((key, answer)) = self.door.as_mut().and_then(|d| d.ask(topic, m.key(), m.payload())) {
+                half.at = i;
+                let stage = if key { Stage::KeyConverter } else { Stage::ValueConverter };
+                match answer {
+                    Passage::Pass => {}
+                    Passage::Wait(wait) => return Progress::Wait(stage, wait),
+                    Passage::Refused(why) => return Progress::Refused(refusal(stage, why)),
+                }
+            }
             let writer = &mut half.writer;
             let meta = RecordMeta {
                 topic: writer.topic(topic),
@@ -247,6 +290,11 @@ impl<'a> Intake<'a> {
         half.at = end;
         if end == self.taken.len() { Progress::Done } else { Progress::More }
     }
+}
+
+/// The task stops at a schema: an operator is to look at it.
+fn refusal(stage: Stage, why: String) -> Failure {
+    Failure::new(stage.name(), "convert", TaskError::fatal("schema.incompatible", why))
 }
 
 impl Half {

@@ -75,7 +75,8 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         upto: BTreeMap::new(),
         due_from: BTreeMap::new(),
     };
-    let intake = Intake::new(task.clone(), &consumer, converters);
+    let gate = task.runtime.gates.as_ref().and_then(|g| g.enter(&task.spec.id, config, &wake));
+    let intake = Intake::new(task.clone(), &consumer, converters, gate);
     let mut session = Session {
         task: task.clone(),
         consumer: &consumer,
@@ -144,6 +145,13 @@ impl<'a> Session<'a> {
         let mut ready = None;
         while !task.stopping() {
             wake.clear();
+            // What came before a schema that the task is to stop at is durable first.
+            if ready.is_none()
+                && let Some(failure) = self.intake.refused()
+            {
+                self.flush().await?;
+                return Err(failure);
+            }
             if task.target() == Target::Paused && !self.paused {
                 if let Some(batch) = ready.take() {
                     let left = self.outlet.put(batch).await?;

@@ -64,6 +64,7 @@ async fn check(parts: Vec<usize>, order: Vec<usize>, refused_at: Option<usize>) 
         clients: Arc::new(ClientSettings::new("127.0.0.1:1", RawConfig::new())),
         plugins: Arc::new(NoPlugins),
         converters: Arc::new(converter),
+        gates: None,
     });
     let spec = TaskSpec {
         id: TaskId { connector: "c".into(), task: 0 },

@@ -127,6 +127,7 @@ impl Rig {
             clients: Arc::new(ClientSettings::new(broker.address().to_string(), RawConfig::new())),
             plugins: Arc::new(NoPlugins),
             converters: Arc::new(converter),
+            gates: None,
         };
         Rig { broker, runtime: Arc::new(runtime), events, offsets, _dir: dir }
     }
