@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 install_build_tools
 install_postgres
-"$ROOT/scripts/fetch-peers.sh" kafka
+"$ROOT/scripts/fetch-peers.sh" kafka apicurio
 "$ROOT/scripts/clients.sh"
 build --workspace --all-targets
 cd "$ROOT"
