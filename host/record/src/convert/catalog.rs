@@ -20,6 +20,8 @@ pub struct BuiltIn {
 /// All of them, sorted by class.
 pub static BUILT_IN: &[BuiltIn] = &[
     BuiltIn { header: false, ..of("io.confluent.connect.avro.AvroConverter", "Avro", avro_options) },
+    BuiltIn { header: false, ..of("io.confluent.connect.json.JsonSchemaConverter", "JsonSchema", json_schema_options) },
+    BuiltIn { header: false, ..of("io.confluent.connect.protobuf.ProtobufConverter", "Protobuf", protobuf_options) },
     of("org.apache.kafka.connect.converters.BooleanConverter", "Boolean", common_options),
     of("org.apache.kafka.connect.converters.ByteArrayConverter", "ByteArray", common_options),
     of("org.apache.kafka.connect.converters.DoubleConverter", "Double", common_options),
@@ -78,6 +80,20 @@ fn common_options() -> Vec<ConfigKey> {
         "What the converter is used for. The worker sets it.",
     );
     vec![ConfigKey { allowed: ["key", "value", "header"].map(Into::into).into(), ..role }]
+}
+
+fn json_schema_options() -> Vec<ConfigKey> {
+    let mut keys = common_options();
+    keys.extend(registry_options::common());
+    keys.extend(registry_options::json_schema());
+    keys
+}
+
+fn protobuf_options() -> Vec<ConfigKey> {
+    let mut keys = common_options();
+    keys.extend(registry_options::common());
+    keys.extend(registry_options::protobuf());
+    keys
 }
 
 fn avro_options() -> Vec<ConfigKey> {

@@ -258,7 +258,9 @@ pub fn converter(class: &str, _is_key: bool, config: &RawConfig, schemas: &Arc<S
         Some("FloatConverter") => Box::new(plain::NumberConverter::new(Kind::Float32, schemas)),
         Some("DoubleConverter") => Box::new(plain::NumberConverter::new(Kind::Float64, schemas)),
         Some("SimpleHeaderConverter") => Box::new(header::SimpleHeaderConverter::new(schemas)),
-        Some("AvroConverter") => return Err(format!("{class} needs a Schema Registry, which is not at hand here")),
+        Some("AvroConverter" | "JsonSchemaConverter" | "ProtobufConverter") => {
+            return Err(format!("{class} needs a Schema Registry, which is not at hand here"));
+        }
         _ => {
             let known: Vec<_> = BUILT_IN.iter().map(BuiltIn::simple).collect();
             return Err(format!("Class {class} could not be found: use one of {}", known.join(", ")));

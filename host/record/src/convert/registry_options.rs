@@ -2,7 +2,7 @@
 
 use crate::config::ConfigType::{Boolean, Int, List, Password, String};
 use crate::config::Importance::{High, Low, Medium};
-use crate::config::{ConfigKey, ConfigType, Default, Importance, Width};
+use crate::config::{ConfigKey, ConfigType, Default, Importance, Validator, Width};
 
 fn key(name: &str, kind: ConfigType, default: &str, importance: Importance, documentation: &str) -> ConfigKey {
     ConfigKey::new(name, kind, Default::Value(default.into()), importance, documentation)
@@ -121,4 +121,76 @@ pub(super) fn avro() -> Vec<ConfigKey> {
         key("schemas.cache.config", Int, "1000", Low, "How many compiled schemas are kept."),
     ];
     shown(mapping, "Avro").collect()
+}
+
+/// Those of JSON Schema.
+pub(super) fn json_schema() -> Vec<ConfigKey> {
+    let decimal =
+        "How decimals are written: BASE64, the bytes of the unscaled value, or NUMERIC, a number. Case does not matter.";
+    let mapping = vec![
+        key("decimal.format", String, "BASE64", Low, decimal).must(Validator::OneOfIgnoringCase(&["BASE64", "NUMERIC"])),
+        key("object.additional.properties", Boolean, "true", Medium, "Whether registered objects allow further properties."),
+        key(
+            "use.optional.for.nonrequired",
+            Boolean,
+            "false",
+            Medium,
+            "Whether properties that are not required are optional fields.",
+        ),
+        key(
+            "generalized.sum.type.support",
+            Boolean,
+            "false",
+            Medium,
+            "Whether enums and unions are such that other formats read them.",
+        ),
+        key("flatten.singleton.unions", Boolean, "true", Low, "Whether a oneOf of one schema is read as that schema."),
+        key("ignore.default.for.nullables", Boolean, "false", Medium, "Whether null stays null where the field has a default."),
+        key("schemas.cache.config", Int, "1000", Low, "How many compiled schemas are kept."),
+    ];
+    shown(mapping, "JSON Schema").collect()
+}
+
+/// Those of Protobuf.
+pub(super) fn protobuf() -> Vec<ConfigKey> {
+    let mapping = vec![
+        key("enhanced.protobuf.schema.support", Boolean, "false", Medium, "Whether schemas are named with their package."),
+        key(
+            "scrub.invalid.names",
+            Boolean,
+            "false",
+            Medium,
+            "Whether names that Protobuf does not allow are changed to such as it does.",
+        ),
+        key("int.for.enums", Boolean, "false", Medium, "Whether enums are read as their numbers."),
+        key(
+            "optional.for.nullables",
+            Boolean,
+            "false",
+            Medium,
+            "Whether fields that may be null say optional, and only those may be.",
+        ),
+        key("optional.for.proto2", Boolean, "true", Medium, "Whether an optional field of proto2 that is not there is null."),
+        key("wrapper.for.nullables", Boolean, "false", Medium, "Whether fields that may be null are wrappers."),
+        key("wrapper.for.raw.primitives", Boolean, "true", Medium, "Whether a wrapper is read as what it wraps."),
+        key(
+            "generate.struct.for.nulls",
+            Boolean,
+            "false",
+            Medium,
+            "Whether a message that is not there is read as one of defaults.",
+        ),
+        key("generate.index.for.unions", Boolean, "true", Low, "Whether the struct of a oneof has its index in its name."),
+        key("flatten.unions", Boolean, "false", Low, "Whether fields of a oneof stand beside the others."),
+        key(
+            "generalized.sum.type.support",
+            Boolean,
+            "false",
+            Medium,
+            "Whether enums and oneofs are such that other formats read them.",
+        ),
+        key("ignore.default.for.nullables", Boolean, "false", Medium, "Whether null stays null where the field has a default."),
+        key("schemas.cache.config", Int, "1000", Low, "How many compiled schemas are kept."),
+    ];
+    shown(mapping, "Protobuf").collect()
 }

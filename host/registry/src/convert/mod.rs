@@ -5,6 +5,11 @@
 
 pub mod avro;
 mod failure;
+pub mod json_schema;
+#[cfg(test)]
+mod memory;
+mod misfit;
+pub mod protobuf;
 mod settings;
 mod subject;
 
@@ -13,6 +18,8 @@ use std::sync::Arc;
 use millrace_record::convert::{ConvertError, NotConverted};
 
 pub use self::failure::{Direction, Failures};
+pub use self::json_schema::JsonSchemaConverter;
+pub use self::protobuf::ProtobufConverter;
 pub use self::settings::Settings;
 pub use self::subject::{Strategy, Subjects};
 use crate::client::{Asked, Registered, Registration, SchemaClient};

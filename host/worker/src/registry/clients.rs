@@ -9,6 +9,7 @@ use millrace_record::convert::{BuiltIn, Converter, ConverterFactory, converter};
 use millrace_record::{RawConfig, Schemas};
 use millrace_registry::client::{ClientConfig, HttpClient, SchemaClient, URL};
 use millrace_registry::convert::avro::AvroConverter;
+use millrace_registry::convert::{JsonSchemaConverter, ProtobufConverter};
 use parking_lot::Mutex;
 
 /// What of the worker's settings is for its registry.
@@ -58,6 +59,14 @@ impl Registries {
             Some("AvroConverter") => {
                 let config = self.settings(config);
                 Ok(Box::new(AvroConverter::new(is_key, &config, schemas, self.client(&config)?)?))
+            }
+            Some("JsonSchemaConverter") => {
+                let config = self.settings(config);
+                Ok(Box::new(JsonSchemaConverter::new(is_key, &config, schemas, self.client(&config)?)?))
+            }
+            Some("ProtobufConverter") => {
+                let config = self.settings(config);
+                Ok(Box::new(ProtobufConverter::new(is_key, &config, schemas, self.client(&config)?)?))
             }
             _ => converter(class, is_key, config, schemas),
         }

@@ -1,0 +1,76 @@
+//! The options of `JsonSchemaConverter` that say how Connect's data and JSON stand for each other, and the names they share.
+
+use millrace_record::{Kind, Schema};
+
+use super::super::Settings;
+
+/// Confluent's `JsonSchemaDataConfig`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Options {
+    /// `generalized.sum.type.support`
+    pub generalized: bool,
+    /// `ignore.default.for.nullables`
+    pub ignore_default: bool,
+    /// `object.additional.properties`
+    pub additional_properties: bool,
+    /// `use.optional.for.nonrequired`
+    pub optional_nonrequired: bool,
+    /// `decimal.format=NUMERIC`
+    pub numeric: bool,
+    /// `flatten.singleton.unions`
+    pub flatten_singletons: bool,
+}
+
+impl Options {
+    pub fn new(settings: &Settings<'_>) -> Result<Self, String> {
+        let numeric = match settings.text("decimal.format") {
+            None => false,
+            Some(v) if v.eq_ignore_ascii_case("BASE64") => false,
+            Some(v) if v.eq_ignore_ascii_case("NUMERIC") => true,
+            Some(v) => {
+                let remedy = "String must be one of (case insensitive): BASE64, NUMERIC";
+                return Err(settings.wrong("decimal.format", v, remedy));
+            }
+        };
+        Ok(Options {
+            generalized: settings.boolean("generalized.sum.type.support", false)?,
+            ignore_default: settings.boolean("ignore.default.for.nullables", false)?,
+            additional_properties: settings.boolean("object.additional.properties", true)?,
+            optional_nonrequired: settings.boolean("use.optional.for.nonrequired", false)?,
+            numeric,
+            flatten_singletons: settings.boolean("flatten.singleton.unions", true)?,
+        })
+    }
+
+    /// The parameter that marks an enum, and stands before each of its symbols.
+    pub fn enum_parameter(&self) -> &'static str {
+        if self.generalized { GENERALIZED_ENUM } else { ENUM }
+    }
+}
+
+pub(super) const NAMESPACE: &str = "io.confluent.connect.json";
+pub(super) const ENUM: &str = "io.confluent.connect.json.Enum";
+pub(super) const GENERALIZED_ENUM: &str = "org.apache.kafka.connect.data.Enum";
+pub(super) const ONE_OF: &str = "io.confluent.connect.json.OneOf";
+pub(super) const GENERALIZED_UNION: &str = "org.apache.kafka.connect.data.Union";
+/// Of a generalized union's name, with a number behind it; and of its fields, with `field_` and a number.
+pub(super) const UNION_PREFIX: &str = "connect_union_";
+/// What stands for null among the symbols of an enum.
+pub(super) const NULL_SYMBOL: &str = "<NULL>";
+/// The members of a map's entry, where its keys are no strings.
+pub(super) const KEY: &str = "key";
+pub(super) const VALUE: &str = "value";
+
+pub(super) fn parameter<'a>(schema: &'a Schema, name: &str) -> Option<&'a str> {
+    schema.parameters.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
+}
+
+/// Whether a struct stands for one of several types.
+pub(super) fn is_union(schema: &Schema) -> bool {
+    schema.kind == Kind::Struct && (schema.name.as_deref() == Some(ONE_OF) || parameter(schema, GENERALIZED_UNION).is_some())
+}
+
+/// Whether a map is a JSON object; else it is a list of its entries.
+pub(super) fn is_object(key: Option<&Schema>) -> bool {
+    key.is_some_and(|key| key.kind == Kind::Text && !key.optional)
+}
