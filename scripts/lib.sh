@@ -76,6 +76,8 @@ build() {
   (cd "$ROOT" && "$CARGO" build --release --locked "$@")
   say "building the plugins"
   (cd "$ROOT" && target/release/millrace plugin build plugins && target/release/millrace plugin build examples/transforms)
+  # Plugins that only tests need stand apart: no worker finds them unless it is told to.
+  (cd "$ROOT" && target/release/millrace plugin build tests/guests/relay --out target/release/test-plugins)
 }
 
 # free_port: one that nothing listens on now.

@@ -18,6 +18,7 @@ mod postgres_evolution;
 mod postgres_evolution_load;
 mod postgres_evolution_refused;
 mod postgres_sink;
+mod registry_round_trips;
 mod rest_load;
 mod topics_regex;
 mod validate_vectors;
