@@ -32,6 +32,17 @@ impl Options {
                 return Err(settings.wrong("decimal.format", v, remedy));
             }
         };
+        for (key, what) in [
+            (
+                "json.fail.invalid.schema",
+                "data are held against their types, not validated against the whole schema: leave it false",
+            ),
+            ("preserve.additional.properties", "properties that the schema does not name are left out: leave it false"),
+        ] {
+            if settings.boolean(key, false)? {
+                return Err(settings.wrong(key, "true", what));
+            }
+        }
         Ok(Options {
             generalized: settings.boolean("generalized.sum.type.support", false)?,
             ignore_default: settings.boolean("ignore.default.for.nullables", false)?,
