@@ -16,13 +16,13 @@ COLOR = {"type": "enum", "name": "Color", "namespace": "shop", "symbols": ["RED"
 
 # name: schema, or (schema, [(name, subject, schema)]) with references.
 AVRO = {
-    "boolean": "boolean",
-    "int": "int",
-    "long": "long",
-    "float": "float",
-    "double": "double",
-    "bytes": "bytes",
-    "string": "string",
+    "boolean": {"type": "boolean"},
+    "int": {"type": "int"},
+    "long": {"type": "long"},
+    "float": {"type": "float"},
+    "double": {"type": "double"},
+    "bytes": {"type": "bytes"},
+    "string": {"type": "string"},
     "scalars": record("Scalars", ("b", "boolean"), ("i", "int"), ("l", "long"), ("f", "float"), ("d", "double"), ("s", "string"), ("y", "bytes")),
     "nullable": record("Nullable", *[(f"n_{k}", ["null", k], None) for k in ("boolean", "int", "long", "float", "double", "string", "bytes")]),
     "defaults": record("Defaults", ("i", "int", 7), ("s", "string", "x"), ("b", "boolean", True), ("d", "double", 1.5), ("l", {"type": "array", "items": "int"}, [1, 2])),
@@ -42,7 +42,6 @@ AVRO = {
     "time": record("Clock", ("t", logical("int", "time-millis"))),
     "timestamp": record("Moment", ("t", logical("long", "timestamp-millis")), ("n", ["null", logical("long", "timestamp-millis")], None)),
     "documented": record("Doc", ("a", "int"), doc="a record with a doc", namespace="with.names"),
-    "recursion": record("Chain", ("n", "int"), ("next", ["null", "Chain"], None)),
     "reference": (record("Parcel", ("to", "shop.geo.Address"), ("weight", "int"), namespace="shop"), [("shop.geo.Address", "ref-avro-address", ADDRESS)]),
 }
 
@@ -135,7 +134,7 @@ PROTOBUF = {
     "time": proto("message Clock { google.type.TimeOfDay at = 1; }", "google/type/timeofday.proto"),
     "decimal": proto('message Price { confluent.type.Decimal amount = 1 [(confluent.field_meta) = { params: [ { key: "scale", value: "2" } ] }]; }', "confluent/meta.proto", "confluent/type/decimal.proto"),
     "no_package": 'syntax = "proto3";\nmessage Plain { string s = 1; }',
-    "proto2": proto("message Old { required int32 id = 1; optional string s = 2; repeated int64 l = 3; optional double d = 4; }", syntax="proto2"),
+    "proto2": proto("message Old { optional int32 id = 1; optional string s = 2; repeated int64 l = 3; optional double d = 4; }", syntax="proto2"),
     "empty": proto("message Nothing { } "),
     "reference": (proto("message Parcel { shop.geo.Address to = 1; int32 weight = 2; }", "geo_address.proto"), [("geo_address.proto", proto("message Address { string street = 1; int32 zip = 2; }", package="shop.geo"))]),
 }
