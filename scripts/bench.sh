@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench.sh [--quick] [--seconds N] [--runs N] [--sides TEXT] [drain|transform|latency|sink ...]: Millrace beside the real
+# bench.sh [--quick] [--seconds N] [--runs N] [--sides TEXT] [drain|transform|latency|sink|registry ...]: Millrace beside the real
 # Debezium and its JDBC sink, in one run, on the same PostgreSQL and the same data. tests/bench/README.md says the rest.
 . "$(dirname "$0")/lib.sh"
 install_build_tools

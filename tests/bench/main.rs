@@ -6,6 +6,7 @@ mod drain;
 mod latency;
 mod load;
 mod plan;
+mod registry;
 mod report;
 mod sink;
 mod system;
@@ -71,6 +72,11 @@ impl Bench {
         System::millrace("Millrace, embedded broker", &self.embedded, &self.plan.set)
     }
 
+    /// The worker behind [`Bench::embedded`].
+    pub fn embedded_worker(&self) -> &Worker {
+        &self.embedded
+    }
+
     async fn run(&self) -> anyhow::Result<()> {
         self.head()?;
         if self.plan.has("drain") {
@@ -84,6 +90,9 @@ impl Bench {
         }
         if self.plan.has("latency") {
             latency::run(self).await?;
+        }
+        if self.plan.has("registry") {
+            registry::run(self).await?;
         }
         Ok(())
     }

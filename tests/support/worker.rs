@@ -21,6 +21,8 @@ pub enum Log<'a> {
 pub struct Worker {
     pub process: Option<Process>,
     pub rest: String,
+    /// Where its embedded Schema Registry is, unless the settings name another.
+    pub registry: String,
     /// Where a Kafka client finds the log.
     pub bootstrap: String,
     dir: tempfile::TempDir,
@@ -38,6 +40,9 @@ impl Worker {
     pub async fn start_with(log: Log<'_>, settings: &str) -> anyhow::Result<Worker> {
         let dir = tempfile::Builder::new().prefix("millrace-worker").tempdir()?;
         let rest = format!("http://127.0.0.1:{}", free_port());
+        let registry = format!("http://127.0.0.1:{}", free_port());
+        let own =
+            if settings.contains("schema.registry.") { String::new() } else { format!("schema.registry.listener={registry}\n") };
         let (bootstrap, place) = match log {
             Log::Embedded => {
                 let at = format!("127.0.0.1:{}", free_port());
@@ -54,12 +59,12 @@ impl Worker {
         };
         let conf = format!(
             "{place}\nlisteners={rest}\ndata.dir={}\nkey.converter=org.apache.kafka.connect.json.JsonConverter\n\
-             value.converter=org.apache.kafka.connect.json.JsonConverter\n{settings}\n",
+             value.converter=org.apache.kafka.connect.json.JsonConverter\n{own}{settings}\n",
             dir.path().join("data").display()
         );
         std::fs::write(dir.path().join("worker.properties"), conf)?;
         let http = reqwest::Client::builder().timeout(Duration::from_secs(95)).build()?;
-        let mut worker = Worker { process: None, rest, bootstrap, dir, http, ready_in: Duration::ZERO };
+        let mut worker = Worker { process: None, rest, registry, bootstrap, dir, http, ready_in: Duration::ZERO };
         worker.up().await?;
         Ok(worker)
     }
@@ -134,6 +139,11 @@ impl Worker {
     /// One request: the status and the body (null when it is empty or not JSON).
     pub async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<(u16, Value)> {
         request(&self.http, &self.rest, method, path, body).await
+    }
+
+    /// One request to the embedded Schema Registry.
+    pub async fn ask_registry(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<(u16, Value)> {
+        request(&self.http, &self.registry, method, path, body).await
     }
 
     pub async fn get(&self, path: &str) -> anyhow::Result<(u16, Value)> {

@@ -30,6 +30,7 @@ use crate::registry::monitor::SchemaMonitor;
 use crate::registry::monitor::connectors::OfHerder;
 use crate::registry::monitor::registries::HttpRegistries;
 use crate::registry::monitor::store::{Store, StoreLog};
+use crate::registry::{Bound, Embedded};
 use crate::rest::entry::Entry;
 use crate::rest::{self, Rest, Stage};
 use crate::storage::configs::ConfigStore;
@@ -59,6 +60,7 @@ impl Worker {
             AdminListeners::Own(addresses) => bind("admin.listeners", addresses).await?,
             _ => Vec::new(),
         };
+        let registry = Bound::bind(config.registry.as_ref()).await?;
         let bound = listeners[0].local_addr()?;
         let host = config.advertised_host.clone().unwrap_or_else(|| match bound.ip() {
             ip if ip.is_unspecified() => "localhost".to_owned(),
@@ -91,7 +93,7 @@ impl Worker {
         tracing::info!(listener = %bound, listeners = served.len(), "REST listens");
 
         let started = tokio::select! {
-            started = start(Arc::new(config), &data, &worker_id, &stage) => Some(started?),
+            started = start(Arc::new(config), &data, &worker_id, &stage, registry) => Some(started?),
             _ = told(&mut stopping) => None,
         };
         if let Some(running) = started {
@@ -130,6 +132,7 @@ async fn told(stopping: &mut watch::Receiver<bool>) {
 struct Running {
     herder: Arc<Herder>,
     broker: Option<Broker>,
+    registry: Option<Embedded>,
     writer: tokio::task::JoinHandle<()>,
     monitoring: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -147,6 +150,9 @@ impl Running {
         if let Some(monitor) = &self.herder.monitor {
             monitor.stop(STATUS_FLUSH).await;
         }
+        if let Some(registry) = self.registry {
+            registry.stop().await;
+        }
         // The last of the worker's own clients goes before the broker does, or it would complain.
         drop(self.herder);
         if let Some(broker) = self.broker {
@@ -160,6 +166,7 @@ async fn start(
     data: &DataDir,
     worker_id: &str,
     stage: &watch::Sender<Stage>,
+    registry: Option<Bound>,
 ) -> anyhow::Result<Running> {
     let doing = |what: &str, cluster_id: Option<&str>| {
         stage.send_replace(Stage::Starting { what: what.to_owned(), cluster_id: cluster_id.map(str::to_owned) });
@@ -196,6 +203,7 @@ async fn start(
     let cluster_id = cluster_id(&log).await;
     doing("making sure of the internal topics", Some(&cluster_id));
     until_kafka(|| ensure_topics(&config, &clients, &client_id)).await?;
+    let registry = registry.map(|bound| bound.start(&clients, &client_id, &cluster_id));
     doing("reading the internal topics", Some(&cluster_id));
     until_kafka(|| {
         let (log, config, client_id) = (log.clone(), config.clone(), client_id.clone());
@@ -227,7 +235,7 @@ async fn start(
         true => {
             let storage = config.schema_monitor.storage.clone();
             let store = Store::new(Some(StoreLog::new(log.clone(), clients.clone(), client_id.clone(), storage)));
-            let registries = Arc::new(HttpRegistries::new(None));
+            let registries = Arc::new(HttpRegistries::new(registry.as_ref().map(|r| r.url.clone())));
             let settings = config.schema_monitor.clone();
             Some(SchemaMonitor::new(settings, config.raw.clone(), of_herder.clone(), registries, store)?)
         }
@@ -240,7 +248,7 @@ async fn start(
         metrics: metrics.clone(),
         monitor: monitor.clone(),
     };
-    let registries = Registries::new(&config.raw, None);
+    let registries = Registries::new(&config.raw, registry.as_ref().map(|r| r.url.clone()));
     let runtime = Arc::new(TaskRuntime {
         worker: config.raw.clone(),
         schemas,
@@ -258,7 +266,7 @@ async fn start(
     let monitoring = monitor.into_iter().flat_map(|m| [tokio::spawn(m.store.clone().write_behind()), tokio::spawn(m.run())]);
     let monitoring = monitoring.collect();
     herder.begin();
-    Ok(Running { herder, broker, writer, monitoring })
+    Ok(Running { herder, broker, registry, writer, monitoring })
 }
 
 async fn embedded(config: &WorkerConfig, data: &DataDir) -> anyhow::Result<Broker> {

@@ -92,6 +92,11 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("rest.port", Int, None, NoEffect("Kafka Connect 3 removed it: set \"listeners\"")),
     key("internal.key.converter", Text, None, NoEffect("internal topics are JSON without schemas")),
     key("internal.value.converter", Text, None, NoEffect("internal topics are JSON without schemas")),
+    key("schema.registry.url", List, None, Honoured),
+    // Of the embedded Schema Registry; the names are Confluent's where it has them.
+    key("schema.registry.listener", Text, Some("http://127.0.0.1:8081"), Honoured),
+    key("kafkastore.topic", Text, Some("_schemas"), Honoured),
+    key("kafkastore.topic.replication.factor", Short, Some("3"), Honoured),
     // Of every Kafka client.
     key("security.protocol", Text, None, Honoured),
     key("security.providers", Text, None, NoEffect("security providers are Java classes")),

@@ -10,6 +10,7 @@ use millrace_record::RawConfig;
 use super::http::{self, AdminListeners, CrossOrigin, ResponseHeader};
 use super::{WrongSetting, WrongSettings, check, keys};
 use crate::providers::{Providers, Resolved};
+use crate::registry::RegistrySettings;
 use crate::registry::monitor::settings::{self as monitor, MonitorSettings};
 use crate::secrets;
 
@@ -50,6 +51,8 @@ pub struct WorkerConfig {
     pub configs: Storage,
     pub offsets: Storage,
     pub statuses: Storage,
+    /// The embedded Schema Registry; None: there is none.
+    pub registry: Option<RegistrySettings>,
     pub graceful: Duration,
     pub topic_tracking: bool,
     /// Whether REST may reset which topics a connector has used.
@@ -186,6 +189,7 @@ impl WorkerConfig {
                 read.wrong("config.storage.topic, offset.storage.topic, status.storage.topic", message);
             }
         }
+        let registry = registry(&mut read, embedded);
         let group_id = required(&mut read, "group.id", alone, "millrace");
         let override_policy = override_policy(&mut read);
         if read.text("exactly.once.source.support").is_some_and(|v| v != "disabled") {
@@ -226,6 +230,7 @@ impl WorkerConfig {
             configs,
             offsets,
             statuses,
+            registry,
             graceful,
             topic_tracking: read.boolean("topic.tracking.enable"),
             topic_tracking_reset: read.boolean("topic.tracking.allow.reset"),
@@ -373,6 +378,29 @@ fn response_headers(read: &mut Reader) -> Vec<ResponseHeader> {
     })
 }
 
+/// Another registry takes the place of the embedded one, unless that is asked for by name.
+fn registry(read: &mut Reader, embedded: bool) -> Option<RegistrySettings> {
+    let key = "schema.registry.listener";
+    let written = read.raw.get(key).map(|v| v.trim().to_owned());
+    let urls = ["schema.registry.url", "key.converter.schema.registry.url", "value.converter.schema.registry.url"];
+    let other = urls.iter().any(|url| read.raw.get(*url).is_some_and(|v| !v.trim().is_empty()));
+    if written.as_ref().is_some_and(String::is_empty) || (written.is_none() && other) {
+        return None;
+    }
+    let found = listeners(read, key);
+    if found.len() > 1 {
+        read.wrong(key, "there may be one listener only".to_owned());
+    }
+    let factor = "kafkastore.topic.replication.factor";
+    let replication = read.number(factor, -1i32, 3);
+    if replication == 0 {
+        read.wrong(factor, "invalid value 0: set the number of replicas, or -1 for the broker's default".into());
+    }
+    let topic = read.text("kafkastore.topic").unwrap_or_default();
+    let topic = Storage { topic, partitions: 1, replication: if embedded { 1 } else { replication }, settings: Vec::new() };
+    Some(RegistrySettings { listener: *found.first()?, written: written.is_some(), topic })
+}
+
 fn embedded_listener(read: &mut Reader, embedded: bool) -> SocketAddr {
     let key = "embedded.broker.listener";
     let value = read.text(key).unwrap_or_default();
@@ -474,6 +502,20 @@ mod tests {
         assert!(understand(&[("listeners", "http://0.0.0.0:8083"), ("listeners.allow.unauthenticated", "true")]).is_ok());
         assert_eq!(understand(&[("embedded.broker.listener", "0.0.0.0:9092")]).unwrap_err(), ["embedded.broker.listener"]);
         assert!(understand(&[("embedded.broker.listener", "PLAINTEXT://127.0.0.1:0")]).is_ok());
+    }
+
+    #[test]
+    fn the_embedded_registry_makes_way_for_another() {
+        let registry = |settings: &[(&str, &str)]| understand(settings).unwrap().config.registry;
+        let own = registry(&[]).unwrap();
+        assert_eq!((own.listener.to_string().as_str(), own.written), ("127.0.0.1:8081", false));
+        assert_eq!((own.topic.topic.as_str(), own.topic.partitions, own.topic.replication), ("_schemas", 1, 1));
+        assert_eq!(registry(&[("schema.registry.listener", "")]), None);
+        let other = ("value.converter.schema.registry.url", "http://registry:8081");
+        assert_eq!(registry(&[other]), None);
+        assert!(registry(&[other, ("schema.registry.listener", "http://127.0.0.1:0")]).unwrap().written);
+        assert_eq!(understand(&[("schema.registry.listener", "http://0.0.0.0:1")]).unwrap_err(), ["schema.registry.listener"]);
+        assert_eq!(understand(&[("schema.registry.listener", "8081")]).unwrap_err(), ["schema.registry.listener"]);
     }
 
     #[test]

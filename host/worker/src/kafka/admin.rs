@@ -60,7 +60,7 @@ impl Admin {
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {}
             Some(Err((_, RDKafkaErrorCode::InvalidReplicationFactor))) => {
                 let why = format!("the cluster has fewer than {} brokers", storage.replication);
-                return Err(request("create", why, "set its \"*.storage.replication.factor\" to at most the number of brokers"));
+                return Err(request("create", why, "set its \"*.replication.factor\" to at most the number of brokers"));
             }
             Some(Err((_, code @ RDKafkaErrorCode::TopicAuthorizationFailed)))
             | Some(Err((_, code @ RDKafkaErrorCode::ClusterAuthorizationFailed))) => {
@@ -80,9 +80,15 @@ impl Admin {
         self.check(storage, setting).await
     }
 
+    /// How many brokers there are, if one answers.
+    pub fn brokers(&self) -> Option<i32> {
+        let metadata = self.client.inner().fetch_metadata(None, REQUEST_TIMEOUT).ok()?;
+        i32::try_from(metadata.brokers().len()).ok().filter(|n| *n > 0)
+    }
+
     async fn check(&self, storage: &Storage, setting: &'static str) -> Result<(), TopicError> {
         let topic = storage.topic.clone();
-        if setting == "config.storage.topic" {
+        if ["config.storage.topic", "kafkastore.topic"].contains(&setting) {
             let metadata = self.client.inner().fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
             let found = metadata.ok().and_then(|m| m.topics().first().map(|t| t.partitions().len())).unwrap_or(1);
             if found > 1 {
