@@ -35,7 +35,7 @@ async fn python(arguments: &[&str]) -> anyhow::Result<(bool, String)> {
     command.arg("-W").arg("ignore").arg(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     let out = command.output().await.context("Python is missing: run scripts/clients.sh")?;
     let (printed, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    Ok((out.status.success(), format!("{}{}", printed.trim_end(), errors.trim_end())))
+    Ok((out.status.success(), format!("{}\n{}", printed.trim_end(), errors.trim_end())))
 }
 
 /// The configuration of a relay with the converter of a group.
@@ -51,10 +51,10 @@ fn relay(kind: &str, file: &Path, class: &str, registry: &str, options: &[(&str,
 }
 
 /// All groups through a worker and a registry.
-async fn round_trips(worker: &Worker, registry: &str) -> anyhow::Result<()> {
+async fn round_trips(worker: &Worker, registry: &str, left_out: &str) -> anyhow::Result<()> {
     let mut equal = Vec::new();
     let mut failed = Vec::new();
-    for (group, class, options) in GROUPS {
+    for (group, class, options) in GROUPS.into_iter().filter(|(group, ..)| *group != left_out) {
         let (well, said) = python(&["produce", &worker.bootstrap, registry, group]).await?;
         anyhow::ensure!(well, "{group}: {said}");
         let file = worker.dir().join(group);
@@ -83,7 +83,7 @@ async fn confluents_client_reads_and_writes_what_the_converters_do() -> anyhow::
     let registry = format!("http://127.0.0.1:{}", free_port());
     let settings = format!("plugin.path={}\nschema.registry.listener={registry}\n", relays()?.display());
     let worker = Worker::start_with(Log::Embedded, &settings).await?;
-    round_trips(&worker, &registry).await
+    round_trips(&worker, &registry, "").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,5 +91,6 @@ async fn confluents_client_and_a_registry_by_others() -> anyhow::Result<()> {
     let registry = Registry::start().await?;
     let settings = format!("plugin.path={}\nschema.registry.url={}\n", relays()?.display(), registry.url());
     let worker = Worker::start_with(Log::Embedded, &settings).await?;
-    round_trips(&worker, &registry.url()).await
+    // Apicurio takes a text for a JSON Schema only if it names its "$schema", which Confluent's converters leave out.
+    round_trips(&worker, &registry.url(), "json").await
 }

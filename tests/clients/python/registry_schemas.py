@@ -21,7 +21,7 @@ AVRO = {
     "long": {"type": "long"},
     "float": {"type": "float"},
     "double": {"type": "double"},
-    "bytes": {"type": "bytes"},
+    # No bytes on their own: Confluent's Java serializer writes them without their length, its Python serializer with it.
     "string": {"type": "string"},
     "scalars": record("Scalars", ("b", "boolean"), ("i", "int"), ("l", "long"), ("f", "float"), ("d", "double"), ("s", "string"), ("y", "bytes")),
     "nullable": record("Nullable", *[(f"n_{k}", ["null", k], None) for k in ("boolean", "int", "long", "float", "double", "string", "bytes")]),
