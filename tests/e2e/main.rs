@@ -20,6 +20,7 @@ mod postgres_evolution_refused;
 mod postgres_sink;
 mod registry_round_trips;
 mod rest_load;
+mod schema_monitor;
 mod schema_registry;
 mod topics_regex;
 mod validate_vectors;

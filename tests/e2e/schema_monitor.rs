@@ -1,0 +1,216 @@
+//! The schema monitor on a whole worker with its embedded registry: a change of a subject is told on the WebSocket and at a
+//! webhook, it stops the connector that asked for it before a record of the new schema, and nobody else.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use futures::StreamExt;
+use hmac::{Hmac, KeyInit, Mac};
+use millrace_tests::{Log, Worker, eventually, free_port, report};
+use parking_lot::Mutex;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::Message;
+
+const WITHIN: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_secs(1);
+const SECRET: &str = "of the hook";
+const SUBJECT: &str = "orders-value";
+
+/// What a webhook was sent.
+#[derive(Debug, Clone)]
+struct Delivery {
+    event: String,
+    signature: String,
+    body: String,
+}
+
+/// A receiver of webhooks: it refuses the first delivery, takes the others, and keeps all.
+async fn receiver(port: u16) -> anyhow::Result<Arc<Mutex<Vec<Delivery>>>> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let all = Arc::new(Mutex::new(Vec::new()));
+    let kept = all.clone();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let kept = kept.clone();
+            tokio::spawn(async move {
+                let mut bytes = Vec::new();
+                while socket.read_buf(&mut bytes).await.is_ok_and(|n| n > 0) {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                    let header = |name: &str| {
+                        let lines = head.lines().filter_map(|l| l.split_once(':'));
+                        let found = lines.into_iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+                        found.map(|(_, v)| v.trim().to_owned()).unwrap_or_default()
+                    };
+                    if body.len() < header("content-length").parse().unwrap_or(0) {
+                        continue;
+                    }
+                    let (event, signature) = (header("x-millrace-event"), header("x-millrace-signature"));
+                    let first = {
+                        let mut kept = kept.lock();
+                        kept.push(Delivery { event, signature, body: body.to_owned() });
+                        kept.len() == 1
+                    };
+                    let status = if first { "503 Service Unavailable" } else { "204 No Content" };
+                    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                    let _ = socket.write_all(answer.as_bytes()).await;
+                    break;
+                }
+            });
+        }
+    });
+    Ok(all)
+}
+
+fn order(amount: Value) -> Value {
+    let mut fields = vec![json!({"name": "id", "type": "long"})];
+    fields.extend((!amount.is_null()).then_some(amount));
+    json!({"type": "record", "name": "Order", "fields": fields})
+}
+
+async fn register(worker: &Worker, schema: Value) -> anyhow::Result<u32> {
+    let body = json!({"schema": schema.to_string()});
+    let (status, answer) = worker.ask_registry("POST", &format!("/subjects/{SUBJECT}/versions"), Some(&body)).await?;
+    ensure!(status == 200, "{status} {answer}");
+    Ok(answer["id"].as_u64().context("an id")? as u32)
+}
+
+/// Records of Confluent's wire format, whose `id`s are these and whose rest is `more`, in Avro's binary form.
+async fn produce(worker: &Worker, schema: u32, ids: std::ops::Range<u8>, more: &[u8]) -> anyhow::Result<()> {
+    let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", &worker.bootstrap).create()?;
+    for id in ids {
+        ensure!(id < 64, "one byte of zigzag");
+        let value = [&[0], &schema.to_be_bytes()[..], &[id * 2], more].concat();
+        producer.send(FutureRecord::<(), _>::to("orders").payload(&value), WITHIN).await.map_err(|(e, _)| e)?;
+    }
+    Ok(())
+}
+
+fn sink(file: &Path, stop: bool) -> Value {
+    json!({
+        "connector.class": "FileStreamSink", "tasks.max": "1", "topics": "orders", "file": file,
+        "key.converter": "String", "value.converter": "io.confluent.connect.avro.AvroConverter",
+        "stop_on_incompatible_schema": stop.to_string(), "consumer.override.auto.offset.reset": "earliest",
+    })
+}
+
+async fn lines(file: &Path, n: usize) -> anyhow::Result<()> {
+    eventually(&format!("{n} lines in {}", file.display()), WITHIN, || async {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        ensure!(text.lines().count() == n, "{text:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_told_and_stops_who_asked_for_it() -> anyhow::Result<()> {
+    let hook = free_port();
+    let delivered = receiver(hook).await?;
+    let settings = format!(
+        "schema.monitor.interval.ms={}\nschema.monitor.webhook.urls=http://127.0.0.1:{hook}/hook\n\
+         schema.monitor.webhook.secret={SECRET}\n",
+        POLL.as_millis()
+    );
+    let mut worker = Worker::start_with(Log::Embedded, &settings).await?;
+    eventually("the registry answers", WITHIN, || async {
+        let (status, answer) = worker.ask_registry("GET", "/subjects", None).await?;
+        ensure!(status == 200, "{status} {answer}");
+        Ok(())
+    })
+    .await?;
+    let first = register(&worker, order(Value::Null)).await?;
+    produce(&worker, first, 0..10, &[]).await?;
+    let (careful, bold) = (worker.dir().join("careful.txt"), worker.dir().join("bold.txt"));
+    worker.create("careful", sink(&careful, true)).await?;
+    worker.create("bold", sink(&bold, false)).await?;
+    for file in [&careful, &bold] {
+        lines(file, 10).await?;
+    }
+    let stream = format!("{}/schemas/changes/stream", worker.rest.replacen("http", "ws", 1));
+    let (mut stream, _) = tokio_tungstenite::connect_async(stream).await?;
+    let mut next = async |kind: &str| {
+        loop {
+            let message = tokio::time::timeout(WITHIN, stream.next()).await?.context("the stream ended")??;
+            let Message::Text(text) = message else { continue };
+            let change: Value = serde_json::from_str(&text)?;
+            if change["kind"] == kind {
+                return anyhow::Ok(change);
+            }
+        }
+    };
+
+    // One that all can read.
+    let changed = Instant::now();
+    let second = register(&worker, order(json!({"name": "amount", "type": ["null", "int"], "default": null}))).await?;
+    let change = next("schema.version_changed").await?;
+    let told = changed.elapsed();
+    assert_eq!((&change["subject"], &change["current"]["version"]), (&json!(SUBJECT), &json!(2)), "{change}");
+    assert_eq!((&change["changes"][0]["path"], &change["changes"][0]["kind"]), (&json!("amount"), &json!("added")), "{change}");
+    assert_eq!(change["compatibility"]["compatible"], json!(true), "{change}");
+    let affected: Vec<_> = change["affected"].as_array().into_iter().flatten().map(|a| a["connector"].clone()).collect();
+    assert_eq!(affected, [json!("bold"), json!("careful")], "{change}");
+    let delivery = eventually("the webhook is told again after its refusal", WITHIN, || async {
+        let found = delivered.lock().get(1).cloned();
+        found.context("not yet")
+    })
+    .await?;
+    assert_eq!(delivery.event, "schema.version_changed");
+    assert_eq!(serde_json::from_str::<Value>(&delivery.body)?["id"], change["id"]);
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes())?;
+    mac.update(delivery.body.as_bytes());
+    let hex: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(delivery.signature, format!("sha256={hex}"));
+    produce(&worker, second, 10..15, &[2, 14]).await?;
+    for file in [&careful, &bold] {
+        lines(file, 15).await?;
+    }
+
+    // One that the sinks cannot read as they did.
+    let (status, answer) =
+        worker.ask_registry("PUT", &format!("/config/{SUBJECT}"), Some(&json!({"compatibility": "NONE"}))).await?;
+    ensure!(status == 200, "{status} {answer}");
+    let third = register(&worker, order(json!({"name": "amount", "type": "string"}))).await?;
+    produce(&worker, third, 15..20, &[2, b'x']).await?;
+    let change = next("schema.incompatible_change_detected").await?;
+    assert_eq!(change["current"]["version"], json!(3), "{change}");
+    let reasons = change["compatibility"]["reasons"].as_array().cloned().unwrap_or_default();
+    ensure!(reasons.iter().any(|r| r["kind"] == "TYPE_MISMATCH"), "{change}");
+    let trace = worker.failed("careful").await?;
+    for part in [SUBJECT, "version 3", "TYPE_MISMATCH", "/acknowledge"] {
+        ensure!(trace.contains(part), "no {part} in {trace}");
+    }
+    lines(&bold, 20).await?;
+    worker.running("bold").await?;
+    lines(&careful, 15).await?;
+
+    // Accepted, it goes on where it stopped.
+    let path = format!("/schemas/changes/{}", change["id"]);
+    let (status, answer) = worker.request("POST", &format!("{path}/acknowledge"), Some(&json!({"by": "ada"}))).await?;
+    ensure!(status == 200 && answer["acknowledged"] == json!(true), "{status} {answer}");
+    let (status, answer) = worker.request("POST", "/connectors/careful/restart?includeTasks=true&onlyFailed=true", None).await?;
+    ensure!(status == 202, "{status} {answer}");
+    lines(&careful, 20).await?;
+
+    // Every change is told once, and known after a crash.
+    worker.kill();
+    worker.up().await?;
+    eventually("the changes are there again", WITHIN, || async {
+        let (status, all) = worker.get(&format!("/schemas/changes?subject={SUBJECT}")).await?;
+        let kinds: Vec<_> = all["changes"].as_array().into_iter().flatten().map(|c| c["kind"].clone()).collect();
+        ensure!(status == 200 && kinds == ["schema.incompatible_change_detected", "schema.version_changed"], "{status} {all}");
+        let (_, change) = worker.get(&path).await?;
+        ensure!(change["acknowledged"] == json!(true), "{change}");
+        Ok(())
+    })
+    .await?;
+    report(format!("a change of a schema was told after {told:?}, with a look at the registry every {POLL:?}"));
+    Ok(())
+}
