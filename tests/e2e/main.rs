@@ -22,6 +22,7 @@ mod registry_round_trips;
 mod rest_load;
 mod schema_monitor;
 mod schema_registry;
+mod schema_story;
 mod topics_regex;
 mod validate_vectors;
 mod worker;

@@ -2,72 +2,20 @@
 //! webhook, it stops the connector that asked for it before a record of the new schema, and nobody else.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use futures::StreamExt;
 use hmac::{Hmac, KeyInit, Mac};
-use millrace_tests::{Log, Worker, eventually, free_port, report};
-use parking_lot::Mutex;
+use millrace_tests::{Changes, Hook, Log, Worker, eventually, report};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio_tungstenite::tungstenite::Message;
 
 const WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_secs(1);
 const SECRET: &str = "of the hook";
 const SUBJECT: &str = "orders-value";
-
-/// What a webhook was sent.
-#[derive(Debug, Clone)]
-struct Delivery {
-    event: String,
-    signature: String,
-    body: String,
-}
-
-/// A receiver of webhooks: it refuses the first delivery, takes the others, and keeps all.
-async fn receiver(port: u16) -> anyhow::Result<Arc<Mutex<Vec<Delivery>>>> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    let all = Arc::new(Mutex::new(Vec::new()));
-    let kept = all.clone();
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            let kept = kept.clone();
-            tokio::spawn(async move {
-                let mut bytes = Vec::new();
-                while socket.read_buf(&mut bytes).await.is_ok_and(|n| n > 0) {
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let header = |name: &str| {
-                        let lines = head.lines().filter_map(|l| l.split_once(':'));
-                        let found = lines.into_iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-                        found.map(|(_, v)| v.trim().to_owned()).unwrap_or_default()
-                    };
-                    if body.len() < header("content-length").parse().unwrap_or(0) {
-                        continue;
-                    }
-                    let (event, signature) = (header("x-millrace-event"), header("x-millrace-signature"));
-                    let first = {
-                        let mut kept = kept.lock();
-                        kept.push(Delivery { event, signature, body: body.to_owned() });
-                        kept.len() == 1
-                    };
-                    let status = if first { "503 Service Unavailable" } else { "204 No Content" };
-                    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                    let _ = socket.write_all(answer.as_bytes()).await;
-                    break;
-                }
-            });
-        }
-    });
-    Ok(all)
-}
 
 fn order(amount: Value) -> Value {
     let mut fields = vec![json!({"name": "id", "type": "long"})];
@@ -112,12 +60,12 @@ async fn lines(file: &Path, n: usize) -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_is_told_and_stops_who_asked_for_it() -> anyhow::Result<()> {
-    let hook = free_port();
-    let delivered = receiver(hook).await?;
+    // It refuses the first delivery.
+    let hook = Hook::start(1).await?;
     let settings = format!(
-        "schema.monitor.interval.ms={}\nschema.monitor.webhook.urls=http://127.0.0.1:{hook}/hook\n\
-         schema.monitor.webhook.secret={SECRET}\n",
-        POLL.as_millis()
+        "schema.monitor.interval.ms={}\nschema.monitor.webhook.urls={}\nschema.monitor.webhook.secret={SECRET}\n",
+        POLL.as_millis(),
+        hook.url
     );
     let mut worker = Worker::start_with(Log::Embedded, &settings).await?;
     eventually("the registry answers", WITHIN, || async {
@@ -134,23 +82,12 @@ async fn a_change_is_told_and_stops_who_asked_for_it() -> anyhow::Result<()> {
     for file in [&careful, &bold] {
         lines(file, 10).await?;
     }
-    let stream = format!("{}/schemas/changes/stream", worker.rest.replacen("http", "ws", 1));
-    let (mut stream, _) = tokio_tungstenite::connect_async(stream).await?;
-    let mut next = async |kind: &str| {
-        loop {
-            let message = tokio::time::timeout(WITHIN, stream.next()).await?.context("the stream ended")??;
-            let Message::Text(text) = message else { continue };
-            let change: Value = serde_json::from_str(&text)?;
-            if change["kind"] == kind {
-                return anyhow::Ok(change);
-            }
-        }
-    };
+    let mut changes = Changes::of(&worker.rest).await?;
 
     // One that all can read.
     let changed = Instant::now();
     let second = register(&worker, order(json!({"name": "amount", "type": ["null", "int"], "default": null}))).await?;
-    let change = next("schema.version_changed").await?;
+    let change = changes.next("schema.version_changed").await?;
     let told = changed.elapsed();
     assert_eq!((&change["subject"], &change["current"]["version"]), (&json!(SUBJECT), &json!(2)), "{change}");
     assert_eq!((&change["changes"][0]["path"], &change["changes"][0]["kind"]), (&json!("amount"), &json!("added")), "{change}");
@@ -158,7 +95,7 @@ async fn a_change_is_told_and_stops_who_asked_for_it() -> anyhow::Result<()> {
     let affected: Vec<_> = change["affected"].as_array().into_iter().flatten().map(|a| a["connector"].clone()).collect();
     assert_eq!(affected, [json!("bold"), json!("careful")], "{change}");
     let delivery = eventually("the webhook is told again after its refusal", WITHIN, || async {
-        let found = delivered.lock().get(1).cloned();
+        let found = hook.deliveries().get(1).cloned();
         found.context("not yet")
     })
     .await?;
@@ -179,7 +116,7 @@ async fn a_change_is_told_and_stops_who_asked_for_it() -> anyhow::Result<()> {
     ensure!(status == 200, "{status} {answer}");
     let third = register(&worker, order(json!({"name": "amount", "type": "string"}))).await?;
     produce(&worker, third, 15..20, &[2, b'x']).await?;
-    let change = next("schema.incompatible_change_detected").await?;
+    let change = changes.next("schema.incompatible_change_detected").await?;
     assert_eq!(change["current"]["version"], json!(3), "{change}");
     let reasons = change["compatibility"]["reasons"].as_array().cloned().unwrap_or_default();
     ensure!(reasons.iter().any(|r| r["kind"] == "TYPE_MISMATCH"), "{change}");

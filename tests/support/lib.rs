@@ -1,6 +1,7 @@
 //! Starts and stops what the suites need: the built worker, PostgreSQL, the real Kafka. Everything listens on loopback on
 //! ports of its own, lives in a folder of its own, and is gone when the value is dropped.
 
+mod changes;
 pub mod clients;
 mod connect;
 mod kafka;
@@ -16,6 +17,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use changes::{Changes, Delivery, Hook};
 pub use connect::{Connect, debezium};
 pub use kafka::{Kafka, jars};
 pub use metrics::Page as MetricsPage;
