@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -114,7 +114,8 @@ type Told = BTreeMap<(String, i64), (i64, String)>;
 async fn what_was_registered_outlives_kills() -> anyhow::Result<()> {
     let mut worker = Worker::start(Log::Embedded).await?;
     let stop = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..16).map(|n| tokio::spawn(register(worker.registry.clone(), n, stop.clone()))).collect();
+    let clients: Vec<_> =
+        (0..16).map(|n| tokio::spawn(register(worker.registry.clone(), n, stop.clone(), Arc::default()))).collect();
     let rounds = 6;
     for _ in 0..rounds {
         let ms = rand::rng().random_range(300..1_500);
@@ -134,7 +135,8 @@ async fn what_was_registered_outlives_kills() -> anyhow::Result<()> {
 }
 
 /// Registers one schema after the other, again after every failure, until told to stop.
-async fn register(registry: String, client: usize, stop: Arc<AtomicBool>) -> anyhow::Result<Told> {
+/// Registers until it is told to stop, counting in `done` what went well.
+async fn register(registry: String, client: usize, stop: Arc<AtomicBool>, done: Arc<AtomicUsize>) -> anyhow::Result<Told> {
     let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
     let mut told = Told::new();
     for n in 0.. {
@@ -161,6 +163,7 @@ async fn register(registry: String, client: usize, stop: Arc<AtomicBool>) -> any
         if let Some(before) = told.insert((subject.clone(), version), (id, name.clone())) {
             ensure!(before == (id, name), "{subject} version {version} was {before:?}");
         }
+        done.fetch_add(1, Ordering::Relaxed);
     }
     Ok(told)
 }
@@ -186,18 +189,27 @@ async fn two_workers_on_one_kafka_are_one_registry() -> anyhow::Result<()> {
     let address = kafka.address();
     let mut workers = [Worker::start(Log::Kafka(&address)).await?, Worker::start(Log::Kafka(&address)).await?];
     let stop = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..8).map(|n| tokio::spawn(register(workers[n % 2].registry.clone(), n, stop.clone()))).collect();
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    let done = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> =
+        (0..8).map(|n| tokio::spawn(register(workers[n % 2].registry.clone(), n, stop.clone(), done.clone()))).collect();
+    let count = async |n: usize| {
+        eventually("registrations go well", SOON * 2, || async {
+            let there = done.load(Ordering::Relaxed);
+            ensure!(there >= n, "{there} of {n}");
+            Ok::<_, anyhow::Error>(())
+        })
+        .await
+    };
+    count(24).await?;
     // One goes in the midst of it.
     workers[0].kill();
     workers[0].up().await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    count(done.load(Ordering::Relaxed) + 16).await?;
     stop.store(true, Ordering::Relaxed);
     let mut told = Told::new();
     for client in clients {
         told.extend(client.await??);
     }
-    ensure!(told.len() > 16, "only {} registrations went well", told.len());
     // What one answered the other knows within a moment.
     let last = well(&workers[0], "POST", "/subjects/last/versions", Some(record("Last", &[]))).await?;
     eventually("the other worker knows it", SOON, || async {
