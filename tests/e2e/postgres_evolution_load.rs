@@ -198,20 +198,54 @@ fn many(port: u16, more: &[(&str, &str)]) -> Value {
     config
 }
 
+/// Makes the topic `many` with this many rows; old and new schemas take turns.
+async fn produce(bootstrap: &str, rows: i32) -> anyhow::Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    admin.create_topics(&[NewTopic::new("many", PARTITIONS, TopicReplication::Fixed(1))], &AdminOptions::new()).await?;
+    let producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    for id in 0..rows {
+        let (key, value) = record(id, (id / 40 + id % 3) % SCHEMAS);
+        producer.send(BaseRecord::to("many").partition(id % PARTITIONS).key(&key).payload(&value)).map_err(|(e, _)| e)?;
+    }
+    Ok(producer.flush(WITHIN)?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_that_make_the_offsets_table_at_the_same_moment_all_run() -> anyhow::Result<()> {
+    let pg = Postgres::start().await?;
+    let worker = Worker::start(Log::Embedded).await?;
+    produce(&worker.bootstrap, 60).await?;
+    // Another has made the table and not committed yet: the tasks do not see it, and cannot make it.
+    let other = pg.client("dst").await?;
+    other
+        .batch_execute(
+            "begin; create table millrace_offsets (connector text not null, topic text not null, partition int not null, \
+             next_offset bigint not null, primary key (connector, topic, partition))",
+        )
+        .await?;
+    worker.create("exactly-once", many(pg.port, &[("exactly.once", "true")])).await?;
+    eventually("a task waits for the table", WITHIN, || async {
+        let waiting = pg.query("dst", "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock'").await?;
+        anyhow::ensure!(waiting == ["t"]);
+        Ok(())
+    })
+    .await?;
+    other.batch_execute("commit").await?;
+    eventually("all rows", WITHIN, || async {
+        let found = pg.query("dst", "select count(*) from many").await?;
+        anyhow::ensure!(found == ["60"], "{found:?}");
+        Ok(())
+    })
+    .await?;
+    worker.running("exactly-once").await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_tasks_change_one_table_at_once() -> anyhow::Result<()> {
     let pg = Postgres::start().await?;
     let worker = Worker::start(Log::Embedded).await?;
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", &worker.bootstrap).create()?;
-    admin.create_topics(&[NewTopic::new("many", PARTITIONS, TopicReplication::Fixed(1))], &AdminOptions::new()).await?;
-    let producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext> =
-        ClientConfig::new().set("bootstrap.servers", &worker.bootstrap).create()?;
-    for id in 0..ROWS {
-        // Old and new schemas take turns.
-        let (key, value) = record(id, (id / 40 + id % 3) % SCHEMAS);
-        producer.send(BaseRecord::to("many").partition(id % PARTITIONS).key(&key).payload(&value)).map_err(|(e, _)| e)?;
-    }
-    producer.flush(WITHIN)?;
+    produce(&worker.bootstrap, ROWS).await?;
     worker.create("one", many(pg.port, &[])).await?;
     worker.create("exactly-once", many(pg.port, &[("exactly.once", "true")])).await?;
     // Somebody reads the table for longer than a lock is waited for.

@@ -9,7 +9,10 @@ use millrace_plugin::postgres::{Param, quote_ident, quote_literal};
 use millrace_plugin::{Error, TopicOffset, TopicPartition};
 
 use crate::catalog::TableName;
-use crate::connection::Connection;
+use crate::connection::{Connection, is_concurrent};
+
+/// How often a table that somebody else makes or drops at the same moment is asked for again.
+const ATTEMPTS: u32 = 5;
 
 #[derive(Debug)]
 pub struct Offsets {
@@ -50,12 +53,21 @@ impl Offsets {
         }
         let (table, connector) = (self.table.sql(), quote_literal(&self.connector));
         let rows: Vec<_> = self.next.keys().map(|(t, p)| format!("({connector}, {}, {p}, -1)", quote_literal(t))).collect();
-        connection.query(&format!(
+        let sql = format!(
             "CREATE TABLE IF NOT EXISTS {table} (connector text NOT NULL, topic text NOT NULL, \"partition\" integer NOT NULL, \
              next_offset bigint NOT NULL, PRIMARY KEY (connector, topic, \"partition\")); \
              INSERT INTO {table} VALUES {} ON CONFLICT DO NOTHING",
             rows.join(", ")
-        ))?;
+        );
+        // IF NOT EXISTS does not see a table that another task makes at this moment; it is there when asked again.
+        let mut made = connection.query(&sql);
+        for _ in 0..ATTEMPTS {
+            match made {
+                Err(e) if is_concurrent(&e) => made = connection.query(&sql),
+                _ => break,
+            }
+        }
+        made?;
         let stored =
             connection.query(&format!("SELECT topic, \"partition\", next_offset FROM {table} WHERE connector = {connector}"))?;
         for row in stored {
