@@ -4,6 +4,7 @@
 //! A converter asks a [`SchemaClient`] and never waits itself: what is not at hand is a [`NotConverted::Wait`].
 
 pub mod avro;
+mod cache;
 mod failure;
 pub mod json_schema;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use millrace_record::convert::{ConvertError, NotConverted};
 
+use self::cache::{Bounded, Compiled, Place, cache_max};
 pub use self::failure::{Direction, Failures};
 pub use self::json_schema::JsonSchemaConverter;
 pub use self::protobuf::ProtobufConverter;

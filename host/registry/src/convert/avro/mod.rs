@@ -12,8 +12,6 @@ mod options;
 mod to_avro;
 mod value;
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 
 use millrace_record::convert::{ConvertError, Converter, NotConverted};
@@ -21,7 +19,7 @@ use millrace_record::row::{Row, RowBuf};
 use millrace_record::{Kind, RawConfig, Schemas};
 
 use self::options::Options;
-use super::{Common, Direction, Own, Settings, Strategy, read_header, write_header};
+use super::{Bounded, Common, Compiled, Direction, Own, Place, Settings, Strategy, cache_max, read_header, write_header};
 use crate::avro::{self, AvroSchema};
 use crate::client::SchemaClient;
 use crate::{ParsedSchema, SchemaType};
@@ -103,49 +101,13 @@ struct Decoding {
     bare: bool,
 }
 
-/// What was compiled, by a number and the topic; what was used last is at hand.
-struct Compiled<K, V> {
-    last: Option<(K, Box<str>, Arc<V>)>,
-    all: HashMap<K, HashMap<Box<str>, Arc<V>>>,
-    len: usize,
-    most: usize,
-}
-
-impl<K: Copy + Eq + Hash, V> Compiled<K, V> {
-    fn new(most: usize) -> Self {
-        Compiled { last: None, all: HashMap::new(), len: 0, most }
-    }
-
-    #[inline]
-    fn get(&mut self, key: K, topic: &str) -> Option<Arc<V>> {
-        if let Some((k, t, last)) = &self.last
-            && *k == key
-            && **t == *topic
-        {
-            return Some(last.clone());
-        }
-        let found = self.all.get(&key)?.get(topic)?.clone();
-        self.last = Some((key, topic.into(), found.clone()));
-        Some(found)
-    }
-
-    fn put(&mut self, key: K, topic: &str, value: Arc<V>) {
-        if self.len >= self.most {
-            self.all.clear();
-            self.len = 0;
-        }
-        self.len += usize::from(self.all.entry(key).or_default().insert(topic.into(), value.clone()).is_none());
-        self.last = Some((key, topic.into(), value));
-    }
-}
-
 /// Writes and reads Avro by the schemas of a registry.
 pub struct AvroConverter {
     common: Common,
     options: Options,
     client: Arc<dyn SchemaClient>,
     schemas: Arc<Schemas>,
-    mapped: HashMap<Option<u32>, Arc<Mapped>>,
+    mapped: Bounded<Option<u32>, Arc<Mapped>>,
     encodings: Compiled<Option<u32>, Encoding>,
     decodings: Compiled<i32, Decoding>,
 }
@@ -154,15 +116,15 @@ impl AvroConverter {
     /// `config`: the converter's own settings, without the prefix.
     pub fn new(is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>, client: Arc<dyn SchemaClient>) -> Result<Self, String> {
         let settings = Settings(config);
-        let options = Options::new(&settings)?;
+        let max = cache_max(&settings)?;
         Ok(AvroConverter {
             common: Common::new(SchemaType::Avro, is_key, &settings)?,
             client,
             schemas: schemas.clone(),
-            mapped: HashMap::new(),
-            encodings: Compiled::new(options.cache),
-            decodings: Compiled::new(options.cache),
-            options,
+            mapped: Bounded::new(max),
+            encodings: Compiled::new(max),
+            decodings: Compiled::new(max),
+            options: Options::new(&settings)?,
         })
     }
 
@@ -186,27 +148,24 @@ impl AvroConverter {
             name: parsed.name().map(str::to_owned),
             parsed: ParsedSchema::Avro(parsed),
         });
-        if self.mapped.len() >= self.options.cache {
-            self.mapped.clear();
-        }
-        self.mapped.insert(id, mapped.clone());
+        self.mapped.put(id, mapped.clone());
         Ok(mapped)
     }
 
     /// The encoder of a schema for a topic. What is not at hand is waited for.
-    fn encoding(&mut self, topic: &str, schema: Option<u32>) -> Result<Arc<Encoding>, NotConverted> {
-        let known = self.encodings.get(schema, topic);
-        if let Some(known) = &known
+    fn encoding(&mut self, topic: &str, schema: Option<u32>) -> Result<Place, NotConverted> {
+        let known = self.encodings.find(schema, topic);
+        if let Some(known) = known
             && !self.common.writing.changes()
         {
-            return Ok(known.clone());
+            return Ok(known);
         }
         let mapped = self.mapped(schema)?;
         let failures = self.common.failures;
         let subject = self.common.subjects.name(failures, topic, mapped.name.as_deref())?;
         let own = Own { text: &mapped.text, references: &[], parsed: &mapped.parsed };
         let registered = self.common.writing.schema_for(&*self.client, failures, topic, &subject, own)?;
-        if let Some(known) = known.filter(|k| k.id == registered.id) {
+        if let Some(known) = known.filter(|k| self.encodings[*k].id == registered.id) {
             return Ok(known);
         }
         let parsed = if self.common.writing.is_own() { &mapped.parsed } else { &registered.parsed };
@@ -222,13 +181,11 @@ impl AvroConverter {
             }
         };
         let bare = *avro.kind(avro.root()) == avro::Kind::Bytes;
-        let made = Arc::new(Encoding { node, is_struct, bare, id: registered.id });
-        self.encodings.put(schema, topic, made.clone());
-        Ok(made)
+        Ok(self.encodings.put(schema, topic, Encoding { node, is_struct, bare, id: registered.id }))
     }
 
-    fn decoding(&mut self, topic: &str, id: i32) -> Result<Arc<Decoding>, NotConverted> {
-        if let Some(known) = self.decodings.get(id, topic) {
+    fn decoding(&mut self, topic: &str, id: i32) -> Result<Place, NotConverted> {
+        if let Some(known) = self.decodings.find(id, topic) {
             return Ok(known);
         }
         let registered = self.common.schema_of(&*self.client, topic, id)?;
@@ -249,9 +206,7 @@ impl AvroConverter {
                 Decoding { schema: Some(self.schemas.intern(schema)), op, bare }
             }
         };
-        let made = Arc::new(made);
-        self.decodings.put(id, topic, made.clone());
-        Ok(made)
+        Ok(self.decodings.put(id, topic, made))
     }
 }
 
@@ -274,7 +229,8 @@ impl Converter for AvroConverter {
         if schema.is_none() && row.get_bytes(0) == b"null" {
             return Ok(false);
         }
-        let encoding = self.encoding(topic, schema)?;
+        let place = self.encoding(topic, schema)?;
+        let encoding = &self.encodings[place];
         if !encoding.is_struct && row.is_null(0) {
             let optional = schema.and_then(|id| self.schemas.get(id)).is_some_and(|s| s.optional);
             return if optional { Ok(false) } else { Err(ConvertError::from(Fault::null()).into()) };
@@ -295,7 +251,8 @@ impl Converter for AvroConverter {
         let Some(bytes) = bytes else { return Ok(None) };
         let failures = self.common.failures;
         let Some((id, rest)) = read_header(bytes) else { return Err(failures.no_header(topic, None).into()) };
-        let decoding = self.decoding(topic, id)?;
+        let place = self.decoding(topic, id)?;
+        let decoding = &self.decodings[place];
         let start = rows.size();
         let mut input = decode::Input(rest);
         let read = match decoding.schema {

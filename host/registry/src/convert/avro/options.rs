@@ -18,13 +18,10 @@ pub(super) struct Options {
     pub flatten_singletons: bool,
     /// `ignore.default.for.nullables`: null stays null where there is a default.
     pub keep_null: bool,
-    /// `schemas.cache.config`: how many compiled schemas are kept.
-    pub cache: usize,
 }
 
 impl Options {
     pub fn new(settings: &Settings<'_>) -> Result<Self, String> {
-        let cache = settings.integer("schemas.cache.config", 1000)?;
         // The shorter name is that of earlier drafts.
         let flatten = settings.boolean("flatten.unions", true)?;
         Ok(Options {
@@ -35,7 +32,6 @@ impl Options {
             optional_map_keys: settings.boolean("allow.optional.map.keys", false)?,
             flatten_singletons: settings.boolean("flatten.singleton.unions", flatten)?,
             keep_null: settings.boolean("ignore.default.for.nullables", false)?,
-            cache: usize::try_from(cache).unwrap_or(0).max(1),
         })
     }
 }

@@ -12,7 +12,6 @@ mod plan;
 mod tests;
 mod to_connect;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use millrace_record::convert::{ConvertError, Converter, NotConverted};
@@ -23,7 +22,7 @@ use millrace_record::{RawConfig, Schemas};
 use self::options::Options;
 use self::plan::Node;
 use super::misfit::Misfit;
-use super::{Common, Direction, Own, Settings, read_header, write_header};
+use super::{Bounded, Common, Compiled, Direction, Own, Place, Settings, cache_max, read_header, write_header};
 use crate::client::SchemaClient;
 use crate::json_schema::JsonSchema;
 use crate::{ParsedSchema, SchemaType};
@@ -31,16 +30,13 @@ use crate::{ParsedSchema, SchemaType};
 pub struct JsonSchemaConverter {
     common: Common,
     options: Options,
-    /// `schemas.cache.config`: how many schemas are remembered for each direction.
-    schemas_max: usize,
     schemas: Arc<Schemas>,
     client: Arc<dyn SchemaClient>,
     /// By Connect's schema.
-    owns: HashMap<u32, Arc<OwnSchema>>,
-    encodings: Vec<Encoding>,
-    /// By the header's id; the last used is looked at first.
-    decodings: HashMap<i32, Decoding>,
-    last: Option<(i32, Decoding)>,
+    owns: Bounded<u32, Arc<OwnSchema>>,
+    encodings: Compiled<u32, Encoding>,
+    /// By the header's id.
+    decodings: Compiled<i32, Decoding>,
 }
 
 /// Connect's schema as a JSON Schema.
@@ -54,35 +50,30 @@ struct OwnSchema {
 
 /// How records of one schema are written into one topic.
 struct Encoding {
-    topic: Box<str>,
-    schema: u32,
     own: Arc<OwnSchema>,
-    subject: String,
-    /// The id that the registry gave; none before it was asked.
-    id: Option<i32>,
+    /// The registry's.
+    id: i32,
 }
 
 /// How records of one schema are read.
-#[derive(Clone)]
 struct Decoding {
     schema: u32,
-    node: Arc<Node>,
+    node: Node,
 }
 
 impl JsonSchemaConverter {
     /// `config` is the converter's own, without its prefix.
     pub fn new(is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>, client: Arc<dyn SchemaClient>) -> Result<Self, String> {
         let settings = Settings(config);
+        let max = cache_max(&settings)?;
         Ok(JsonSchemaConverter {
             common: Common::new(SchemaType::Json, is_key, &settings)?,
             options: Options::new(&settings)?,
-            schemas_max: usize::try_from(settings.integer("schemas.cache.config", 1000)?).unwrap_or(0).max(1),
             schemas: schemas.clone(),
             client,
-            owns: HashMap::new(),
-            encodings: Vec::new(),
-            decodings: HashMap::new(),
-            last: None,
+            owns: Bounded::new(max),
+            encodings: Compiled::new(max),
+            decodings: Compiled::new(max),
         })
     }
 
@@ -104,62 +95,41 @@ impl JsonSchemaConverter {
             parsed: ParsedSchema::Json(parsed),
             node: Node::for_encoding(&connect, &self.options),
         });
-        if self.owns.len() >= self.schemas_max {
-            self.owns.clear();
-        }
-        self.owns.insert(id, own.clone());
+        self.owns.put(id, own.clone());
         Ok(own)
     }
 
-    /// The place of the encoding, with the id that the registry says now.
-    fn encoding(&mut self, topic: &str, id: u32) -> Result<(usize, i32), NotConverted> {
-        let found = self.encodings.iter().position(|e| e.schema == id && *e.topic == *topic);
-        let place = match found {
-            Some(i) => match self.encodings[i].id {
-                Some(id) if !self.common.writing.changes() => return Ok((i, id)),
-                _ => i,
-            },
-            None => {
-                let own = self.own(id).map_err(|e| self.failed(Direction::To, topic, &e))?;
-                let subject = self.common.subjects.name(self.common.failures, topic, own.name.as_deref())?;
-                if self.encodings.len() >= self.schemas_max {
-                    self.encodings.clear();
-                }
-                self.encodings.push(Encoding { topic: topic.into(), schema: id, own, subject, id: None });
-                self.encodings.len() - 1
-            }
-        };
-        let encoding = &self.encodings[place];
-        let own = Own { text: &encoding.own.text, references: &[], parsed: &encoding.own.parsed };
-        let registered = self.common.writing.schema_for(&*self.client, self.common.failures, topic, &encoding.subject, own)?;
+    /// How records are written, with the id that the registry says now.
+    fn encoding(&mut self, topic: &str, id: u32) -> Result<Place, NotConverted> {
+        let known = self.encodings.find(id, topic);
+        if let Some(known) = known
+            && !self.common.writing.changes()
+        {
+            return Ok(known);
+        }
+        let own = self.own(id).map_err(|e| self.failed(Direction::To, topic, &e))?;
+        let subject = self.common.subjects.name(self.common.failures, topic, own.name.as_deref())?;
+        let ours = Own { text: &own.text, references: &[], parsed: &own.parsed };
+        let registered = self.common.writing.schema_for(&*self.client, self.common.failures, topic, &subject, ours)?;
+        if let Some(known) = known.filter(|k| self.encodings[*k].id == registered.id) {
+            return Ok(known);
+        }
         if !matches!(registered.parsed, ParsedSchema::Json(_)) {
             let what = Misfit::new("the subject's schema is not of the type JSON");
             return Err(self.failed(Direction::To, topic, &what).into());
         }
-        self.encodings[place].id = Some(registered.id);
-        Ok((place, registered.id))
+        Ok(self.encodings.put(id, topic, Encoding { own, id: registered.id }))
     }
 
-    fn decoding(&mut self, topic: &str, id: i32) -> Result<Decoding, NotConverted> {
-        if let Some((_, known)) = self.last.as_ref().filter(|(last, _)| *last == id) {
-            return Ok(known.clone());
+    fn decoding(&mut self, topic: &str, id: i32) -> Result<Place, NotConverted> {
+        if let Some(known) = self.decodings.find(id, topic) {
+            return Ok(known);
         }
-        let known = match self.decodings.get(&id) {
-            Some(known) => known.clone(),
-            None => {
-                let known = self.compiled(topic, id)?;
-                if self.decodings.len() >= self.schemas_max {
-                    self.decodings.clear();
-                }
-                self.decodings.insert(id, known.clone());
-                known
-            }
-        };
-        self.last = Some((id, known.clone()));
-        Ok(known)
+        let made = self.compiled(topic, id)?;
+        Ok(self.decodings.put(id, topic, made))
     }
 
-    fn compiled(&mut self, topic: &str, id: i32) -> Result<Decoding, NotConverted> {
+    fn compiled(&self, topic: &str, id: i32) -> Result<Decoding, NotConverted> {
         let registered = self.common.schema_of(&*self.client, topic, id)?;
         let ParsedSchema::Json(parsed) = &registered.parsed else {
             let found = registered.parsed.schema_type();
@@ -168,7 +138,7 @@ impl JsonSchemaConverter {
         };
         let schema =
             to_connect::schema(parsed, registered.version, &self.options).map_err(|e| self.failed(Direction::From, topic, &e))?;
-        let node = Arc::new(Node::for_decoding(&schema, &self.options));
+        let node = Node::for_decoding(&schema, &self.options);
         Ok(Decoding { schema: self.schemas.intern(schema), node })
     }
 }
@@ -197,10 +167,11 @@ impl Converter for JsonSchemaConverter {
                         schemas.enable=false";
             return Err(self.failed(Direction::To, topic, &Misfit::new(what)).into());
         };
-        let (place, registered) = self.encoding(topic, id)?;
+        let place = self.encoding(topic, id)?;
+        let encoding = &self.encodings[place];
         let start = out.len();
-        write_header(registered, out);
-        match encode::root(&self.encodings[place].own.node, row, out) {
+        write_header(encoding.id, out);
+        match encode::root(&encoding.own.node, row, out) {
             Ok(true) => Ok(true),
             Ok(false) => {
                 out.truncate(start);
@@ -216,7 +187,8 @@ impl Converter for JsonSchemaConverter {
     fn decode(&mut self, topic: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, NotConverted> {
         let Some(bytes) = bytes else { return Ok(None) };
         let (id, payload) = read_header(bytes).ok_or_else(|| self.common.failures.no_header(topic, None))?;
-        let known = self.decoding(topic, id)?;
+        let place = self.decoding(topic, id)?;
+        let known = &self.decodings[place];
         let start = rows.size();
         match read(&known.node, payload, rows) {
             Ok(true) => Ok(Some(Some(known.schema))),

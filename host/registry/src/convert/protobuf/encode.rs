@@ -23,13 +23,6 @@ pub(super) enum Root {
     Message(Message),
 }
 
-impl Root {
-    /// Writes nothing: what stands before the registry was asked.
-    pub fn nothing() -> Self {
-        Root::Message(Message(Vec::new()))
-    }
-}
-
 /// A message's fields in the order of their numbers.
 #[derive(Debug)]
 pub(super) struct Message(Vec<Step>);

@@ -15,7 +15,6 @@ mod tests;
 mod to_connect;
 mod wire;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use millrace_record::convert::{ConvertError, Converter, NotConverted};
@@ -25,7 +24,7 @@ use prost_reflect::MessageDescriptor;
 
 use self::options::Options;
 use super::misfit::Misfit;
-use super::{Common, Direction, Own, Settings, read_header, write_header};
+use super::{Bounded, Common, Compiled, Direction, Own, Place, Settings, cache_max, read_header, write_header};
 use crate::client::SchemaClient;
 use crate::protobuf::ProtobufSchema;
 use crate::{ParsedSchema, SchemaType};
@@ -38,15 +37,13 @@ const RECENT: usize = 8;
 pub struct ProtobufConverter {
     common: Common,
     options: Options,
-    /// `schemas.cache.config`: how many schemas are remembered for each direction.
-    schemas_max: usize,
     schemas: Arc<Schemas>,
     client: Arc<dyn SchemaClient>,
     /// By Connect's schema.
-    owns: HashMap<u32, Arc<OwnSchema>>,
-    encodings: Vec<Encoding>,
+    owns: Bounded<u32, Arc<OwnSchema>>,
+    encodings: Compiled<u32, Encoding>,
     recent: Vec<Decoding>,
-    decodings: HashMap<(i32, Vec<i32>), Decoding>,
+    decodings: Bounded<(i32, Vec<i32>), Decoding>,
 }
 
 /// Connect's schema as Protobuf.
@@ -60,12 +57,8 @@ struct OwnSchema {
 
 /// How records of one schema are written into one topic.
 struct Encoding {
-    topic: Box<str>,
-    schema: u32,
-    own: Arc<OwnSchema>,
-    subject: String,
-    /// The id that the registry gave; none before it was asked.
-    id: Option<i32>,
+    /// The registry's.
+    id: i32,
     /// Header and message indexes.
     prefix: Vec<u8>,
     root: encode::Root,
@@ -84,16 +77,16 @@ impl ProtobufConverter {
     /// `config` is the converter's own, without its prefix.
     pub fn new(is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>, client: Arc<dyn SchemaClient>) -> Result<Self, String> {
         let settings = Settings(config);
+        let max = cache_max(&settings)?;
         Ok(ProtobufConverter {
             common: Common::new(SchemaType::Protobuf, is_key, &settings)?,
             options: Options::new(&settings)?,
-            schemas_max: usize::try_from(settings.integer("schemas.cache.config", 1000)?).unwrap_or(0).max(1),
             schemas: schemas.clone(),
             client,
-            owns: HashMap::new(),
-            encodings: Vec::new(),
+            owns: Bounded::new(max),
+            encodings: Compiled::new(max),
             recent: Vec::new(),
-            decodings: HashMap::new(),
+            decodings: Bounded::new(max),
         })
     }
 
@@ -116,54 +109,32 @@ impl ProtobufConverter {
             message: file.message,
             parsed: ParsedSchema::Protobuf(parsed),
         });
-        if self.owns.len() >= self.schemas_max {
-            self.owns.clear();
-        }
-        self.owns.insert(id, own.clone());
+        self.owns.put(id, own.clone());
         Ok(own)
     }
 
-    /// The place of the encoding, with what the registry says of it now.
-    fn encoding(&mut self, topic: &str, id: u32) -> Result<usize, NotConverted> {
-        let found = self.encodings.iter().position(|e| e.schema == id && *e.topic == *topic);
-        let place = match found {
-            Some(i) if self.encodings[i].id.is_some() && !self.common.writing.changes() => return Ok(i),
-            Some(i) => i,
-            None => {
-                let own = self.own(id).map_err(|e| self.failed(Direction::To, topic, &e))?;
-                let subject = self.common.subjects.name(self.common.failures, topic, Some(&own.message))?;
-                if self.encodings.len() >= self.schemas_max {
-                    self.encodings.clear();
-                }
-                let root = encode::Root::nothing();
-                self.encodings.push(Encoding {
-                    topic: topic.into(),
-                    schema: id,
-                    own,
-                    subject,
-                    id: None,
-                    prefix: Vec::new(),
-                    root,
-                });
-                self.encodings.len() - 1
-            }
-        };
-        let (subject, ours) = (&self.encodings[place].subject, &self.encodings[place].own);
-        let own = Own { text: &ours.text, references: &[], parsed: &ours.parsed };
-        let registered = self.common.writing.schema_for(&*self.client, self.common.failures, topic, subject, own)?;
-        if self.encodings[place].id == Some(registered.id) {
-            return Ok(place);
+    /// How records are written, with what the registry says of it now.
+    fn encoding(&mut self, topic: &str, id: u32) -> Result<Place, NotConverted> {
+        let known = self.encodings.find(id, topic);
+        if let Some(known) = known
+            && !self.common.writing.changes()
+        {
+            return Ok(known);
         }
-        let written_by = if self.common.writing.is_own() { &ours.parsed } else { &registered.parsed };
+        let own = self.own(id).map_err(|e| self.failed(Direction::To, topic, &e))?;
+        let subject = self.common.subjects.name(self.common.failures, topic, Some(&own.message))?;
+        let ours = Own { text: &own.text, references: &[], parsed: &own.parsed };
+        let registered = self.common.writing.schema_for(&*self.client, self.common.failures, topic, &subject, ours)?;
+        if let Some(known) = known.filter(|k| self.encodings[*k].id == registered.id) {
+            return Ok(known);
+        }
+        let written_by = if self.common.writing.is_own() { &own.parsed } else { &registered.parsed };
         let (indexes, root) =
-            self.target(ours, written_by).map_err(|e| NotConverted::from(self.failed(Direction::To, topic, &e)))?;
-        let encoding = &mut self.encodings[place];
-        encoding.prefix.clear();
-        write_header(registered.id, &mut encoding.prefix);
-        wire::put_indexes(&indexes, &mut encoding.prefix);
-        encoding.root = root;
-        encoding.id = Some(registered.id);
-        Ok(place)
+            self.target(&own, written_by).map_err(|e| NotConverted::from(self.failed(Direction::To, topic, &e)))?;
+        let mut prefix = Vec::new();
+        write_header(registered.id, &mut prefix);
+        wire::put_indexes(&indexes, &mut prefix);
+        Ok(self.encodings.put(id, topic, Encoding { id: registered.id, prefix, root }))
     }
 
     /// The message of `by` that rows of `own` are written as: the one of its full name, of its short one, or the only one.
@@ -199,10 +170,7 @@ impl ProtobufConverter {
             Some(known) => known.clone(),
             None => {
                 let known = self.compiled(topic, id, &indexes, prefix)?;
-                if self.decodings.len() >= self.schemas_max {
-                    self.decodings.clear();
-                }
-                self.decodings.insert((id, indexes), known.clone());
+                self.decodings.put((id, indexes), known.clone());
                 known
             }
         };
