@@ -28,7 +28,7 @@ use crate::plugins::Plugins;
 use crate::registry::clients::Registries;
 use crate::registry::monitor::SchemaMonitor;
 use crate::registry::monitor::connectors::OfHerder;
-use crate::registry::monitor::registries::HttpRegistries;
+use crate::registry::monitor::http_reader::HttpReaders;
 use crate::registry::monitor::store::{Store, StoreLog};
 use crate::registry::{Bound, Embedded};
 use crate::rest::entry::Entry;
@@ -231,13 +231,14 @@ async fn start(
     let plugins = Arc::new(plugins.await??);
     let (versions, metrics) = (Arc::<Versions>::default(), Arc::<Metrics>::default());
     let of_herder = Arc::<OfHerder>::default();
+    let registries = Registries::new(&config.raw, registry.as_ref().map(|r| r.url.clone()));
     let monitor = match config.schema_monitor.enabled {
         true => {
             let storage = config.schema_monitor.storage.clone();
             let store = Store::new(Some(StoreLog::new(log.clone(), clients.clone(), client_id.clone(), storage)));
-            let registries = Arc::new(HttpRegistries::new(registry.as_ref().map(|r| r.url.clone())));
+            let readers = Arc::new(HttpReaders::new(registries.clone()));
             let settings = config.schema_monitor.clone();
-            Some(SchemaMonitor::new(settings, config.raw.clone(), of_herder.clone(), registries, store)?)
+            Some(SchemaMonitor::new(settings, config.raw.clone(), of_herder.clone(), readers, store)?)
         }
         false => None,
     };
@@ -248,7 +249,6 @@ async fn start(
         metrics: metrics.clone(),
         monitor: monitor.clone(),
     };
-    let registries = Registries::new(&config.raw, registry.as_ref().map(|r| r.url.clone()));
     let runtime = Arc::new(TaskRuntime {
         worker: config.raw.clone(),
         schemas,

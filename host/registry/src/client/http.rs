@@ -40,7 +40,7 @@ struct Inner {
 
 impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let urls: Vec<_> = self.0.config.urls().collect();
+        let urls: Vec<_> = self.urls().collect();
         f.debug_struct("HttpClient").field("urls", &urls).field("cached", &self.0.table.len()).finish()
     }
 }
@@ -105,6 +105,16 @@ impl HttpClient {
     /// Asks for what the API has under `path`, which begins with a slash; nothing is cached.
     pub async fn get(&self, path: &str) -> Result<Value, Failed> {
         self.0.call(Method::GET, path, None).await
+    }
+
+    /// The texts behind the references of a schema of `subject`, each after those that it needs itself; nothing is cached.
+    pub async fn dependencies(&self, subject: &str, references: Vec<Reference>) -> Result<Vec<Dependency>, Failed> {
+        self.0.dependencies(subject, references).await
+    }
+
+    /// The registry's URLs, without credentials.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.0.config.urls()
     }
 
     fn ask(&self, question: Question) -> Asked<Arc<Registered>> {
@@ -205,31 +215,27 @@ impl Inner {
             return Err(self.unavailable("it answers without \"id\" or \"schema\": it is not a Schema Registry", false).into());
         };
         let (of, references) = (found.schema_type.unwrap_or_default(), found.references.unwrap_or_default());
-        let mut dependencies = Vec::new();
-        if !references.is_empty() {
-            self.resolve(context(subject).to_owned(), references.clone(), &mut dependencies).await?;
-        }
+        let dependencies = self.dependencies(subject, references.clone()).await?;
         let parsed = ParsedSchema::parse(of, &text, &dependencies)
             .map_err(|e| RegistryError { code: 42201, message: format!("the schema of id {id} is not one of {of:?}: {e}") })?;
         Ok(Registered { id, version: found.version, text: text.into(), references, parsed })
     }
 
-    /// Appends the texts of references, each after those that it needs itself.
-    async fn resolve(&self, context: String, roots: Vec<Reference>, into: &mut Vec<Dependency>) -> Result<(), Failed> {
+    async fn dependencies(&self, subject: &str, roots: Vec<Reference>) -> Result<Vec<Dependency>, Failed> {
         /// A reference still to be looked up, or one that is written once its own are.
         enum Step {
             Open(Reference, String),
             Close(Dependency),
         }
-        let mut seen = HashSet::new();
-        let mut steps: Vec<_> = roots.into_iter().rev().map(|r| Step::Open(r, context.clone())).collect();
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        let mut steps: Vec<_> = roots.into_iter().rev().map(|r| Step::Open(r, context(subject).to_owned())).collect();
         while let Some(step) = steps.pop() {
-            let (reference, context) = match step {
+            let (reference, within) = match step {
                 Step::Close(dependency) => {
-                    into.push(dependency);
+                    found.push(dependency);
                     continue;
                 }
-                Step::Open(reference, context) => (reference, context),
+                Step::Open(reference, within) => (reference, within),
             };
             if !seen.insert(reference.name.clone()) {
                 continue;
@@ -241,19 +247,18 @@ impl Inner {
             // A subject without a context stands in that of who refers to it.
             let subject = match reference.subject.starts_with(":.") {
                 true => reference.subject.clone(),
-                false => format!("{context}{}", reference.subject),
+                false => format!("{within}{}", reference.subject),
             };
             let path = format!("/subjects/{}/versions/{}", part(&subject), reference.version);
-            let found: Found = self.read(Method::GET, &path, None).await?;
-            let Some(text) = found.schema else {
+            let of: Found = self.read(Method::GET, &path, None).await?;
+            let Some(text) = of.schema else {
                 return Err(self.unavailable("it answers without \"schema\": it is not a Schema Registry", false).into());
             };
-            let inner = crate::client::http::context(&subject).to_owned();
             steps.push(Step::Close(Dependency { name: reference.name, text: text.into() }));
-            let below = found.references.unwrap_or_default().into_iter().rev();
-            steps.extend(below.map(|r| Step::Open(r, inner.clone())));
+            let below = of.references.unwrap_or_default().into_iter().rev();
+            steps.extend(below.map(|r| Step::Open(r, context(&subject).to_owned())));
         }
-        Ok(())
+        Ok(found)
     }
 
     async fn read<T: for<'de> Deserialize<'de>>(&self, method: Method, path: &str, body: Option<&Value>) -> Result<T, Failed> {
@@ -335,7 +340,8 @@ fn context(subject: &str) -> &str {
     }
 }
 
-fn part(text: &str) -> impl fmt::Display {
+/// A text as one part of a path, or as the value of a parameter.
+pub fn part(text: &str) -> impl fmt::Display {
     utf8_percent_encode(text, PART)
 }
 

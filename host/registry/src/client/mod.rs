@@ -12,7 +12,7 @@ use std::sync::Arc;
 use millrace_record::convert::Wait;
 
 pub use self::config::{ClientConfig, URL};
-pub use self::http::{Failed, HttpClient};
+pub use self::http::{Failed, HttpClient, part};
 use crate::{ParsedSchema, Reference, SchemaType};
 
 /// An answer that is at hand, or the wait for it.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use millrace_record::convert::{BuiltIn, Converter, ConverterFactory, converter};
 use millrace_record::{RawConfig, Schemas};
-use millrace_registry::client::{ClientConfig, HttpClient, SchemaClient, URL};
+use millrace_registry::client::{ClientConfig, HttpClient, URL};
 use millrace_registry::convert::avro::AvroConverter;
 use millrace_registry::convert::{JsonSchemaConverter, ProtobufConverter};
 use parking_lot::Mutex;
@@ -82,8 +82,12 @@ impl Registries {
         all
     }
 
-    /// The client of these settings.
-    pub fn client(&self, config: &RawConfig) -> Result<Arc<dyn SchemaClient>, String> {
+    /// The client that a converter of these settings works with. The error names the setting at fault.
+    pub fn client_of(&self, converter: &RawConfig) -> Result<Arc<HttpClient>, String> {
+        self.client(&self.settings(converter))
+    }
+
+    fn client(&self, config: &RawConfig) -> Result<Arc<HttpClient>, String> {
         let key = ClientConfig::relevant(config);
         let mut clients = self.clients.lock();
         if let Some(known) = clients.get(&key).and_then(Weak::upgrade) {
@@ -107,8 +111,8 @@ mod tests {
     #[test]
     fn converters_that_agree_share_a_client() {
         let registries = Registries::new(&config(&[]), Some("http://127.0.0.1:8081".into()));
-        let of = |pairs: &[(&str, &str)]| registries.client(&registries.settings(&config(pairs))).unwrap();
-        let same = |a: &Arc<dyn SchemaClient>, b: &Arc<dyn SchemaClient>| std::ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b));
+        let of = |pairs: &[(&str, &str)]| registries.client_of(&config(pairs)).unwrap();
+        let same = |a: &Arc<HttpClient>, b: &Arc<HttpClient>| Arc::ptr_eq(a, b);
         let embedded = of(&[("auto.register.schemas", "false")]);
         assert!(same(&embedded, &of(&[])));
         assert!(same(&embedded, &of(&[(URL, "http://127.0.0.1:8081")])));

@@ -55,7 +55,7 @@ impl Gate {
 impl SchemaGates for Arc<SchemaMonitor> {
     fn enter(&self, id: &TaskId, config: &RawConfig, wake: &Wake) -> Option<Arc<dyn SchemaGate>> {
         let roles = watch::roles(config, &self.worker);
-        let roles: Vec<_> = roles.into_iter().filter_map(|r| Some((self.registries.reader(&r.settings).ok()?.0, r))).collect();
+        let roles: Vec<_> = roles.into_iter().filter_map(|r| Some((self.readers.reader(&r.settings).ok()?.0, r))).collect();
         if roles.is_empty() {
             return None;
         }

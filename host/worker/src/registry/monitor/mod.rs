@@ -12,9 +12,9 @@
 pub mod connectors;
 pub mod event;
 mod gate;
+pub mod http_reader;
 mod poll;
 pub mod reader;
-pub mod registries;
 pub mod rules;
 pub mod settings;
 pub mod store;
@@ -36,8 +36,7 @@ use tokio::sync::{Notify, broadcast};
 use self::connectors::Connectors;
 use self::event::{ChangeEvent, EventKind, SourceChange};
 use self::gate::Gate;
-use self::reader::{SubjectReader, Unreachable};
-use self::registries::Registries;
+use self::reader::{Readers, SubjectReader, Unreachable};
 use self::settings::MonitorSettings;
 use self::store::{Store, StoreError};
 use self::subject::{Found, SubjectKey};
@@ -76,7 +75,7 @@ pub struct SchemaMonitor {
     /// The worker's settings: converters of connectors that name none.
     worker: RawConfig,
     connectors: Arc<dyn Connectors>,
-    registries: Arc<dyn Registries>,
+    readers: Arc<dyn Readers>,
     pub store: Arc<Store>,
     pub webhooks: Arc<Webhooks>,
     pub counted: Counted,
@@ -99,7 +98,7 @@ impl SchemaMonitor {
         settings: MonitorSettings,
         worker: RawConfig,
         connectors: Arc<dyn Connectors>,
-        registries: Arc<dyn Registries>,
+        readers: Arc<dyn Readers>,
         store: Store,
     ) -> Result<Arc<Self>, reqwest::Error> {
         Ok(Arc::new(SchemaMonitor {
@@ -107,7 +106,7 @@ impl SchemaMonitor {
             worker,
             webhooks: Webhooks::new(connectors.clone())?,
             connectors,
-            registries,
+            readers,
             store: Arc::new(store),
             counted: Counted::default(),
             stream: broadcast::channel(STREAM_MAX).0,
@@ -311,7 +310,7 @@ impl SchemaMonitor {
 
     /// Finds out what an id is to a subject, so that [`SchemaMonitor::known`] knows.
     async fn resolve(&self, key: &SubjectKey, settings: &RawConfig, id: i32) -> Result<(), Unreachable> {
-        let (_, reader) = self.registries.reader(settings).map_err(Unreachable)?;
+        let (_, reader) = self.readers.reader(settings).map_err(Unreachable)?;
         self.look(key, &*reader).await?;
         if !matches!(self.known(key, id), Known::Unknown) {
             return Ok(());
@@ -357,7 +356,7 @@ impl SchemaMonitor {
     }
 
     async fn learn_name(&self, registry: &str, settings: &RawConfig, id: i32) -> Result<(), Unreachable> {
-        let (_, reader) = self.registries.reader(settings).map_err(Unreachable)?;
+        let (_, reader) = self.readers.reader(settings).map_err(Unreachable)?;
         let found = reader.by_id(id, "").await?;
         // What has no name, or is not there, is nobody's subject.
         let name = found.and_then(|f| watch::record_name(f.schema_type, &f.text)).unwrap_or_default();

@@ -89,7 +89,7 @@ impl SchemaMonitor {
                 if down.lock().contains(&key.registry) {
                     return;
                 }
-                let Ok((_, reader)) = self.registries.reader(&subject.settings) else { return };
+                let Ok((_, reader)) = self.readers.reader(&subject.settings) else { return };
                 if let Err(error) = self.look(key, &*reader).await
                     && down.lock().insert(key.registry.clone())
                 {
@@ -121,7 +121,7 @@ impl SchemaMonitor {
                 topics.extend(watch::named_topics(&connector.config));
             }
             for role in watch::roles(&connector.config, &self.worker) {
-                let registry = match self.registries.reader(&role.settings) {
+                let registry = match self.readers.reader(&role.settings) {
                     Ok((registry, _)) => registry,
                     Err(why) => {
                         tracing::debug!(connector = connector.name, why, "the connector's registry cannot be watched");

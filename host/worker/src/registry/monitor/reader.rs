@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use millrace_record::RawConfig;
 use millrace_registry::compatibility::Level;
 use millrace_registry::{InvalidSchema, ParsedSchema, SchemaType};
 
@@ -42,4 +43,10 @@ pub trait SubjectReader: Send + Sync {
     async fn versions_of(&self, id: i32, subject: &str) -> Result<Vec<(String, i32)>, Unreachable>;
     /// The level that holds for a subject, its own or the global one.
     async fn level(&self, subject: &str) -> Result<Level, Unreachable>;
+}
+
+/// Makes a reader of a converter's settings.
+pub trait Readers: Send + Sync {
+    /// The registry's name in events and in the topic, and its reader. The error names the setting at fault.
+    fn reader(&self, settings: &RawConfig) -> Result<(String, Arc<dyn SubjectReader>), String>;
 }

@@ -121,7 +121,7 @@ impl SubjectReader for Registry {
 
 struct One(Arc<Registry>);
 
-impl Registries for One {
+impl Readers for One {
     fn reader(&self, _settings: &RawConfig) -> Result<(String, Arc<dyn SubjectReader>), String> {
         Ok(("http://r".into(), self.0.clone()))
     }
@@ -157,8 +157,8 @@ fn monitor(connectors: Vec<Watched>) -> (Arc<SchemaMonitor>, Arc<Registry>) {
         webhooks: vec![],
     };
     let connectors = Arc::new(Fixed(Mutex::new(connectors)));
-    let registries = Arc::new(One(registry.clone()));
-    let made = SchemaMonitor::new(settings, RawConfig::new(), connectors, registries, Store::new(None));
+    let readers = Arc::new(One(registry.clone()));
+    let made = SchemaMonitor::new(settings, RawConfig::new(), connectors, readers, Store::new(None));
     (made.unwrap(), registry)
 }
 
