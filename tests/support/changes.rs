@@ -1,6 +1,7 @@
 //! Those who are told of changes of schemas: a receiver of webhooks, and a reader of the worker's WebSocket.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -26,6 +27,8 @@ pub struct Delivery {
 pub struct Hook {
     pub url: String,
     kept: Arc<Mutex<Vec<Delivery>>>,
+    /// How many deliveries are refused from now on.
+    refuse: Arc<AtomicUsize>,
 }
 
 impl Hook {
@@ -33,14 +36,19 @@ impl Hook {
     pub async fn start(refused: usize) -> anyhow::Result<Hook> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}/hook", listener.local_addr()?);
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        let all = kept.clone();
+        let (kept, refuse) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(refused)));
+        let (all, left) = (kept.clone(), refuse.clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(receive(socket, all.clone(), refused));
+                tokio::spawn(receive(socket, all.clone(), left.clone()));
             }
         });
-        Ok(Hook { url, kept })
+        Ok(Hook { url, kept, refuse })
+    }
+
+    /// Answers 503 to so many deliveries from now on.
+    pub fn refuse(&self, n: usize) {
+        self.refuse.store(n, Ordering::SeqCst);
     }
 
     pub fn deliveries(&self) -> Vec<Delivery> {
@@ -48,7 +56,7 @@ impl Hook {
     }
 }
 
-async fn receive(mut socket: TcpStream, kept: Arc<Mutex<Vec<Delivery>>>, refused: usize) {
+async fn receive(mut socket: TcpStream, kept: Arc<Mutex<Vec<Delivery>>>, refuse: Arc<AtomicUsize>) {
     let mut bytes = Vec::new();
     while socket.read_buf(&mut bytes).await.is_ok_and(|n| n > 0) {
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -61,12 +69,9 @@ async fn receive(mut socket: TcpStream, kept: Arc<Mutex<Vec<Delivery>>>, refused
             continue;
         }
         let (event, signature) = (header("x-millrace-event"), header("x-millrace-signature"));
-        let n = {
-            let mut kept = kept.lock();
-            kept.push(Delivery { event, signature, body: body.to_owned() });
-            kept.len()
-        };
-        let status = if n <= refused { "503 Service Unavailable" } else { "204 No Content" };
+        kept.lock().push(Delivery { event, signature, body: body.to_owned() });
+        let refused = refuse.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+        let status = if refused { "503 Service Unavailable" } else { "204 No Content" };
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         let _ = socket.write_all(answer.as_bytes()).await;
         break;

@@ -114,7 +114,7 @@ impl Outgoing {
     }
 
     /// What a part of the buffer holds. An empty one keeps a pointer into the buffer: for Kafka null is another thing.
-    pub(super) fn slice(&self, span: &Span) -> Option<&[u8]> {
+    pub fn slice(&self, span: &Span) -> Option<&[u8]> {
         span.as_ref().map(|s| &self.buffer[s.start as usize..s.end as usize])
     }
 }

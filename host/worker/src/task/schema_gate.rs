@@ -1,4 +1,5 @@
-//! Where a task asks whether it may decode records of a schema it has not met before.
+//! Where a sink task asks whether it may decode records of a schema it has not met before, and a source task says of which
+//! schemas it writes records.
 //!
 //! The gate looks at the id that stands before the bytes of a key or value, so that a converter needs to know nothing of it,
 //! and asks once for each topic and id. What is behind it (the schema monitor) is known to the worker alone.
@@ -17,8 +18,8 @@ const MAGIC: u8 = 0;
 /// What gives tasks their gates.
 pub trait SchemaGates: Send + Sync {
     /// `config` is the connector's, references resolved. `wake` is raised when [`SchemaGate::refusal`] has something to say.
-    /// None: no converter of the task has a registry.
-    fn enter(&self, id: &TaskId, config: &RawConfig, wake: &Wake) -> Option<Arc<dyn SchemaGate>>;
+    /// None: no converter of the task has a registry, or what a source writes is known without it.
+    fn enter(&self, id: &TaskId, sink: bool, config: &RawConfig, wake: &Wake) -> Option<Arc<dyn SchemaGate>>;
 }
 
 /// What becomes of a record whose schema was met for the first time.
@@ -34,7 +35,7 @@ pub enum Passage {
 pub trait SchemaGate: Send + Sync {
     /// Whether keys (true) or values have a registry behind them.
     fn watches(&self, key: bool) -> bool;
-    /// Called once for each topic and id until it passes. Never blocks.
+    /// Called once for each topic and id until it passes; a source's always does. Never blocks.
     fn pass(&self, topic: &str, key: bool, id: i32) -> Passage;
     /// Why the task is to stop although it has met no such record yet.
     fn refusal(&self) -> Option<String>;

@@ -1,4 +1,5 @@
-//! The gate of a task, as the monitor keeps it.
+//! The gate of a task, as the monitor keeps it. That of a source stops nothing: it tells which subjects its records have,
+//! where only their schemas name them.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -16,10 +17,13 @@ use super::{Known, SchemaMonitor};
 use crate::task::TaskId;
 use crate::task::schema_gate::{Passage, SchemaGate, SchemaGates};
 
-/// One sink task's.
+/// One task's.
 pub struct Gate {
     monitor: Weak<SchemaMonitor>,
+    /// Itself, for what is found out beside the records.
+    me: Weak<Gate>,
     pub connector: String,
+    sink: bool,
     /// With the names of their registries.
     roles: Vec<(String, Role)>,
     /// What the connector says itself.
@@ -53,8 +57,10 @@ impl Gate {
 }
 
 impl SchemaGates for Arc<SchemaMonitor> {
-    fn enter(&self, id: &TaskId, config: &RawConfig, wake: &Wake) -> Option<Arc<dyn SchemaGate>> {
-        let roles = watch::roles(config, &self.worker);
+    fn enter(&self, id: &TaskId, sink: bool, config: &RawConfig, wake: &Wake) -> Option<Arc<dyn SchemaGate>> {
+        let mut roles = watch::roles(config, &self.worker);
+        // The topics of a source tell the others.
+        roles.retain(|r| sink || r.strategy != watch::Strategy::Topic);
         let roles: Vec<_> = roles.into_iter().filter_map(|r| Some((self.readers.reader(&r.settings).ok()?.0, r))).collect();
         if roles.is_empty() {
             return None;
@@ -66,11 +72,13 @@ impl SchemaGates for Arc<SchemaMonitor> {
                 subjects.extend(subject.map(|subject| SubjectKey { registry: registry.clone(), subject }));
             }
         }
-        let gate = Arc::new(Gate {
+        let gate = Arc::new_cyclic(|me| Gate {
             monitor: Arc::downgrade(self),
+            me: me.clone(),
             connector: id.connector.clone(),
+            sink,
             roles,
-            own: watch::stops(config),
+            own: if sink { watch::stops(config) } else { Some(false) },
             wake: wake.clone(),
             subjects: Mutex::new(subjects),
             refusal: Mutex::default(),
@@ -106,12 +114,20 @@ impl SchemaGate for Gate {
             // Which subject it is stands in the schema.
             let (registry, settings) = (registry.clone(), role.settings.clone());
             let stops = self.own.unwrap_or_else(|| monitor.store.rules().0.values().any(|r| r.stop == Some(true)));
-            let ask = async move { monitor.learn_name(&registry, &settings, id).await };
+            let (me, topic) = (self.me.clone(), topic.to_owned());
+            let ask = async move {
+                monitor.learn_name(&registry, &settings, id).await?;
+                // Who waits asks again; for the others it is asked here.
+                if let Some(me) = me.upgrade().filter(|_| !stops) {
+                    drop(me.pass(&topic, key, id));
+                }
+                Ok(())
+            };
             return sooner_or_later(stops, ask);
         };
         let of = SubjectKey { registry: registry.clone(), subject };
         if self.subjects.lock().insert(of.clone()) {
-            monitor.observed(&of, &self.connector, topic, role);
+            monitor.observed(&of, &self.connector, self.sink, topic, role);
         }
         match monitor.known(&of, id) {
             Known::Accepted => Passage::Pass,

@@ -101,13 +101,14 @@ impl SchemaMonitor {
         readers: Arc<dyn Readers>,
         store: Store,
     ) -> Result<Arc<Self>, reqwest::Error> {
+        let store = Arc::new(store);
         Ok(Arc::new(SchemaMonitor {
+            webhooks: Webhooks::new(settings.webhooks.clone(), store.clone(), connectors.clone())?,
             settings,
             worker,
-            webhooks: Webhooks::new(connectors.clone())?,
             connectors,
             readers,
-            store: Arc::new(store),
+            store,
             counted: Counted::default(),
             stream: broadcast::channel(STREAM_MAX).0,
             gates: Mutex::default(),
@@ -192,7 +193,8 @@ impl SchemaMonitor {
         };
         counted.fetch_add(1, Ordering::Relaxed);
         let event = Arc::new(event);
-        self.store.put_change(event.clone());
+        let told = rules.told(&self.settings.webhooks);
+        self.store.put_change(event.clone(), told);
         if event.muted {
             tracing::debug!(id = event.id, kind = event.kind.name(), subject = event.subject, "{}", event.summary);
             return;
@@ -216,9 +218,7 @@ impl SchemaMonitor {
         }
         // An error: nobody listens.
         let _ = self.stream.send(event.clone());
-        for webhook in rules.webhooks.as_ref().unwrap_or(&self.settings.webhooks) {
-            self.webhooks.send(webhook, &event);
-        }
+        told.iter().for_each(|webhook| self.webhooks.wake(webhook.name()));
     }
 
     /// Looks at a subject now; what is found is kept and told.

@@ -59,6 +59,7 @@ impl SchemaMonitor {
             }
         }
         self.look_again();
+        self.webhooks.resume();
         let gap = (self.settings.interval / 10).clamp(GAP_MIN, GAP_MAX);
         loop {
             self.round().await;
@@ -144,9 +145,9 @@ impl SchemaMonitor {
     }
 
     /// A connector has met a record of a subject.
-    pub(super) fn observed(&self, key: &SubjectKey, connector: &str, topic: &str, role: &Role) {
+    pub(super) fn observed(&self, key: &SubjectKey, connector: &str, sink: bool, topic: &str, role: &Role) {
         let user =
-            User { connector: connector.to_owned(), sink: true, topic: topic.to_owned(), table: None, stops: None, active: true };
+            User { connector: connector.to_owned(), sink, topic: topic.to_owned(), table: None, stops: None, active: true };
         self.observed.lock().entry(key.clone()).or_default().insert((connector.to_owned(), topic.to_owned()));
         let mut watched = self.watched.lock();
         let subject =

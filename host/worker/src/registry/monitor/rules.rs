@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use millrace_registry::compatibility::Level;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 /// How many rules there may be.
@@ -36,6 +37,14 @@ pub struct Webhook {
     /// What the signature is made with; may be a reference to a config provider, `${env:NAME}`. Shown as `[hidden]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
+}
+
+impl Webhook {
+    /// Its name where its URL must not be read, for that may hold a secret. Another secret of the signature is no other webhook.
+    pub fn name(&self) -> String {
+        let digest = Sha256::digest(format!("{:?} {}", self.format, self.url));
+        digest[..16].iter().map(|b| format!("{b:02x}")).collect()
+    }
 }
 
 /// What is done about the subjects of a pattern. What is left out is left to less specific rules, then to the worker's
@@ -115,6 +124,13 @@ pub struct Applied {
     pub level: Option<Level>,
     pub muted: bool,
     pub stop: Option<bool>,
+}
+
+impl Applied {
+    /// Who is told; `worker`: the webhooks of the worker's settings.
+    pub fn told<'a>(&'a self, worker: &'a [Webhook]) -> &'a [Webhook] {
+        if self.muted { &[] } else { self.webhooks.as_deref().unwrap_or(worker) }
+    }
 }
 
 /// All rules by their patterns.

@@ -1,10 +1,11 @@
-//! Changes, baselines and rules: in memory, and in a compacted topic from which a worker takes them up again.
+//! Changes, baselines, rules, and how far webhooks are: in memory, and in a compacted topic from which a worker takes them up
+//! again.
 //!
-//! Keys: `change-N`, `subject-REGISTRY|SUBJECT`, `rule-PATTERN`; values are JSON. What the monitor finds is written behind
+//! Keys: `change-N`, `subject-REGISTRY|SUBJECT`, `rule-PATTERN`, `webhook-NAME`; values are JSON. What the monitor finds is written behind
 //! its back, for a log that is down must not silence an alert; what a user asked for is in the log before he is answered.
 //! The topic is made with the first record, so that who has no registry has no such topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
 use super::event::{ChangeEvent, EventKind};
-use super::rules::{Rule, Rules};
+use super::rules::{Rule, Rules, Webhook};
 use super::subject::{SubjectKey, SubjectState};
 use crate::config::Storage;
 use crate::kafka::admin::Admin;
@@ -95,6 +96,8 @@ struct Table {
     changes: BTreeMap<u64, Arc<ChangeEvent>>,
     subjects: BTreeMap<SubjectKey, SubjectState>,
     rules: Rules,
+    /// The last change that a webhook has taken, or that was not for it, by its name.
+    webhooks: BTreeMap<String, u64>,
     next: u64,
     pending: IndexMap<String, Option<Vec<u8>>>,
     /// On its way; older than what is pending.
@@ -116,6 +119,10 @@ fn change_key(id: u64) -> String {
 
 fn subject_key(key: &SubjectKey) -> String {
     format!("subject-{}|{}", key.registry, key.subject)
+}
+
+fn webhook_key(name: &str) -> String {
+    format!("webhook-{name}")
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
@@ -171,6 +178,11 @@ impl Store {
                 Some(rule) => drop(table.rules.0.insert(pattern.to_owned(), rule)),
                 None => drop(table.rules.0.remove(pattern)),
             }
+        } else if let Some(name) = key.strip_prefix("webhook-") {
+            match value.and_then(|v| serde_json::from_slice(v).ok()) {
+                Some(last) => drop(table.webhooks.insert(name.to_owned(), last)),
+                None => drop(table.webhooks.remove(name)),
+            }
         }
     }
 
@@ -214,9 +226,15 @@ impl Store {
         table.next
     }
 
-    pub fn put_change(&self, event: Arc<ChangeEvent>) {
+    /// Keeps a change, and that webhooks are to be told of it.
+    pub fn put_change<'a>(&self, event: Arc<ChangeEvent>, webhooks: impl IntoIterator<Item = &'a Webhook>) {
         let mut table = self.table.lock();
         self.pend(&mut table, change_key(event.id), Some(json(&*event)));
+        for name in webhooks.into_iter().map(Webhook::name) {
+            if !table.webhooks.contains_key(&name) {
+                self.pass(&mut table, name, event.id.saturating_sub(1));
+            }
+        }
         table.changes.insert(event.id, event);
         while table.changes.len() > CHANGES_MAX {
             if let Some((oldest, _)) = table.changes.pop_first() {
@@ -236,6 +254,50 @@ impl Store {
         let page: Vec<_> = found.by_ref().take(query.limit).cloned().collect();
         let more = found.next().is_some();
         (page, more)
+    }
+
+    /// The oldest change that a webhook has yet to take, and the webhook as it is set now. `worker`: the webhooks of subjects
+    /// for which no rule has any.
+    pub fn owed(&self, name: &str, worker: &[Webhook]) -> Option<(Arc<ChangeEvent>, Webhook)> {
+        let table = &mut *self.table.lock();
+        let last = *table.webhooks.get(name)?;
+        let (mut passed, mut owed) = (last, None);
+        for (id, event) in table.changes.range(last + 1..) {
+            let rules = table.rules.of(event.subject.as_deref().unwrap_or_default());
+            let webhook = rules.told(worker).iter().find(|w| w.name() == name);
+            if let Some(webhook) = webhook.filter(|_| !event.muted) {
+                owed = Some((event.clone(), webhook.clone()));
+                break;
+            }
+            passed = *id;
+        }
+        if passed > last {
+            self.pass(table, name.to_owned(), passed);
+        }
+        owed
+    }
+
+    /// A webhook has a change behind it.
+    pub fn webhook_has(&self, name: &str, id: u64) {
+        self.pass(&mut self.table.lock(), name.to_owned(), id);
+    }
+
+    /// The names of webhooks that have been told of changes before; those that are not set any more are forgotten.
+    pub fn webhooks(&self, worker: &[Webhook]) -> Vec<String> {
+        let mut table = self.table.lock();
+        let of_rules = table.rules.0.values().flat_map(|r| r.webhooks.iter().flatten());
+        let set: BTreeSet<_> = of_rules.chain(worker).map(Webhook::name).collect();
+        let gone: Vec<_> = table.webhooks.keys().filter(|name| !set.contains(*name)).cloned().collect();
+        for name in gone {
+            self.pend(&mut table, webhook_key(&name), None);
+            table.webhooks.remove(&name);
+        }
+        table.webhooks.keys().cloned().collect()
+    }
+
+    fn pass(&self, table: &mut Table, name: String, id: u64) {
+        self.pend(table, webhook_key(&name), Some(json(&id)));
+        table.webhooks.insert(name, id);
     }
 
     /// Incompatible changes that nobody has acknowledged.

@@ -164,7 +164,7 @@ fn monitor(connectors: Vec<Watched>) -> (Arc<SchemaMonitor>, Arc<Registry>) {
 
 fn gate(monitor: &Arc<SchemaMonitor>, connector: &str, more: &[(&str, &str)]) -> Arc<dyn SchemaGate> {
     let id = TaskId { connector: connector.into(), task: 0 };
-    SchemaGates::enter(monitor, &id, &config(more), &Wake::default()).expect("has a registry")
+    SchemaGates::enter(monitor, &id, true, &config(more), &Wake::default()).expect("has a registry")
 }
 
 /// Asks until there is an answer. None: it passes.
@@ -248,6 +248,34 @@ async fn only_who_asked_stops_and_goes_on_once_it_is_acknowledged() {
     let again = gate(&monitor, "stops", STOPS);
     assert_eq!((again.refusal(), pass(&*again, bad).await), (None, Ok(None)));
     assert!(monitor.acknowledge(9, None).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn subjects_that_records_name_are_watched_for_sources_and_sinks() {
+    let by_name = &[("value.converter.value.subject.name.strategy", "RecordNameStrategy")];
+    let source = Watched { name: "in".into(), sink: false, config: config(by_name), topics: vec!["t".into()], stopped: false };
+    let (monitor, registry) = monitor(vec![source, sink("out", by_name)]);
+    let first = registry.register("R", V1);
+    monitor.round().await;
+    assert!(monitor.watched.lock().is_empty(), "no record has told of a subject yet");
+    let id = |connector: &str| TaskId { connector: connector.into(), task: 0 };
+    let writes = SchemaGates::enter(&monitor, &id("in"), false, &config(by_name), &Wake::default()).expect("takes names");
+    let reads = gate(&monitor, "out", by_name);
+    for gate in [&writes, &reads] {
+        assert!(matches!(gate.pass("t", false, first), Passage::Pass), "nobody waits");
+    }
+    let users = || monitor.watched.lock().values().map(|s| s.users.len()).sum::<usize>();
+    while users() < 2 {
+        tokio::task::yield_now().await;
+    }
+    monitor.round().await;
+    registry.register("R", V2);
+    monitor.round().await;
+    let events = all(&monitor);
+    let affected: Vec<_> = events[0].affected.iter().map(|a| (a.connector.as_str(), a.kind.as_str())).collect();
+    assert_eq!((events.len(), &affected[..]), (1, &[("in", "source"), ("out", "sink")][..]));
+    // By its topics a source is watched without a look at its records.
+    assert!(SchemaGates::enter(&monitor, &id("in"), false, &config(&[]), &Wake::default()).is_none());
 }
 
 #[tokio::test]
@@ -351,7 +379,7 @@ async fn a_subject_ends_with_the_last_connector_that_uses_it() {
 async fn pages_go_through_all_changes_and_filters_hold() {
     let (monitor, _) = monitor(vec![]);
     for (i, subject) in ["a-value", "b-value", "a-key"].iter().cycle().take(9).enumerate() {
-        monitor.store.put_change(Arc::new(event(i as u64 + 1, subject)));
+        monitor.store.put_change(Arc::new(event(i as u64 + 1, subject)), []);
     }
     let page = |query: Query| {
         let (page, more) = monitor.store.changes(&query);
@@ -406,4 +434,26 @@ async fn webhooks_get_what_rules_name() {
         tokio::task::yield_now().await;
     }
     assert_eq!(monitor.webhooks.delivered.retried.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn what_webhooks_have_yet_to_take_is_known_by_what_they_took() {
+    let hook = |url: &str| Webhook { url: url.into(), format: Default::default(), secret: None };
+    let (a, workers) = (hook("http://a/x"), vec![hook("http://w/x")]);
+    let store = Store::new(None);
+    let rule = Rule { pattern: "a-*".into(), webhooks: Some(vec![a.clone()]), level: None, muted: None, stop: None };
+    store.put_rule("a-*", Some(rule)).await.unwrap();
+    let put = |id: u64, subject: &str| store.put_change(Arc::new(event(id, subject)), store.rules_of(subject).told(&workers));
+    let owed = |of: &Webhook| store.owed(&of.name(), &workers).map(|(event, _)| event.id);
+    assert_eq!(owed(&a), None, "a webhook begins with its first change");
+    for (id, subject) in [(1, "b-value"), (2, "a-value"), (3, "b-value"), (4, "a-key")] {
+        put(id, subject);
+    }
+    assert_eq!((owed(&a), owed(&workers[0])), (Some(2), Some(1)));
+    store.webhook_has(&a.name(), 2);
+    assert_eq!((owed(&a), owed(&workers[0])), (Some(4), Some(1)));
+    // Whoever is not set any more is owed nothing, and is forgotten.
+    store.put_rule("a-*", None).await.unwrap();
+    assert_eq!(owed(&a), None);
+    assert_eq!(store.webhooks(&workers), [workers[0].name()]);
 }

@@ -75,7 +75,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         upto: BTreeMap::new(),
         due_from: BTreeMap::new(),
     };
-    let gate = task.runtime.gates.as_ref().and_then(|g| g.enter(&task.spec.id, config, &wake));
+    let gate = task.runtime.gates.as_ref().and_then(|g| g.enter(&task.spec.id, true, config, &wake));
     let intake = Intake::new(task.clone(), &consumer, converters, gate);
     let mut session = Session {
         task: task.clone(),

@@ -55,6 +55,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     };
     let converters = Converters::new(&task.spec, &task.runtime).map_err(|e| Failure::new("converter", "configure", e))?;
     let chain = Chain::new(&task.spec, &task.runtime).await.map_err(|e| Failure::new("transforms", "configure", e))?;
+    let gate = task.runtime.gates.as_ref().and_then(|g| g.enter(&task.spec.id, false, config, &wake));
     let maker = TopicMaker::new(&task.spec, &task.runtime).map_err(|e| Failure::new("topics", "configure", e))?;
     let client = format!("connector-producer-{}", task.spec.id);
     let producer = LogProducer::new(&task.runtime.clients.producer(&client, config, PRODUCER_DEFAULTS))
@@ -75,7 +76,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     // behind those of the next session once the log is back.
     let sending = AbortOnDropHandle::new(tokio::spawn(send::run(
         task.clone(),
-        Way { converters, chain, maker, producer },
+        Way { converters, chain, gate, maker, producer },
         to_send,
         sent,
         wake.clone(),

@@ -16,6 +16,7 @@ use crate::errors::Stage;
 use crate::kafka::outgoing::{OutMeta, Outgoing};
 use crate::kafka::producer::LogProducer;
 use crate::task::converters::{Converters, not_at_hand};
+use crate::task::schema_gate::{Doorman, SchemaGate};
 use crate::task::supervise::{Failure, Task};
 use crate::transforms::{Chain, Transformed};
 
@@ -26,6 +27,7 @@ const PART_BYTES: usize = 900 << 10;
 pub(super) struct Way {
     pub converters: Converters,
     pub chain: Chain,
+    pub gate: Option<Arc<dyn SchemaGate>>,
     pub maker: Option<TopicMaker>,
     pub producer: LogProducer,
 }
@@ -37,8 +39,9 @@ pub(super) async fn run(
     sent: mpsc::Sender<Batch>,
     wake: Wake,
 ) -> Result<(), Failure> {
-    let Way { converters, chain, maker, producer } = way;
-    let mut sender = Sender { task, converters, chain, maker, producer, topics: HashSet::new() };
+    let Way { converters, chain, gate, maker, producer } = way;
+    let door = gate.map(Doorman::new);
+    let mut sender = Sender { task, converters, door, chain, maker, producer, topics: HashSet::new() };
     let result = async {
         loop {
             let polled = tokio::select! {
@@ -83,6 +86,7 @@ async fn wait(task: &Task, stage: Stage, wait: Wait) -> Result<bool, Failure> {
 struct Sender {
     task: Arc<Task>,
     converters: Converters,
+    door: Option<Doorman>,
     chain: Chain,
     maker: Option<TopicMaker>,
     producer: LogProducer,
@@ -204,6 +208,10 @@ impl Sender {
         let some =
             c.value.encode(name, record.value_schema(), record.value(), &mut out.buffer).map_err(fail(Stage::ValueConverter))?;
         let value = out.span(from, some);
+        if let Some(door) = &mut self.door {
+            // A source is never stopped by it.
+            let _ = door.ask(name, out.slice(&key), out.slice(&value));
+        }
         for h in record.headers() {
             let from = out.buffer.len();
             let some = c.header.encode(name, h.schema, h.value, &mut out.buffer).map_err(fail(Stage::HeaderConverter))?;

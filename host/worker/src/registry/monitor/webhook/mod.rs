@@ -1,8 +1,9 @@
-//! Sends changes to webhooks: each webhook has a queue and a task of its own, so that one that is down holds up nobody, and
-//! its events arrive in their order.
+//! Sends changes to webhooks: each webhook has a task of its own, so that one that is down holds up nobody, and its events
+//! arrive in their order.
 //!
-//! A delivery is tried again with back-off until it is taken, given up, or the webhook says that it will never take it. What
-//! waits is in memory: a worker that ends forgets it, REST does not.
+//! A delivery is tried again with back-off until it is taken, given up, or the webhook says that it will never take it. How
+//! far each webhook is stands in the store, beside the changes: a worker that starts goes on where another ended, and what was
+//! taken shortly before it was killed may come twice.
 
 mod body;
 
@@ -14,17 +15,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 use super::connectors::Connectors;
 use super::event::ChangeEvent;
 use super::rules::Webhook;
+use super::store::Store;
 
 pub use body::{body, signature};
 
-/// How many events wait for one webhook.
-const QUEUE_MAX: usize = 1_000;
-/// How many webhooks have a queue at a time.
+/// How many webhooks are told at a time.
 const WEBHOOKS_MAX: usize = 1_000;
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,17 +41,19 @@ const IDLE: Duration = Duration::from_secs(60);
 pub struct Delivered {
     pub taken: AtomicU64,
     pub retried: AtomicU64,
-    /// Given up, refused for good, or dropped because the queue was full.
+    /// Given up, or refused for good.
     pub lost: AtomicU64,
 }
-
-type Queues = Mutex<HashMap<Webhook, mpsc::Sender<Arc<ChangeEvent>>>>;
 
 /// All webhooks.
 pub struct Webhooks {
     http: reqwest::Client,
-    queues: Queues,
+    store: Arc<Store>,
     connectors: Arc<dyn Connectors>,
+    /// Of subjects for which no rule names any.
+    pub worker: Vec<Webhook>,
+    /// The tasks of those that are told now, by name, and what wakes them.
+    tasks: Mutex<HashMap<String, Arc<Notify>>>,
     pub delivered: Delivered,
 }
 
@@ -64,61 +66,64 @@ enum Tried {
 }
 
 impl Webhooks {
-    pub fn new(connectors: Arc<dyn Connectors>) -> Result<Arc<Self>, reqwest::Error> {
+    pub fn new(worker: Vec<Webhook>, store: Arc<Store>, connectors: Arc<dyn Connectors>) -> Result<Arc<Self>, reqwest::Error> {
         // A redirect would take event and signature to somebody else.
         let http = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("millrace/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Arc::new(Webhooks { http, queues: Mutex::default(), connectors, delivered: Delivered::default() }))
+        let (tasks, delivered) = (Mutex::default(), Delivered::default());
+        Ok(Arc::new(Webhooks { http, store, connectors, worker, tasks, delivered }))
     }
 
-    /// Never waits. Must be called within a tokio runtime.
-    pub fn send(self: &Arc<Self>, webhook: &Webhook, event: &Arc<ChangeEvent>) {
-        let mut queues = self.queues.lock();
-        if !queues.contains_key(webhook) {
-            if queues.len() >= WEBHOOKS_MAX {
-                self.lost(webhook, event, "there are too many webhooks");
-                return;
-            }
-            let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-            queues.insert(webhook.clone(), sender);
-            tokio::spawn(self.clone().serve(webhook.clone(), receiver));
-        }
-        if queues[webhook].try_send(event.clone()).is_err() {
-            self.lost(webhook, event, "too many events wait for it");
+    /// Goes on with what earlier workers left, once the store has been read.
+    pub fn resume(self: &Arc<Self>) {
+        self.store.webhooks(&self.worker).into_iter().for_each(|name| self.wake(name));
+    }
+
+    /// A webhook has something to take. Never waits. Must be called within a tokio runtime.
+    pub fn wake(self: &Arc<Self>, name: String) {
+        let mut tasks = self.tasks.lock();
+        if let Some(task) = tasks.get(&name) {
+            task.notify_one();
+        } else if tasks.len() < WEBHOOKS_MAX {
+            let due = Arc::<Notify>::default();
+            tasks.insert(name.clone(), due.clone());
+            tokio::spawn(self.clone().serve(name, due));
+        } else {
+            tracing::warn!("more than {WEBHOOKS_MAX} webhooks are told of changes: one more waits until its next change");
         }
     }
 
-    async fn serve(self: Arc<Self>, webhook: Webhook, mut events: mpsc::Receiver<Arc<ChangeEvent>>) {
+    async fn serve(self: Arc<Self>, name: String, due: Arc<Notify>) {
+        let (mut tried, mut delay, mut current) = (0, DELAY_MIN, 0);
         loop {
-            match tokio::time::timeout(IDLE, events.recv()).await {
-                Ok(Some(event)) => self.deliver(&webhook, &event).await,
-                Ok(None) => return,
-                Err(_) => {
-                    // Whoever sends holds this lock: nothing comes between.
-                    let mut queues = self.queues.lock();
-                    if events.is_empty() {
-                        queues.remove(&webhook);
+            let Some((event, webhook)) = self.store.owed(&name, &self.worker) else {
+                if tokio::time::timeout(IDLE, due.notified()).await.is_err() {
+                    // Whoever wakes holds this lock: nothing comes between.
+                    let mut tasks = self.tasks.lock();
+                    if self.store.owed(&name, &self.worker).is_none() {
+                        tasks.remove(&name);
                         return;
                     }
                 }
+                continue;
+            };
+            if current != event.id {
+                (tried, delay, current) = (0, DELAY_MIN, event.id);
             }
-        }
-    }
-
-    async fn deliver(&self, webhook: &Webhook, event: &Arc<ChangeEvent>) {
-        let bytes = body(event, webhook.format);
-        let mut delay = DELAY_MIN;
-        for tried in 1..=TRIES_MAX {
-            match self.attempt(webhook, event, &bytes).await {
+            tried += 1;
+            match self.attempt(&webhook, &event, &body(&event, webhook.format)).await {
                 Tried::Taken => {
                     self.delivered.taken.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(webhook = place(&webhook.url), event = event.id, "webhook has taken the event");
-                    return;
+                    self.store.webhook_has(&name, event.id);
                 }
-                Tried::Never(why) => return self.lost(webhook, event, &why),
+                Tried::Never(why) => self.lost(&name, &webhook, &event, &why),
+                Tried::Again(why, _) if tried >= TRIES_MAX => {
+                    self.lost(&name, &webhook, &event, &format!("it was tried too often: {why}"));
+                }
                 Tried::Again(why, after) => {
                     // Said once, and then not with every try.
                     if tried.is_power_of_two() {
@@ -135,7 +140,6 @@ impl Webhooks {
                 }
             }
         }
-        self.lost(webhook, event, "it was tried too often");
     }
 
     async fn attempt(&self, webhook: &Webhook, event: &ChangeEvent, bytes: &[u8]) -> Tried {
@@ -181,7 +185,8 @@ impl Webhooks {
         if value.contains("${") { self.connectors.resolve(value).await } else { Some(value.to_owned()) }
     }
 
-    fn lost(&self, webhook: &Webhook, event: &ChangeEvent, why: &str) {
+    fn lost(&self, name: &str, webhook: &Webhook, event: &ChangeEvent, why: &str) {
+        self.store.webhook_has(name, event.id);
         self.delivered.lost.fetch_add(1, Ordering::Relaxed);
         tracing::error!(
             webhook = place(&webhook.url),
