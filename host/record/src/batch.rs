@@ -121,9 +121,7 @@ fn row_fits(schema: &Schema, row: &row::Row<'_>) -> Result<(), String> {
         let fits = match f.schema.kind {
             Kind::Int64 | Kind::Float32 | Kind::Float64 => true,
             Kind::Boolean => value <= 1,
-            Kind::Int8 => i8::try_from(value as i64).is_ok(),
-            Kind::Int16 => i16::try_from(value as i64).is_ok(),
-            Kind::Int32 => i32::try_from(value as i64).is_ok(),
+            kind @ (Kind::Int8 | Kind::Int16 | Kind::Int32) => kind.has_room_for(value as i64),
             Kind::Text => pointed(bytes, value).is_some_and(is_utf8),
             Kind::Bytes => pointed(bytes, value).is_some(),
             kind => slot_fits(kind, Some(&f.schema), row, i),
@@ -162,9 +160,7 @@ fn slot_fits(kind: Kind, schema: Option<&Schema>, row: &row::Row<'_>, i: usize) 
     }
     match kind {
         Kind::Boolean => row.slot(i) <= 1,
-        Kind::Int8 => i8::try_from(row.i64(i)).is_ok(),
-        Kind::Int16 => i16::try_from(row.i64(i)).is_ok(),
-        Kind::Int32 => i32::try_from(row.i64(i)).is_ok(),
+        Kind::Int8 | Kind::Int16 | Kind::Int32 => kind.has_room_for(row.i64(i)),
         Kind::Int64 | Kind::Float32 | Kind::Float64 => true,
         Kind::Bytes => row.try_bytes(i).is_some(),
         Kind::Text => row.try_bytes(i).is_some_and(is_utf8),

@@ -40,5 +40,5 @@ pub mod calendar {
 
 /// JSON texts: scanning without a tree, and writing as Jackson does.
 pub mod json_text {
-    pub use crate::json::{Bad, NodeType, Scanner, base64_into, members, quoted};
+    pub use crate::json::{Bad, NodeType, Scanner, base64_decoded, base64_into, base64_quoted, float, integer, members, quoted};
 }

@@ -23,6 +23,38 @@ pub enum Kind {
     Any,
 }
 
+impl Kind {
+    /// Connect's name of the type, as its messages have it.
+    pub fn connect_name(self) -> &'static str {
+        match self {
+            Kind::Boolean => "BOOLEAN",
+            Kind::Int8 => "INT8",
+            Kind::Int16 => "INT16",
+            Kind::Int32 => "INT32",
+            Kind::Int64 => "INT64",
+            Kind::Float32 => "FLOAT32",
+            Kind::Float64 => "FLOAT64",
+            Kind::Text => "STRING",
+            Kind::Bytes => "BYTES",
+            Kind::List => "ARRAY",
+            Kind::Map => "MAP",
+            Kind::Struct => "STRUCT",
+            Kind::Any => "JSON",
+        }
+    }
+
+    /// Whether an integer is within the range of the type; those that are no integers have no range.
+    #[inline]
+    pub fn has_room_for(self, v: i64) -> bool {
+        match self {
+            Kind::Int8 => i8::try_from(v).is_ok(),
+            Kind::Int16 => i16::try_from(v).is_ok(),
+            Kind::Int32 => i32::try_from(v).is_ok(),
+            _ => true,
+        }
+    }
+}
+
 /// A node of a schema, as Connect's `Schema`: logical types are names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Schema {

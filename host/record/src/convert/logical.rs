@@ -4,7 +4,7 @@ use crate::{Kind, Schema};
 
 /// Connect's logical types that change how a value is written, or what is accepted for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Logical {
+pub enum Logical {
     None,
     Decimal {
         scale: i32,
@@ -21,6 +21,7 @@ pub(super) const PREFIX: &str = "org.apache.kafka.connect.data.";
 pub const DAY_MS: i64 = 86_400_000;
 
 impl Logical {
+    /// The one that a schema's name says, where its type is the right one.
     pub fn of(schema: &Schema) -> Logical {
         let Some(name) = schema.name.as_deref().and_then(|n| n.strip_prefix(PREFIX)) else { return Logical::None };
         match (name, schema.kind) {

@@ -9,6 +9,7 @@ mod literal;
 pub(crate) mod logical;
 mod plain;
 mod registry_options;
+mod settings;
 mod text;
 
 use std::future::Future;
@@ -18,7 +19,9 @@ use std::sync::Arc;
 use millrace_row::{Row, RowBuf};
 
 pub use self::catalog::{BUILT_IN, BuiltIn, SIMPLE_HEADER_CONVERTER};
-pub use self::json::default_row;
+pub use self::json::{default_row, unfit};
+pub use self::logical::Logical;
+pub use self::settings::Settings;
 pub use self::text::to_string;
 use crate::json::Bad;
 use crate::{Kind, RawConfig, Schemas};
@@ -174,25 +177,6 @@ impl From<Fault> for ConvertError {
     }
 }
 
-/// Connect's name of a type, as its messages have it.
-pub(crate) fn connect_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Boolean => "BOOLEAN",
-        Kind::Int8 => "INT8",
-        Kind::Int16 => "INT16",
-        Kind::Int32 => "INT32",
-        Kind::Int64 => "INT64",
-        Kind::Float32 => "FLOAT32",
-        Kind::Float64 => "FLOAT64",
-        Kind::Text => "STRING",
-        Kind::Bytes => "BYTES",
-        Kind::List => "ARRAY",
-        Kind::Map => "MAP",
-        Kind::Struct => "STRUCT",
-        Kind::Any => "JSON",
-    }
-}
-
 /// One of Connect's converters, for keys or for values. Not shared: each task has its own, with its caches.
 pub trait Converter: Send {
     /// Appends the bytes of a key or value to `out`. False: they are null, and `out` is as it was.
@@ -206,38 +190,6 @@ pub trait Converter: Send {
     fn decode(&mut self, topic: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, NotConverted>;
 }
 
-/// A converter's own settings, without the `key.converter.` prefix.
-pub(crate) struct Settings<'a>(pub &'a RawConfig);
-
-impl<'a> Settings<'a> {
-    pub fn text(&self, key: &str) -> Option<&'a str> {
-        self.0.get(key).map(|v| v.trim())
-    }
-    pub fn wrong(&self, key: &str, value: &str, remedy: &str) -> String {
-        format!("Invalid value {value} for configuration {key}: {remedy}")
-    }
-    pub fn boolean(&self, key: &str, default: bool) -> Result<bool, String> {
-        match self.text(key) {
-            None => Ok(default),
-            Some(v) if v.eq_ignore_ascii_case("true") => Ok(true),
-            Some(v) if v.eq_ignore_ascii_case("false") => Ok(false),
-            Some(v) => Err(self.wrong(key, v, "Expected value to be either true or false")),
-        }
-    }
-    /// The first is the default; case does not matter.
-    pub fn one_of(&self, key: &str, allowed: [&'static str; 2]) -> Result<&'static str, String> {
-        let Some(v) = self.text(key) else { return Ok(allowed[0]) };
-        let found = allowed.into_iter().find(|a| a.eq_ignore_ascii_case(v));
-        // Connect names the default last.
-        let [last, first] = allowed;
-        found.ok_or_else(|| self.wrong(key, v, &format!("String must be one of (case insensitive): {first}, {last}")))
-    }
-    pub fn integer(&self, key: &str, default: i32) -> Result<i32, String> {
-        let Some(v) = self.text(key) else { return Ok(default) };
-        v.parse().map_err(|_| self.wrong(key, v, "Not a number of type INT"))
-    }
-}
-
 /// The shape of [`converter`]: what makes a task's converters is given to it, as those of a registry need its client.
 pub type ConverterFactory =
     Arc<dyn Fn(&str, bool, &RawConfig, &Arc<Schemas>) -> Result<Box<dyn Converter>, String> + Send + Sync>;
@@ -246,7 +198,7 @@ pub type ConverterFactory =
 /// keys, without the `key.converter.` prefix. The error names the class or key, the value and the remedy.
 /// `is_key` is for converters that name their schemas after it.
 pub fn converter(class: &str, _is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>) -> Result<Box<dyn Converter>, String> {
-    let settings = Settings(config);
+    let settings = Settings::new(config);
     Ok(match BuiltIn::find(class.trim()).map(BuiltIn::simple) {
         Some("JsonConverter") => Box::new(json::JsonConverter::new(&settings, schemas)?),
         Some("StringConverter") => Box::new(plain::StringConverter::new(&settings, schemas)?),

@@ -6,7 +6,7 @@ use millrace_row::{Row, RowBuf};
 
 use super::charset::Charset;
 use super::logical::Logical;
-use super::{ConvertError, Converter, NotConverted, Settings, connect_name};
+use super::{ConvertError, Converter, NotConverted, Settings};
 use crate::json::{NodeType, Scanner};
 use crate::{Kind, Schema, Schemas};
 
@@ -134,7 +134,7 @@ impl Converter for ByteArrayConverter {
         if let Some(Some(s)) = schema
             && s.kind != Kind::Bytes
         {
-            let kind = connect_name(s.kind);
+            let kind = s.kind.connect_name();
             return Err(ConvertError::data(format!("Invalid schema type for ByteArrayConverter: {kind}")).into());
         }
         match (schema, row) {
@@ -191,7 +191,7 @@ impl Converter for NumberConverter {
         if let (Kind::Boolean, Some(s)) = (kind, schema)
             && s.kind != Kind::Boolean
         {
-            return Err(ConvertError::data(format!("Invalid schema type for BooleanConverter: {}", connect_name(s.kind))).into());
+            return Err(ConvertError::data(format!("Invalid schema type for BooleanConverter: {}", s.kind.connect_name())).into());
         }
         let Some(row) = row.filter(|r| !is_null(schema, Some(r))) else { return Ok(false) };
         // Connect looks at the value's class, so a logical type is none of these and a schemaless number may be.

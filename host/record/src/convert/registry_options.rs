@@ -89,108 +89,79 @@ pub(super) fn common() -> Vec<ConfigKey> {
     shown(registry, "Registry").chain(shown(schemas, "Schemas")).collect()
 }
 
-/// What Confluent's data classes of all formats share, and those of Avro.
-pub(super) fn avro() -> Vec<ConfigKey> {
-    let mapping = vec![
-        key(
-            "enhanced.avro.schema.support",
-            Boolean,
-            "false",
-            Medium,
-            "Whether enums stay enums, and the fields of unions have the \
-             full names of their types.",
-        ),
-        key(
-            "generalized.sum.type.support",
-            Boolean,
-            "false",
-            Medium,
-            "Whether enums and unions are such that other formats read them.",
-        ),
-        key("connect.meta.data", Boolean, "true", Low, "Whether properties of the Avro schema keep what Avro has no place for."),
-        key(
-            "scrub.invalid.names",
-            Boolean,
-            "false",
-            Medium,
-            "Whether names that Avro does not allow are changed to such as it does.",
-        ),
-        key("allow.optional.map.keys", Boolean, "false", Low, "Whether a map whose string keys are optional is a map in Avro."),
-        key("flatten.singleton.unions", Boolean, "true", Low, "Whether a union of one type is read as that type."),
-        key("ignore.default.for.nullables", Boolean, "false", Medium, "Whether null stays null where the field has a default."),
+fn flag(name: &str, default: bool, importance: Importance, documentation: &str) -> ConfigKey {
+    key(name, Boolean, if default { "true" } else { "false" }, importance, documentation)
+}
+
+/// `generalized.sum.type.support`; `unions`: what the format calls them.
+fn generalized(unions: &str) -> ConfigKey {
+    let what = format!("Whether enums and {unions} are such that other formats read them.");
+    flag("generalized.sum.type.support", false, Medium, &what)
+}
+
+/// `scrub.invalid.names`
+fn scrub(format: &str) -> ConfigKey {
+    let what = format!("Whether names that {format} does not allow are changed to such as it does.");
+    flag("scrub.invalid.names", false, Medium, &what)
+}
+
+/// `flatten.singleton.unions`; `of`: what a union of one is, and what that is read as.
+fn flatten_singletons(of: &str) -> ConfigKey {
+    flag("flatten.singleton.unions", true, Low, &format!("Whether {of}."))
+}
+
+/// What the mappings of all formats share, behind their own.
+fn mapping(own: Vec<ConfigKey>, group: &str) -> Vec<ConfigKey> {
+    let shared = [
+        flag("ignore.default.for.nullables", false, Medium, "Whether null stays null where the field has a default."),
         key("schemas.cache.config", Int, "1000", Low, "How many compiled schemas are kept."),
     ];
-    shown(mapping, "Avro").collect()
+    shown(own.into_iter().chain(shared).collect(), group).collect()
+}
+
+/// Those of Avro.
+pub(super) fn avro() -> Vec<ConfigKey> {
+    let enhanced = "Whether enums stay enums, and the fields of unions have the full names of their types.";
+    let own = vec![
+        flag("enhanced.avro.schema.support", false, Medium, enhanced),
+        generalized("unions"),
+        flag("connect.meta.data", true, Low, "Whether properties of the Avro schema keep what Avro has no place for."),
+        scrub("Avro"),
+        flag("allow.optional.map.keys", false, Low, "Whether a map whose string keys are optional is a map in Avro."),
+        flatten_singletons("a union of one type is read as that type"),
+    ];
+    mapping(own, "Avro")
 }
 
 /// Those of JSON Schema.
 pub(super) fn json_schema() -> Vec<ConfigKey> {
     let decimal =
         "How decimals are written: BASE64, the bytes of the unscaled value, or NUMERIC, a number. Case does not matter.";
-    let mapping = vec![
+    let own = vec![
         key("decimal.format", String, "BASE64", Low, decimal).must(Validator::OneOfIgnoringCase(&["BASE64", "NUMERIC"])),
-        key("object.additional.properties", Boolean, "true", Medium, "Whether registered objects allow further properties."),
-        key(
-            "use.optional.for.nonrequired",
-            Boolean,
-            "false",
-            Medium,
-            "Whether properties that are not required are optional fields.",
-        ),
-        key(
-            "generalized.sum.type.support",
-            Boolean,
-            "false",
-            Medium,
-            "Whether enums and unions are such that other formats read them.",
-        ),
-        key("flatten.singleton.unions", Boolean, "true", Low, "Whether a oneOf of one schema is read as that schema."),
-        key("ignore.default.for.nullables", Boolean, "false", Medium, "Whether null stays null where the field has a default."),
-        key("schemas.cache.config", Int, "1000", Low, "How many compiled schemas are kept."),
+        flag("object.additional.properties", true, Medium, "Whether registered objects allow further properties."),
+        flag("use.optional.for.nonrequired", false, Medium, "Whether properties that are not required are optional fields."),
+        generalized("unions"),
+        flatten_singletons("a oneOf of one schema is read as that schema"),
     ];
-    shown(mapping, "JSON Schema").collect()
+    mapping(own, "JSON Schema")
 }
 
 /// Those of Protobuf.
 pub(super) fn protobuf() -> Vec<ConfigKey> {
-    let mapping = vec![
-        key("enhanced.protobuf.schema.support", Boolean, "false", Medium, "Whether schemas are named with their package."),
-        key(
-            "scrub.invalid.names",
-            Boolean,
-            "false",
-            Medium,
-            "Whether names that Protobuf does not allow are changed to such as it does.",
-        ),
-        key("int.for.enums", Boolean, "false", Medium, "Whether enums are read as their numbers."),
-        key(
-            "optional.for.nullables",
-            Boolean,
-            "false",
-            Medium,
-            "Whether fields that may be null say optional, and only those may be.",
-        ),
-        key("optional.for.proto2", Boolean, "true", Medium, "Whether an optional field of proto2 that is not there is null."),
-        key("wrapper.for.nullables", Boolean, "false", Medium, "Whether fields that may be null are wrappers."),
-        key("wrapper.for.raw.primitives", Boolean, "true", Medium, "Whether a wrapper is read as what it wraps."),
-        key(
-            "generate.struct.for.nulls",
-            Boolean,
-            "false",
-            Medium,
-            "Whether a message that is not there is read as one of defaults.",
-        ),
-        key("generate.index.for.unions", Boolean, "true", Low, "Whether the struct of a oneof has its index in its name."),
-        key("flatten.unions", Boolean, "false", Low, "Whether fields of a oneof stand beside the others."),
-        key(
-            "generalized.sum.type.support",
-            Boolean,
-            "false",
-            Medium,
-            "Whether enums and oneofs are such that other formats read them.",
-        ),
-        key("ignore.default.for.nullables", Boolean, "false", Medium, "Whether null stays null where the field has a default."),
-        key("schemas.cache.config", Int, "1000", Low, "How many compiled schemas are kept."),
+    let optional = "Whether fields that may be null say optional, and only those may be.";
+    let own = vec![
+        flag("enhanced.protobuf.schema.support", false, Medium, "Whether schemas are named with their package."),
+        scrub("Protobuf"),
+        flag("int.for.enums", false, Medium, "Whether enums are read as their numbers."),
+        flag("optional.for.nullables", false, Medium, optional),
+        flag("optional.for.proto2", true, Medium, "Whether an optional field of proto2 that is not there is null."),
+        flag("wrapper.for.nullables", false, Medium, "Whether fields that may be null are wrappers."),
+        flag("wrapper.for.raw.primitives", true, Medium, "Whether a wrapper is read as what it wraps."),
+        flag("generate.struct.for.nulls", false, Medium, "Whether a message that is not there is read as one of defaults."),
+        flag("generate.index.for.unions", true, Low, "Whether the struct of a oneof has its index in its name."),
+        flag("flatten.unions", false, Low, "Whether fields of a oneof stand beside the others."),
+        generalized("oneofs"),
     ];
-    shown(mapping, "Protobuf").collect()
+    mapping(own, "Protobuf")
 }

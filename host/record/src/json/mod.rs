@@ -9,7 +9,7 @@ pub use edit::members;
 pub(crate) use edit::{edit, find};
 pub use number::{java_f32, java_f64};
 pub use scan::{Bad, NodeType, Scanner};
-pub use write::{base64_into, quoted};
+pub use write::{base64_decoded, base64_into, base64_quoted, float, integer, quoted};
 
 #[cfg(test)]
 mod tests;

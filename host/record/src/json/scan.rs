@@ -306,6 +306,47 @@ impl<'a> Scanner<'a> {
         Some(if negative { -v } else { v })
     }
 
+    /// A number, or the text that Jackson writes for what JSON has no number for; none when it is something else, which is then
+    /// not consumed. `single`: the nearest of a float32's precision.
+    #[inline]
+    pub fn float(&mut self, single: bool) -> Result<Option<f64>, Bad> {
+        match self.peek() {
+            b'"' => {
+                let special = match self.clone().raw_string()?.0 {
+                    "NaN" => f64::NAN,
+                    "Infinity" => f64::INFINITY,
+                    "-Infinity" => f64::NEG_INFINITY,
+                    _ => return Ok(None),
+                };
+                self.raw_string()?;
+                Ok(Some(special))
+            }
+            b'-' | b'0'..=b'9' => {
+                let text = self.number()?.0;
+                Ok(if single { text.parse().ok().map(f32::into) } else { text.parse().ok() })
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// How many elements the array has that is next; nothing is consumed.
+    pub fn count(&self) -> Result<usize, Bad> {
+        let mut ahead = self.clone();
+        ahead.expect(b'[', "no array")?;
+        if ahead.eat(b']') {
+            return Ok(0);
+        }
+        let mut n = 0;
+        loop {
+            ahead.skip()?;
+            n += 1;
+            if ahead.eat(b']') {
+                return Ok(n);
+            }
+            ahead.expect(b',', "no comma between elements")?;
+        }
+    }
+
     /// Validates one value and answers its text.
     pub fn skip(&mut self) -> Result<&'a str, Bad> {
         self.peek();

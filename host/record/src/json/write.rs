@@ -1,8 +1,11 @@
 //! Strings as Jackson writes them: only what must be is escaped, and characters beyond U+FFFF as their two halves;
-//! hexadecimal digits are upper case. To the letter, for a key's bytes decide its partition.
+//! hexadecimal digits are upper case. Numbers and base64 likewise. To the letter, for a key's bytes decide its partition.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::number::{java_f32, java_f64};
 
 /// What follows the backslash: 0 for bytes that stand as they are, `u` for those written as `\u00XX`.
 const ESCAPE: [u8; 256] = {
@@ -118,4 +121,46 @@ pub fn base64_into(bytes: &[u8], out: &mut Vec<u8>) {
     out.resize(at + bytes.len().div_ceil(3) * 4, 0);
     let n = STANDARD.encode_slice(bytes, &mut out[at..]).expect("room for four bytes of every three");
     out.truncate(at + n);
+}
+
+/// Appends bytes as a JSON string of base64.
+pub fn base64_quoted(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    base64_into(bytes, out);
+    out.push(b'"');
+}
+
+/// As Jackson reads it: padding is due, bits behind the last byte are not looked at.
+const JACKSON: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// Appends the bytes that a base64 text is of, as Jackson reads it.
+pub fn base64_decoded(text: &str, out: &mut Vec<u8>) -> Result<(), base64::DecodeError> {
+    JACKSON.decode_vec(text.as_bytes(), out)
+}
+
+/// Appends an integer.
+#[inline]
+pub fn integer(v: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes());
+}
+
+/// Appends a float32 or float64; Jackson quotes what JSON has no number for.
+pub fn float(v: f64, single: bool, out: &mut Vec<u8>) {
+    let quote = !v.is_finite();
+    if quote {
+        out.push(b'"');
+    }
+    if single {
+        java_f32(v as f32, out)
+    } else {
+        java_f64(v, out)
+    }
+    if quote {
+        out.push(b'"');
+    }
 }

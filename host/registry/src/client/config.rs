@@ -5,10 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use millrace_record::RawConfig;
+use millrace_record::convert::Settings;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::tls::Tls;
-use crate::convert::Settings;
 
 /// Where the registry is.
 pub const URL: &str = "schema.registry.url";
@@ -71,7 +71,7 @@ impl ClientConfig {
 
     /// Reads a converter's own settings. The error names the key, the value where that is no secret, and the remedy.
     pub fn new(config: &RawConfig) -> Result<Self, String> {
-        let settings = Settings(config);
+        let settings = Settings::without_empty(config);
         let given = settings.list(URL);
         if given.is_empty() {
             return Err(format!(

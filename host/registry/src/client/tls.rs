@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use millrace_record::convert::Settings;
 use reqwest::{Certificate, Identity};
-
-use crate::convert::Settings;
 
 /// Whom the client trusts, and what it shows. Empty: the system's authorities, and nothing.
 #[derive(Clone, Default)]

@@ -11,18 +11,16 @@ pub mod json_schema;
 mod memory;
 mod misfit;
 pub mod protobuf;
-mod settings;
 mod subject;
 
 use std::sync::Arc;
 
-use millrace_record::convert::{ConvertError, NotConverted};
+use millrace_record::convert::{ConvertError, NotConverted, Settings};
 
 use self::cache::{Bounded, Compiled, Place, cache_max};
 pub use self::failure::{Direction, Failures};
 pub use self::json_schema::JsonSchemaConverter;
 pub use self::protobuf::ProtobufConverter;
-pub use self::settings::Settings;
 pub use self::subject::{Strategy, Subjects};
 use crate::client::{Asked, Registered, Registration, SchemaClient};
 use crate::{ParsedSchema, Reference, SchemaType};

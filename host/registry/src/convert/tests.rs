@@ -23,7 +23,7 @@ fn subjects_are_named_by_their_strategy() {
     let check = |is_key, strategy: &str, record, subject: Result<&str, &str>| {
         let role = if is_key { "key" } else { "value" };
         let config = config(&[(&format!("{role}.subject.name.strategy"), strategy)]);
-        let common = Common::new(SchemaType::Avro, is_key, &Settings(&config)).unwrap_or_else(|e| panic!("{e}"));
+        let common = Common::new(SchemaType::Avro, is_key, &Settings::without_empty(&config)).unwrap_or_else(|e| panic!("{e}"));
         let named = common.subjects.name(common.failures, "orders", record);
         match (named, subject) {
             (Ok(named), Ok(subject)) => assert_eq!(named, subject),
@@ -37,13 +37,15 @@ fn subjects_are_named_by_their_strategy() {
     check(false, "TopicRecordNameStrategy", Some("a.B"), Ok("orders-a.B"));
     check(true, "RecordNameStrategy", None, Err("the message key must only be a record schema"));
     let of = config(&[("value.subject.name.strategy", "my.Strategy")]);
-    let error = Common::new(SchemaType::Avro, false, &Settings(&of)).err().unwrap();
+    let error = Common::new(SchemaType::Avro, false, &Settings::without_empty(&of)).err().unwrap();
     assert!(error.contains("my.Strategy") && error.contains("io.confluent.kafka.serializers.subject.RecordNameStrategy"));
 }
 
 #[test]
 fn what_a_record_is_written_with_is_chosen_as_confluents_serializers_do() {
-    let of = |pairs: &[(&str, &str)]| Common::new(SchemaType::Json, false, &Settings(&config(pairs))).unwrap().writing.from;
+    let of = |pairs: &[(&str, &str)]| {
+        Common::new(SchemaType::Json, false, &Settings::without_empty(&config(pairs))).unwrap().writing.from
+    };
     assert_eq!(of(&[]), Source::Register);
     // The default of auto.register.schemas goes before.
     assert_eq!(of(&[("use.latest.version", "true")]), Source::Register);

@@ -4,15 +4,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use base64::Engine;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use millrace_row::{RowBuf, RowMark};
 
 use super::Form;
 use super::plan::{FieldNode, Node};
+use crate::convert::Fault;
 use crate::convert::logical::{DAY_MS, Logical};
-use crate::convert::{Fault, connect_name};
-use crate::json::{NodeType, Scanner};
+use crate::json::{NodeType, Scanner, base64_decoded};
 use crate::{Kind, decimal};
 
 /// Appends a root: a struct's row, or a row of one slot for anything else. Nothing is appended for null.
@@ -39,7 +37,7 @@ pub(super) fn root(node: &Node, form: Form, json: &mut Scanner<'_>, rows: &mut R
 }
 
 fn required(node: &Node) -> Fault {
-    Fault::new(format!("Invalid null value for required {} field", connect_name(node.kind)))
+    Fault::new(format!("Invalid null value for required {} field", node.kind.connect_name()))
 }
 
 /// A value of another type than its schema's. Connect has a text for some; for the others it makes up a value, which is none
@@ -50,16 +48,7 @@ fn unfit(node: &Node, json: &mut Scanner<'_>) -> Fault {
         Ok(found) => found,
         Err(bad) => return bad.into(),
     };
-    let logical =
-        |name: &str, of: &str| format!("Invalid type for {name}, underlying representation should be {of} but was {found}");
-    Fault::new(match (node.logical, node.kind) {
-        (Logical::Date, _) => logical("Date", "integer"),
-        (Logical::Time, _) => logical("Time", "integer"),
-        (Logical::Timestamp, _) => logical("Timestamp", "integral"),
-        (Logical::Decimal { .. }, _) => logical("Decimal", "numeric or bytes"),
-        (_, Kind::Struct) => format!("Structs should be encoded as JSON objects, but found {found}"),
-        (_, kind) => format!("a JSON {found} does not fit the schema's {}", connect_name(kind)),
-    })
+    Fault::new(super::unfit(node.logical, node.kind, found))
 }
 
 /// Reads one value into slot `i`.
@@ -86,14 +75,8 @@ pub(super) fn value(
             if node.logical != Logical::None && !json.since(start).bytes().all(|b| b.is_ascii_digit() || b == b'-') {
                 return Err(unfit_number(node));
             }
-            let fits = match node.kind {
-                Kind::Int8 => i8::try_from(v).is_ok(),
-                Kind::Int16 => i16::try_from(v).is_ok(),
-                Kind::Int32 => i32::try_from(v).is_ok(),
-                _ => true,
-            };
-            if !fits {
-                let fault = format!("{v} does not fit the schema's {}", connect_name(node.kind));
+            if !node.kind.has_room_for(v) {
+                let fault = format!("{v} does not fit the schema's {}", node.kind.connect_name());
                 let logical = matches!(node.logical, Logical::Date | Logical::Time);
                 return Err(if logical { unfit_number(node) } else { Fault::new(fault) });
             }
@@ -103,30 +86,8 @@ pub(super) fn value(
             rows.i64(row, i, v);
         }
         Kind::Float32 | Kind::Float64 => {
-            // What is no number in JSON stands as a text, as Jackson writes it.
-            let special = match json.peek() {
-                b'"' => match json.clone().raw_string()?.0 {
-                    "NaN" => Some(f64::NAN),
-                    "Infinity" => Some(f64::INFINITY),
-                    "-Infinity" => Some(f64::NEG_INFINITY),
-                    _ => None,
-                },
-                _ => None,
-            };
-            let v = match (special, json.peek()) {
-                (Some(special), _) => {
-                    json.raw_string()?;
-                    special
-                }
-                (None, b'-' | b'0'..=b'9') => {
-                    let text = json.number()?.0;
-                    // A float32 is the nearest of its own precision, widened.
-                    let parsed = if node.kind == Kind::Float32 { text.parse().map(f32::into) } else { text.parse() };
-                    parsed.map_err(|_| unfit_number(node))?
-                }
-                _ => return Err(unfit(node, json)),
-            };
-            rows.f64(row, i, v);
+            let v = json.float(node.kind == Kind::Float32)?;
+            rows.f64(row, i, v.ok_or_else(|| unfit(node, json))?);
         }
         Kind::Text if json.peek() == b'"' => {
             let at = json.at;
@@ -149,7 +110,7 @@ pub(super) fn value(
             rows.end_nested(row, i, nested);
         }
         Kind::List if json.peek() == b'[' => {
-            let n = count(json)?;
+            let n = json.count()?;
             let list = rows.begin(n);
             json.expect(b'[', "no array")?;
             for j in 0..n {
@@ -201,38 +162,12 @@ fn bytes(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf, row: RowMark, i
     let text = json.string()?;
     let decimal = matches!(node.logical, Logical::Decimal { .. });
     let mut decoded = Ok(());
-    rows.bytes_with(row, i, |out| decoded = BASE64.decode_vec(text.as_bytes(), out));
+    rows.bytes_with(row, i, |out| decoded = base64_decoded(&text, out));
     let wrong = if decimal { "Invalid bytes for Decimal field" } else { "Invalid bytes field" };
     match decoded {
         Ok(()) if decimal && text.is_empty() => Err(Fault::new(wrong).because("a decimal has one byte at least")),
         Ok(()) => Ok(()),
         Err(e) => Err(Fault::new(wrong).because(format!("not base64: {e}"))),
-    }
-}
-
-/// As Jackson reads it: padding is due, bits behind the last byte are not looked at.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
-        .with_decode_allow_trailing_bits(true),
-);
-
-/// How many elements an array has.
-fn count(json: &Scanner<'_>) -> Result<usize, Fault> {
-    let mut json = json.clone();
-    json.at += 1;
-    if json.eat(b']') {
-        return Ok(0);
-    }
-    let mut n = 0;
-    loop {
-        json.skip()?;
-        n += 1;
-        if json.eat(b']') {
-            return Ok(n);
-        }
-        json.expect(b',', "no comma between elements")?;
     }
 }
 
@@ -281,7 +216,7 @@ fn pair<'a>(json: &mut Scanner<'a>) -> Result<Pair<'a>, Fault> {
     if found != NodeType::Array {
         return Err(Fault::new(format!("Found invalid map entry instead of array tuple: {found}")));
     }
-    let n = count(json)?;
+    let n = json.count()?;
     if n != 2 {
         return Err(Fault::new(format!("Found invalid map entry, expected length 2 but found :{n}")));
     }

@@ -6,7 +6,7 @@ use super::Form;
 use super::plan::Node;
 use crate::convert::Fault;
 use crate::convert::logical::Logical;
-use crate::json::{base64_into, java_f32, java_f64, quoted};
+use crate::json::{base64_quoted, float, integer, quoted};
 use crate::{Kind, decimal};
 
 /// Appends a root: a struct's row, or the one slot of anything else.
@@ -39,26 +39,6 @@ fn fields(node: &Node, form: Form, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(
     Ok(())
 }
 
-fn integer(v: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes());
-}
-
-fn float(v: f64, single: bool, out: &mut Vec<u8>) {
-    // Jackson quotes what JSON has no number for.
-    let quote = !v.is_finite();
-    if quote {
-        out.push(b'"');
-    }
-    if single {
-        java_f32(v as f32, out)
-    } else {
-        java_f64(v, out)
-    }
-    if quote {
-        out.push(b'"');
-    }
-}
-
 /// Appends slot `i`.
 #[inline]
 pub(super) fn value(node: &Node, form: Form, row: &Row<'_>, i: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
@@ -75,11 +55,7 @@ pub(super) fn value(node: &Node, form: Form, row: &Row<'_>, i: usize, out: &mut 
             Logical::Decimal { scale } if form.numeric => {
                 out.extend_from_slice(decimal::to_text(row.get_bytes(i), scale).as_bytes())
             }
-            _ => {
-                out.push(b'"');
-                base64_into(row.get_bytes(i), out);
-                out.push(b'"');
-            }
+            _ => base64_quoted(row.get_bytes(i), out),
         },
         // Where every field has a type it is a string that holds JSON, else it is part of the document.
         Kind::Any if form.schemas => quoted(row.get_bytes(i), out),

@@ -15,9 +15,9 @@ use millrace_row::{Row, RowBuf};
 
 use self::plan::Node;
 use super::charset::Charset;
-use super::{ConvertError, Converter, Fault, NotConverted, Settings};
-use crate::json::Scanner;
-use crate::{Schema, Schemas};
+use super::{ConvertError, Converter, Fault, Logical, NotConverted, Settings};
+use crate::json::{NodeType, Scanner};
+use crate::{Kind, Schema, Schemas};
 
 /// How this converter writes and reads.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,22 @@ pub fn default_row(schema: &Schema) -> Option<Vec<u8>> {
     let row = rows.begin(1);
     decode::value(&node, FORM, &mut Scanner::new(node.default.as_deref()?), &mut rows, row, 0).ok()?;
     Some(rows.into_bytes())
+}
+
+/// What is said of a JSON value of another type than its schema's. Connect has a text for some; for the others it makes up a
+/// value, which is none of the record's.
+#[cold]
+pub fn unfit(logical: Logical, kind: Kind, found: NodeType) -> String {
+    let said =
+        |name: &str, of: &str| format!("Invalid type for {name}, underlying representation should be {of} but was {found}");
+    match (logical, kind) {
+        (Logical::Date, _) => said("Date", "integer"),
+        (Logical::Time, _) => said("Time", "integer"),
+        (Logical::Timestamp, _) => said("Timestamp", "integral"),
+        (Logical::Decimal { .. }, _) => said("Decimal", "numeric or bytes"),
+        (_, Kind::Struct) => format!("Structs should be encoded as JSON objects, but found {found}"),
+        _ => format!("a JSON {found} does not fit the schema's {}", kind.connect_name()),
+    }
 }
 
 const OPEN: &str = "{\"schema\":";

@@ -6,7 +6,7 @@ use crate::{Field, Kind, RawConfig};
 
 fn json(options: &[(&str, &str)], schemas: &Arc<Schemas>) -> JsonConverter {
     let config: RawConfig = options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-    JsonConverter::new(&Settings(&config), schemas).unwrap()
+    JsonConverter::new(&Settings::new(&config), schemas).unwrap()
 }
 
 fn named(kind: Kind, name: &str) -> Schema {
@@ -92,7 +92,7 @@ fn numeric_decimals_and_null_values() {
 #[test]
 fn wrong_options_name_key_value_and_remedy() {
     let config: RawConfig = [("decimal.format".into(), "HEX".into())].into();
-    let error = JsonConverter::new(&Settings(&config), &Schemas::new()).err().unwrap();
+    let error = JsonConverter::new(&Settings::new(&config), &Schemas::new()).err().unwrap();
     assert!(error.contains("decimal.format") && error.contains("HEX") && error.contains("NUMERIC"), "{error}");
 }
 

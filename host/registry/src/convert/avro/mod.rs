@@ -115,7 +115,7 @@ pub struct AvroConverter {
 impl AvroConverter {
     /// `config`: the converter's own settings, without the prefix.
     pub fn new(is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>, client: Arc<dyn SchemaClient>) -> Result<Self, String> {
-        let settings = Settings(config);
+        let settings = Settings::without_empty(config);
         let max = cache_max(&settings)?;
         Ok(AvroConverter {
             common: Common::new(SchemaType::Avro, is_key, &settings)?,

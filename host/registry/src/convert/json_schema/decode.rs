@@ -3,15 +3,14 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use base64::Engine;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use millrace_record::json_text::{Bad, NodeType, Scanner};
+use millrace_record::convert::{self, Logical};
+use millrace_record::json_text::{Bad, NodeType, Scanner, base64_decoded};
 use millrace_record::row::{RowBuf, RowMark};
 use millrace_record::{Kind, calendar, decimal};
 
 use super::super::misfit::Misfit;
 use super::options::{KEY, VALUE};
-use super::plan::{FieldNode, Logical, Node};
+use super::plan::{FieldNode, Node};
 
 impl From<Bad> for Misfit {
     fn from(bad: Bad) -> Self {
@@ -53,13 +52,16 @@ pub(super) fn value(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf, row:
                 rows.null(row, i);
                 Ok(())
             }
-            None => Err(Misfit::new(format!("Invalid null value for required {} field", kind_name(node)))),
+            None => Err(Misfit::new(format!("Invalid null value for required {} field", node.kind.connect_name()))),
         };
     }
     match node.kind {
         Kind::Boolean if matches!(json.peek(), b't' | b'f') => rows.bool(row, i, json.bool()?),
         Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64 => rows.i64(row, i, integer(node, json)?),
-        Kind::Float32 | Kind::Float64 => rows.f64(row, i, float(node, json)?),
+        Kind::Float32 | Kind::Float64 => {
+            let v = json.float(node.kind == Kind::Float32)?;
+            rows.f64(row, i, v.ok_or_else(|| unfit(node, json))?);
+        }
         Kind::Text if json.peek() == b'"' => {
             let at = json.at;
             let (raw, escapes) = json.raw_string()?;
@@ -81,7 +83,7 @@ pub(super) fn value(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf, row:
             rows.end_nested(row, i, nested);
         }
         Kind::List if json.peek() == b'[' => {
-            let n = count(json)?;
+            let n = json.count()?;
             let list = rows.begin(n);
             json.expect(b'[', "no array")?;
             for j in 0..n {
@@ -99,10 +101,6 @@ pub(super) fn value(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf, row:
     Ok(())
 }
 
-fn kind_name(node: &Node) -> &'static str {
-    super::super::protobuf::kind_name(node.kind)
-}
-
 /// A value of another type than its schema's. Confluent's converter has a text for some, and makes up a value for the others.
 #[cold]
 fn unfit(node: &Node, json: &mut Scanner<'_>) -> Misfit {
@@ -110,63 +108,19 @@ fn unfit(node: &Node, json: &mut Scanner<'_>) -> Misfit {
         Ok(found) => found,
         Err(bad) => return bad.into(),
     };
-    let logical =
-        |name: &str, of: &str| format!("Invalid type for {name}, underlying representation should be {of} but was {found}");
-    Misfit::new(match (node.logical, node.kind) {
-        (Logical::Date, _) => logical("Date", "integer"),
-        (Logical::Time, _) => logical("Time", "integer"),
-        (Logical::Timestamp, _) => logical("Timestamp", "integral"),
-        (Logical::Decimal { .. }, _) => logical("Decimal", "numeric or bytes"),
-        (_, Kind::Struct) => format!("Structs should be encoded as JSON objects, but found {found}"),
-        _ => format!("a JSON {found} does not fit the schema's {}", kind_name(node)),
-    })
+    Misfit::new(convert::unfit(node.logical, node.kind, found))
 }
 
 fn integer(node: &Node, json: &mut Scanner<'_>) -> Result<i64, Misfit> {
     let v = json.integer().ok_or_else(|| unfit(node, json))?;
-    let fits = match node.kind {
-        Kind::Int8 => i8::try_from(v).is_ok(),
-        Kind::Int16 => i16::try_from(v).is_ok(),
-        Kind::Int32 => i32::try_from(v).is_ok(),
-        _ => true,
-    };
-    if !fits {
-        return Err(Misfit::new(format!("{v} does not fit the schema's {}", kind_name(node))));
+    if !node.kind.has_room_for(v) {
+        return Err(Misfit::new(format!("{v} does not fit the schema's {}", node.kind.connect_name())));
     }
     if node.logical == Logical::Time && !(0..=calendar::DAY_MS).contains(&v) {
         return Err(Misfit::new("Time values must use number of milliseconds greater than 0 and less than 86400000"));
     }
     Ok(v)
 }
-
-fn float(node: &Node, json: &mut Scanner<'_>) -> Result<f64, Misfit> {
-    // What is no number in JSON stands as a text, as Jackson writes it.
-    if json.peek() == b'"' {
-        let special = match json.clone().raw_string()?.0 {
-            "NaN" => f64::NAN,
-            "Infinity" => f64::INFINITY,
-            "-Infinity" => f64::NEG_INFINITY,
-            _ => return Err(unfit(node, json)),
-        };
-        json.raw_string()?;
-        return Ok(special);
-    }
-    if !matches!(json.peek(), b'-' | b'0'..=b'9') {
-        return Err(unfit(node, json));
-    }
-    let text = json.number()?.0;
-    // A float32 is the nearest of its own precision, widened.
-    let parsed = if node.kind == Kind::Float32 { text.parse().map(f32::into) } else { text.parse() };
-    parsed.map_err(|_| Misfit::new(format!("{text} is no number")))
-}
-
-/// As Jackson reads it: padding is due, bits behind the last byte are not looked at.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
-        .with_decode_allow_trailing_bits(true),
-);
 
 fn bytes(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf, row: RowMark, i: usize) -> Result<(), Misfit> {
     if let (Logical::Decimal { scale }, b'-' | b'0'..=b'9') = (node.logical, json.peek()) {
@@ -183,30 +137,12 @@ fn bytes(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf, row: RowMark, i
     let is_decimal = matches!(node.logical, Logical::Decimal { .. });
     let wrong = if is_decimal { "Invalid bytes for Decimal field" } else { "Invalid bytes field" };
     let mut decoded = Ok(());
-    rows.bytes_with(row, i, |out| decoded = BASE64.decode_vec(text.as_bytes(), out));
+    rows.bytes_with(row, i, |out| decoded = base64_decoded(&text, out));
     decoded.map_err(|e| Misfit::new(format!("{wrong}: not base64: {e}")))?;
     if is_decimal && text.is_empty() {
         return Err(Misfit::new(format!("{wrong}: a decimal has one byte at least")));
     }
     Ok(())
-}
-
-/// How many elements an array has.
-fn count(json: &Scanner<'_>) -> Result<usize, Misfit> {
-    let mut json = json.clone();
-    json.expect(b'[', "no array")?;
-    if json.eat(b']') {
-        return Ok(0);
-    }
-    let mut n = 0;
-    loop {
-        json.skip()?;
-        n += 1;
-        if json.eat(b']') {
-            return Ok(n);
-        }
-        json.expect(b',', "no comma between elements")?;
-    }
 }
 
 /// Calls `each` with the key of every member, the scanner standing at its value, which `each` reads.

@@ -1,11 +1,12 @@
 //! From the packed row straight into JSON.
 
-use millrace_record::json_text::{base64_into, quoted};
+use millrace_record::convert::Logical;
+use millrace_record::json_text::{base64_quoted, float, integer, quoted};
 use millrace_record::row::Row;
-use millrace_record::{Kind, decimal, java};
+use millrace_record::{Kind, decimal};
 
 use super::super::misfit::Misfit;
-use super::plan::{Logical, Node};
+use super::plan::Node;
 
 /// Appends a root: a struct's row, or the one slot of anything else. False: null where the schema has none, which is a null
 /// record.
@@ -60,26 +61,6 @@ fn structure(node: &Node, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), Misfit
     Ok(())
 }
 
-fn integer(v: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes());
-}
-
-fn float(v: f64, single: bool, out: &mut Vec<u8>) {
-    // Jackson quotes what JSON has no number for.
-    let quote = !v.is_finite();
-    if quote {
-        out.push(b'"');
-    }
-    if single {
-        java::java_f32(v as f32, out)
-    } else {
-        java::java_f64(v, out)
-    }
-    if quote {
-        out.push(b'"');
-    }
-}
-
 /// Appends slot `i`.
 #[inline]
 pub(super) fn value(node: &Node, row: &Row<'_>, i: usize, out: &mut Vec<u8>) -> Result<(), Misfit> {
@@ -99,11 +80,7 @@ pub(super) fn value(node: &Node, row: &Row<'_>, i: usize, out: &mut Vec<u8>) -> 
             Logical::Decimal { scale } if node.numeric => {
                 out.extend_from_slice(decimal::to_text(row.get_bytes(i), scale).as_bytes())
             }
-            _ => {
-                out.push(b'"');
-                base64_into(row.get_bytes(i), out);
-                out.push(b'"');
-            }
+            _ => base64_quoted(row.get_bytes(i), out),
         },
         // It is JSON already.
         Kind::Any => out.extend_from_slice(row.get_bytes(i)),

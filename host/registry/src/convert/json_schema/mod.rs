@@ -64,7 +64,7 @@ struct Decoding {
 impl JsonSchemaConverter {
     /// `config` is the converter's own, without its prefix.
     pub fn new(is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>, client: Arc<dyn SchemaClient>) -> Result<Self, String> {
-        let settings = Settings(config);
+        let settings = Settings::without_empty(config);
         let max = cache_max(&settings)?;
         Ok(JsonSchemaConverter {
             common: Common::new(SchemaType::Json, is_key, &settings)?,

@@ -23,25 +23,11 @@ pub(super) struct Options {
 
 impl Options {
     pub fn new(settings: &Settings<'_>) -> Result<Self, String> {
-        let numeric = match settings.text("decimal.format") {
-            None => false,
-            Some(v) if v.eq_ignore_ascii_case("BASE64") => false,
-            Some(v) if v.eq_ignore_ascii_case("NUMERIC") => true,
-            Some(v) => {
-                let remedy = "String must be one of (case insensitive): BASE64, NUMERIC";
-                return Err(settings.wrong("decimal.format", v, remedy));
-            }
-        };
-        for (key, what) in [
-            (
-                "json.fail.invalid.schema",
-                "data are held against their types, not validated against the whole schema: leave it false",
-            ),
-            ("preserve.additional.properties", "properties that the schema does not name are left out: leave it false"),
-        ] {
-            if settings.boolean(key, false)? {
-                return Err(settings.wrong(key, "true", what));
-            }
+        let numeric = settings.one_of("decimal.format", ["BASE64", "NUMERIC"])? == "NUMERIC";
+        let preserve = "preserve.additional.properties";
+        if settings.boolean(preserve, false)? {
+            let remedy = "properties that the schema does not name are left out: leave it false";
+            return Err(settings.wrong(preserve, "true", remedy));
         }
         Ok(Options {
             generalized: settings.boolean("generalized.sum.type.support", false)?,

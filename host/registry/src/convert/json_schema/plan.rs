@@ -1,5 +1,6 @@
 //! Connect's schema compiled for JSON: what encoder and decoder need of it, laid out for the walk.
 
+use millrace_record::convert::Logical;
 use millrace_record::json_text::quoted;
 use millrace_record::row::Row;
 use millrace_record::{Kind, Schema, default_row};
@@ -31,29 +32,6 @@ pub(super) struct FieldNode {
     /// `"name":`, one copy when encoding.
     pub literal: Box<[u8]>,
     pub node: Node,
-}
-
-/// Connect's logical types, which stand otherwise in JSON or are checked when they are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Logical {
-    None,
-    Decimal { scale: i32 },
-    Date,
-    Time,
-    Timestamp,
-}
-
-impl Logical {
-    fn of(schema: &Schema) -> Self {
-        let name = schema.name.as_deref().and_then(|n| n.strip_prefix("org.apache.kafka.connect.data."));
-        match (name, schema.kind) {
-            (Some("Decimal"), Kind::Bytes) => schema.scale().map_or(Logical::None, |scale| Logical::Decimal { scale }),
-            (Some("Date"), Kind::Int32) => Logical::Date,
-            (Some("Time"), Kind::Int32) => Logical::Time,
-            (Some("Timestamp"), Kind::Int64) => Logical::Timestamp,
-            _ => Logical::None,
-        }
-    }
 }
 
 impl Node {

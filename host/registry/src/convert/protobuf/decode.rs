@@ -448,12 +448,7 @@ fn scalar_slot(scalar: Scalar, kind: Kind, bytes: &[u8], rows: &mut RowBuf, row:
         Scalar::Sfixed32 => i64::from(four()? as i32),
         Scalar::Fixed64 | Scalar::Sfixed64 => eight()? as i64,
     };
-    let fits = match kind {
-        Kind::Int8 => i8::try_from(number).is_ok(),
-        Kind::Int16 => i16::try_from(number).is_ok(),
-        _ => true,
-    };
-    if !fits {
+    if matches!(kind, Kind::Int8 | Kind::Int16) && !kind.has_room_for(number) {
         return Err(Misfit::new(format!("{number} does not fit the {kind:?} that the schema's connect.type asks for")));
     }
     rows.i64(row, slot, number);

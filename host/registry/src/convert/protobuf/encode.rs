@@ -10,7 +10,6 @@ use millrace_record::{Kind, Schema, calendar, decimal, default_row};
 use prost_reflect::{Cardinality, FieldDescriptor, Kind as Type, MessageDescriptor};
 
 use super::super::misfit::Misfit;
-use super::from_connect::kind_name;
 use super::options::{DATE_TYPE, DECIMAL_TYPE, Options, TIME_TYPE, TIMESTAMP_TYPE, is_union};
 use super::scalar::Scalar;
 use super::wire::{LENGTH, VARINT, put_sized, put_tag, put_varint, zigzag};
@@ -87,7 +86,7 @@ struct Entry {
 pub(super) fn compile(schema: &Schema, of: &MessageDescriptor, options: &Options) -> Result<Root, Misfit> {
     if schema.kind != Kind::Struct {
         let scalar = Scalar::wrapped(of.full_name()).ok_or_else(|| {
-            Misfit::new(format!("a value of type {} cannot be a message {}", kind_name(schema.kind), of.full_name()))
+            Misfit::new(format!("a value of type {} cannot be a message {}", schema.kind.connect_name(), of.full_name()))
         })?;
         takes(scalar, schema.kind)?;
         return Ok(Root::Raw(scalar));
@@ -121,7 +120,7 @@ fn step(schema: &Schema, of: &FieldDescriptor, from: Origin, options: &Options) 
     let repeated = of.cardinality() == Cardinality::Repeated;
     let unfit = || {
         let label = if repeated { "repeated " } else { "" };
-        let what = format!("{} does not fit the field {label}{:?} of the schema", kind_name(schema.kind), of.kind());
+        let what = format!("{} does not fit the field {label}{:?} of the schema", schema.kind.connect_name(), of.kind());
         Misfit::new(what).within(of.name())
     };
     let (shape, value) = match (schema.kind, &schema.element, repeated) {
@@ -153,7 +152,7 @@ fn entry(schema: &Schema, of: &FieldDescriptor, options: &Options) -> Result<Ent
 
 fn value(schema: &Schema, of: &FieldDescriptor, options: &Options) -> Result<Value, Misfit> {
     let logical = schema.name.as_deref().and_then(|n| n.strip_prefix("org.apache.kafka.connect.data."));
-    let unfit = |of: &str| Misfit::new(format!("{} does not fit the type {of}", kind_name(schema.kind)));
+    let unfit = |of: &str| Misfit::new(format!("{} does not fit the type {of}", schema.kind.connect_name()));
     let found = match of.kind() {
         Type::Enum(of) => match schema.kind {
             Kind::Text => Ok(Value::Symbols(of.values().map(|v| (v.name().into(), v.number())).collect())),
@@ -189,7 +188,7 @@ fn takes(scalar: Scalar, kind: Kind) -> Result<(), Misfit> {
         Scalar::Bytes => kind == Kind::Bytes,
         _ => integer,
     };
-    if takes { Ok(()) } else { Err(Misfit::new(format!("{} does not fit the type {}", kind_name(kind), scalar.name()))) }
+    if takes { Ok(()) } else { Err(Misfit::new(format!("{} does not fit the type {}", kind.connect_name(), scalar.name()))) }
 }
 
 /// Appends the message of a root row.

@@ -30,7 +30,7 @@ pub(super) fn file(schema: &Schema, options: &Options) -> Result<File, Misfit> {
         let scalar = scalar_of(schema).filter(|_| !matches!(schema.kind, Kind::List | Kind::Map)).ok_or_else(|| {
             Misfit::new(format!(
                 "Unsupported root schema of type {}: only structs and single values can be Protobuf messages",
-                kind_name(schema.kind)
+                schema.kind.connect_name()
             ))
         })?;
         return Ok(File { text: WRAPPERS.to_owned(), message: scalar.wrapper().to_owned() });
@@ -98,25 +98,6 @@ message BytesValue {
   bytes value = 1;
 }
 "#;
-
-/// Connect's name of a type.
-pub(crate) fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Boolean => "BOOLEAN",
-        Kind::Int8 => "INT8",
-        Kind::Int16 => "INT16",
-        Kind::Int32 => "INT32",
-        Kind::Int64 => "INT64",
-        Kind::Float32 => "FLOAT32",
-        Kind::Float64 => "FLOAT64",
-        Kind::Text => "STRING",
-        Kind::Bytes => "BYTES",
-        Kind::List => "ARRAY",
-        Kind::Map => "MAP",
-        Kind::Struct => "STRUCT",
-        Kind::Any => "JSON",
-    }
-}
 
 /// The scalar that a single value is written as. None: it is none.
 fn scalar_of(schema: &Schema) -> Option<Scalar> {
@@ -302,7 +283,8 @@ impl Writer<'_> {
             Kind::Int16 => meta.push(("connect.type", "int16".to_owned())),
             _ => {}
         }
-        let scalar = scalar_of(schema).ok_or_else(|| Misfit::new(format!("Unknown schema type: {}", kind_name(schema.kind))))?;
+        let scalar =
+            scalar_of(schema).ok_or_else(|| Misfit::new(format!("Unknown schema type: {}", schema.kind.connect_name())))?;
         let is_wrapped = !member || parameter(schema, WRAPPER) == Some("true");
         if self.options.wrapper_nullables && schema.optional && is_wrapped {
             self.import("google/protobuf/wrappers.proto");

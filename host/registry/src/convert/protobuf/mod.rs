@@ -29,8 +29,6 @@ use crate::client::SchemaClient;
 use crate::protobuf::ProtobufSchema;
 use crate::{ParsedSchema, SchemaType};
 
-pub(super) use self::from_connect::kind_name;
-
 /// How many prefixes are compared before a header is looked up: a topic carries few schemas at a time.
 const RECENT: usize = 8;
 
@@ -76,7 +74,7 @@ struct Decoding {
 impl ProtobufConverter {
     /// `config` is the converter's own, without its prefix.
     pub fn new(is_key: bool, config: &RawConfig, schemas: &Arc<Schemas>, client: Arc<dyn SchemaClient>) -> Result<Self, String> {
-        let settings = Settings(config);
+        let settings = Settings::without_empty(config);
         let max = cache_max(&settings)?;
         Ok(ProtobufConverter {
             common: Common::new(SchemaType::Protobuf, is_key, &settings)?,

@@ -163,18 +163,8 @@ pub fn json_class(value: &Value) -> &'static str {
 /// Connect's name of a type.
 pub fn type_name(kind: Kind) -> &'static str {
     match kind {
-        Kind::Boolean => "BOOLEAN",
-        Kind::Int8 => "INT8",
-        Kind::Int16 => "INT16",
-        Kind::Int32 => "INT32",
-        Kind::Int64 => "INT64",
-        Kind::Float32 => "FLOAT32",
-        Kind::Float64 => "FLOAT64",
-        Kind::Text => "STRING",
-        Kind::Bytes => "BYTES",
-        Kind::List => "ARRAY",
-        Kind::Map | Kind::Any => "MAP",
-        Kind::Struct => "STRUCT",
+        Kind::Any => Kind::Map.connect_name(),
+        kind => kind.connect_name(),
     }
 }
 

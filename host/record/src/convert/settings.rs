@@ -1,17 +1,32 @@
 //! A converter's own settings, without the prefix of the setting that names it.
 
-use millrace_record::RawConfig;
+use crate::RawConfig;
 
 /// Reads settings; every error names the key, the value and what is expected.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings<'a>(pub &'a RawConfig);
+pub struct Settings<'a> {
+    config: &'a RawConfig,
+    /// Whether a key that has nothing behind it counts as one that is not there.
+    empty_is_unset: bool,
+}
 
 impl<'a> Settings<'a> {
-    /// None: it is not set, or empty.
-    pub fn text(&self, key: &str) -> Option<&'a str> {
-        self.0.get(key).map(|v| v.trim()).filter(|v| !v.is_empty())
+    /// As Connect's own converters read them: an empty value is a value, and one that no number or boolean is.
+    pub fn new(config: &'a RawConfig) -> Self {
+        Settings { config, empty_is_unset: false }
     }
 
+    /// With empty values as if they were not set.
+    pub fn without_empty(config: &'a RawConfig) -> Self {
+        Settings { config, empty_is_unset: true }
+    }
+
+    /// None: it is not set.
+    pub fn text(&self, key: &str) -> Option<&'a str> {
+        self.config.get(key).map(|v| v.trim()).filter(|v| !(self.empty_is_unset && v.is_empty()))
+    }
+
+    /// What is said of a wrong value.
     pub fn wrong(&self, key: &str, value: &str, remedy: &str) -> String {
         format!("Invalid value {value} for configuration {key}: {remedy}")
     }
@@ -23,6 +38,15 @@ impl<'a> Settings<'a> {
             Some(v) if v.eq_ignore_ascii_case("false") => Ok(false),
             Some(v) => Err(self.wrong(key, v, "Expected value to be either true or false")),
         }
+    }
+
+    /// The first is the default; case does not matter.
+    pub fn one_of(&self, key: &str, allowed: [&'static str; 2]) -> Result<&'static str, String> {
+        let Some(v) = self.text(key) else { return Ok(allowed[0]) };
+        let found = allowed.into_iter().find(|a| a.eq_ignore_ascii_case(v));
+        // Connect names the default last.
+        let [last, first] = allowed;
+        found.ok_or_else(|| self.wrong(key, v, &format!("String must be one of (case insensitive): {first}, {last}")))
     }
 
     pub fn integer(&self, key: &str, default: i32) -> Result<i32, String> {
