@@ -9,6 +9,7 @@ use millrace_record::row::{RowBuf, RowMark};
 use millrace_record::{Kind, calendar, decimal};
 
 use super::super::misfit::Misfit;
+use super::json;
 use super::plan::{Absent, FieldPlan, Message, Place, Root, Shape, Symbols, Value};
 use super::scalar::Scalar;
 use super::wire::{Reader, Wire, unzigzag};
@@ -156,7 +157,7 @@ fn fits(plan: &FieldPlan, wire: Wire) -> bool {
     // Lists of numbers may be packed or not, whatever the schema says; a group is a message that stands otherwise.
     (wire == own && !matches!(plan.shape, Shape::Map(_)))
         || (wire == Wire::Length && (matches!(plan.shape, Shape::Map(_)) || (numeric && matches!(plan.shape, Shape::Many))))
-        || (wire == Wire::Group && matches!(plan.value, Value::Message(_)))
+        || (wire == Wire::Group && matches!(plan.value, Value::Message(_) | Value::Json(_)))
 }
 
 /// All values of one field.
@@ -174,7 +175,13 @@ fn several(
         Shape::One => match (&plan.value, group) {
             // A message that stands there twice is both in one.
             (
-                Value::Message(_) | Value::Wrapper(_) | Value::Decimal { .. } | Value::Date | Value::Time | Value::Timestamp,
+                Value::Message(_)
+                | Value::Json(_)
+                | Value::Wrapper(_)
+                | Value::Decimal { .. }
+                | Value::Date
+                | Value::Time
+                | Value::Timestamp,
                 [_, _, ..],
             ) => {
                 let whole: Vec<u8> = group.iter().flat_map(|s| s.bytes).copied().collect();
@@ -321,6 +328,7 @@ fn value(of: &Value, bytes: &[u8], rows: &mut RowBuf, row: RowMark, slot: usize,
             let nested = message(of, bytes, rows, depth - 1)?;
             rows.end_nested(row, slot, nested);
         }
+        Value::Json(of) => rows.text(row, slot, &json::text(of, bytes)?),
         Value::Decimal { scale } => decimal_slot(*scale, bytes, rows, row, slot)?,
         Value::Date => {
             let [year, month, day, _] = numbers(bytes)?;

@@ -10,6 +10,7 @@ use millrace_record::{Kind, Schema, calendar, decimal, default_row};
 use prost_reflect::{Cardinality, FieldDescriptor, Kind as Type, MessageDescriptor};
 
 use super::super::misfit::Misfit;
+use super::json;
 use super::options::{DATE_TYPE, DECIMAL_TYPE, Options, TIME_TYPE, TIMESTAMP_TYPE, is_union};
 use super::scalar::Scalar;
 use super::wire::{LENGTH, VARINT, put_sized, put_tag, put_varint, zigzag};
@@ -66,6 +67,8 @@ enum Value {
     Number,
     Wrapper(Scalar),
     Message(Message),
+    /// JSON, as Protobuf has it of the message.
+    Json(MessageDescriptor),
     Entry(Box<Entry>),
     Decimal {
         scale: i32,
@@ -167,6 +170,7 @@ fn value(schema: &Schema, of: &FieldDescriptor, options: &Options) -> Result<Val
             (_, _, Kind::Struct) => message(schema, &message_of, options).map(Value::Message),
             (full_name, ..) => match Scalar::wrapped(full_name) {
                 Some(scalar) => takes(scalar, schema.kind).map(|()| Value::Wrapper(scalar)),
+                None if schema.kind == Kind::Any => Ok(Value::Json(message_of)),
                 None => Err(unfit(full_name)),
             },
         },
@@ -332,6 +336,12 @@ fn value_of(value: &Value, row: &Row<'_>, slot: usize, out: &mut Vec<u8>) -> Res
         Value::Message(of) => {
             let nested = row.row(slot).ok_or_else(Misfit::broken_row)?;
             put_sized(out, |out| fields(of, &nested, out))
+        }
+        Value::Json(of) => {
+            let bytes = json::bytes(of, row.text(slot))?;
+            put_varint(bytes.len() as u64, out);
+            out.extend_from_slice(&bytes);
+            Ok(())
         }
         Value::Entry(_) => Err(Misfit::broken_row()),
         Value::Decimal { scale } => {

@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod from_connect;
+mod json;
 mod names;
 mod options;
 mod plan;

@@ -67,6 +67,11 @@ pub(super) fn is_entry(name: &str) -> bool {
     name.ends_with(ENTRY)
 }
 
+/// Whether a message is one of those that Protobuf has for JSON.
+pub(super) fn is_json(full_name: &str) -> bool {
+    matches!(full_name, "google.protobuf.Struct" | "google.protobuf.Value" | "google.protobuf.ListValue")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use millrace_record::Kind;
+use prost_reflect::MessageDescriptor;
 
 use super::scalar::Scalar;
 
@@ -107,6 +108,8 @@ pub(super) enum Value {
     Number,
     Wrapper(Scalar),
     Message(Box<Message>),
+    /// As Protobuf's JSON.
+    Json(MessageDescriptor),
     Decimal {
         scale: i32,
     },

@@ -1,4 +1,7 @@
 //! A message's descriptor as Connect's schema, and compiled for decoding in the same walk.
+//!
+//! One thing differs from Confluent's: Connect's schemas may be cycles, ours are trees. Where a message stands within itself it
+//! is JSON, as are the messages that Protobuf has for JSON.
 
 use std::sync::Arc;
 
@@ -43,13 +46,6 @@ impl Walk<'_> {
     }
 
     fn message(&mut self, of: &MessageDescriptor) -> Result<(Schema, Message), Misfit> {
-        if self.open.iter().any(|m| m == of.full_name()) {
-            return Err(Misfit::new(format!(
-                "the message {} holds itself, and a schema here cannot: read the topic with ByteArrayConverter, or leave the \
-                 field that recurs out of the message",
-                of.full_name()
-            )));
-        }
         self.open.push(of.full_name().to_owned());
         let mut schema = Schema::new(Kind::Struct).named(self.name(of.full_name(), of.name()));
         let mut fields = Vec::new();
@@ -206,6 +202,10 @@ impl Walk<'_> {
             full_name => match Scalar::wrapped(full_name) {
                 Some(scalar) if self.options.wrapper_nullables || self.options.raw_wrappers => {
                     (Schema::new(scalar.kind()), Value::Wrapper(scalar))
+                }
+                // Where a message stands within itself, which a schema here cannot, it is JSON.
+                _ if names::is_json(full_name) || self.open.iter().any(|m| m == full_name) => {
+                    (Schema::new(Kind::Any), Value::Json(message.clone()))
                 }
                 _ => {
                     let (schema, message) = self.message(message)?;
