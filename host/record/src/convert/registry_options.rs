@@ -137,7 +137,9 @@ pub(super) fn avro() -> Vec<ConfigKey> {
 pub(super) fn json_schema() -> Vec<ConfigKey> {
     let decimal =
         "How decimals are written: BASE64, the bytes of the unscaled value, or NUMERIC, a number. Case does not matter.";
+    let validate = "Whether what does not match its schema, pattern and minimum included, is an error of its record.";
     let own = vec![
+        flag("json.fail.invalid.schema", false, Medium, validate),
         key("decimal.format", String, "BASE64", Low, decimal).must(Validator::OneOfIgnoringCase(&["BASE64", "NUMERIC"])),
         flag("object.additional.properties", true, Medium, "Whether registered objects allow further properties."),
         flag("use.optional.for.nonrequired", false, Medium, "Whether properties that are not required are optional fields."),

@@ -42,6 +42,8 @@ struct Inner {
     draft: Draft,
     /// The schema itself, then its dependencies.
     documents: Vec<Value>,
+    /// Of the dependencies.
+    names: Vec<String>,
     /// Where each `$ref` leads: by the address of the schema that holds it, which never moves once parsed.
     targets: HashMap<usize, Place>,
 }
@@ -85,7 +87,8 @@ impl JsonSchema {
         }
         let names: Vec<&str> = dependencies.iter().map(|d| d.name.as_str()).collect();
         let targets = refs::resolve(&documents, &names, draft)?;
-        Ok(JsonSchema { inner: Arc::new(Inner { canonical: compact::compact(text), draft, documents, targets }) })
+        let names = names.into_iter().map(str::to_owned).collect();
+        Ok(JsonSchema { inner: Arc::new(Inner { canonical: compact::compact(text), draft, documents, names, targets }) })
     }
 
     /// The text without blanks between its tokens, everything as it was given.
@@ -100,6 +103,11 @@ impl JsonSchema {
 
     pub fn draft(&self) -> Draft {
         self.inner.draft
+    }
+
+    /// The schemas that this one refers to, by the names it has for them.
+    pub fn dependencies(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.inner.names.iter().map(String::as_str).zip(&self.inner.documents[1..])
     }
 
     pub fn root(&self) -> Node<'_> {

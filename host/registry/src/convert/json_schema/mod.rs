@@ -11,6 +11,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 mod to_connect;
+mod validate;
 
 use std::sync::Arc;
 
@@ -21,8 +22,9 @@ use millrace_record::{RawConfig, Schemas};
 
 use self::options::Options;
 use self::plan::Node;
+use self::validate::Validator;
 use super::misfit::Misfit;
-use super::{Bounded, Common, Compiled, Direction, Own, Place, Settings, cache_max, read_header, write_header};
+use super::{Bounded, Common, Compiled, Direction, HEADER, Own, Place, Settings, cache_max, read_header, write_header};
 use crate::client::SchemaClient;
 use crate::json_schema::JsonSchema;
 use crate::{ParsedSchema, SchemaType};
@@ -53,12 +55,16 @@ struct Encoding {
     own: Arc<OwnSchema>,
     /// The registry's.
     id: i32,
+    /// `json.fail.invalid.schema`: of the schema that records are written with.
+    validator: Option<Validator>,
 }
 
 /// How records of one schema are read.
 struct Decoding {
     schema: u32,
     node: Node,
+    /// `json.fail.invalid.schema`
+    validator: Option<Validator>,
 }
 
 impl JsonSchemaConverter {
@@ -114,11 +120,17 @@ impl JsonSchemaConverter {
         if let Some(known) = known.filter(|k| self.encodings[*k].id == registered.id) {
             return Ok(known);
         }
-        if !matches!(registered.parsed, ParsedSchema::Json(_)) {
+        let by = if self.common.writing.is_own() { &own.parsed } else { &registered.parsed };
+        let (ParsedSchema::Json(by), ParsedSchema::Json(_)) = (by, &registered.parsed) else {
             let what = Misfit::new("the subject's schema is not of the type JSON");
             return Err(self.failed(Direction::To, topic, &what).into());
-        }
-        Ok(self.encodings.put(id, topic, Encoding { own, id: registered.id }))
+        };
+        let validator = self.validator(by).map_err(|e| self.failed(Direction::To, topic, &e))?;
+        Ok(self.encodings.put(id, topic, Encoding { own, id: registered.id, validator }))
+    }
+
+    fn validator(&self, of: &JsonSchema) -> Result<Option<Validator>, Misfit> {
+        self.options.validate.then(|| Validator::new(of)).transpose()
     }
 
     fn decoding(&mut self, topic: &str, id: i32) -> Result<Place, NotConverted> {
@@ -139,7 +151,8 @@ impl JsonSchemaConverter {
         let schema =
             to_connect::schema(parsed, registered.version, &self.options).map_err(|e| self.failed(Direction::From, topic, &e))?;
         let node = Node::for_decoding(&schema, &self.options);
-        Ok(Decoding { schema: self.schemas.intern(schema), node })
+        let validator = self.validator(parsed).map_err(|e| self.failed(Direction::From, topic, &e))?;
+        Ok(Decoding { schema: self.schemas.intern(schema), node, validator })
     }
 }
 
@@ -171,7 +184,13 @@ impl Converter for JsonSchemaConverter {
         let encoding = &self.encodings[place];
         let start = out.len();
         write_header(encoding.id, out);
-        match encode::root(&encoding.own.node, row, out) {
+        let written = encode::root(&encoding.own.node, row, out).and_then(|there| {
+            if let (true, Some(validator)) = (there, &encoding.validator) {
+                validator.check(&out[start + HEADER..])?;
+            }
+            Ok(there)
+        });
+        match written {
             Ok(true) => Ok(true),
             Ok(false) => {
                 out.truncate(start);
@@ -190,7 +209,8 @@ impl Converter for JsonSchemaConverter {
         let place = self.decoding(topic, id)?;
         let known = &self.decodings[place];
         let start = rows.size();
-        match read(&known.node, payload, rows) {
+        let valid = known.validator.as_ref().map_or(Ok(()), |v| v.check(payload));
+        match valid.and_then(|()| read(&known.node, payload, rows)) {
             Ok(true) => Ok(Some(Some(known.schema))),
             // Null, as Confluent's converter has it: without a schema.
             Ok(false) => Ok(None),

@@ -19,6 +19,8 @@ pub(super) struct Options {
     pub numeric: bool,
     /// `flatten.singleton.unions`
     pub flatten_singletons: bool,
+    /// `json.fail.invalid.schema`
+    pub validate: bool,
 }
 
 impl Options {
@@ -36,6 +38,7 @@ impl Options {
             optional_nonrequired: settings.boolean("use.optional.for.nonrequired", false)?,
             numeric,
             flatten_singletons: settings.boolean("flatten.singleton.unions", true)?,
+            validate: settings.boolean("json.fail.invalid.schema", false)?,
         })
     }
 

@@ -336,3 +336,31 @@ proptest! {
         prop_assert!(back.f64(2) == f || f.is_nan() && back.f64(2).is_nan());
     }
 }
+
+#[test]
+fn payloads_are_validated_where_it_is_asked_for() {
+    let schema =
+        r#"{"type":"object","properties":{"n":{"type":"integer","connect.type":"int32","minimum":5,"connect.index":0}}}"#;
+    assert!(Rig::new(&[]).read(schema, r#"{"n":1}"#).is_ok());
+    let rig = Rig::new(&[("json.fail.invalid.schema", "true")]);
+    assert!(rig.read(schema, r#"{"n":5}"#).is_ok());
+    let error = rig.read(schema, r#"{"n":1}"#).unwrap_err();
+    assert!(error.contains("does not match its schema: at /n"), "{error}");
+    // What is written is held against the schema that it is written by.
+    let envelope =
+        |n: i32| format!(r#"{{"schema":{{"type":"struct","fields":[{{"field":"n","type":"int32"}}]}},"payload":{{"n":{n}}}}}"#);
+    let (id, row) = rig.row(&envelope(1));
+    assert!(rig.write(id, Some(&row)).is_ok());
+    let rig = Rig::new(&[
+        ("json.fail.invalid.schema", "true"),
+        ("auto.register.schemas", "false"),
+        ("use.latest.version", "true"),
+        ("latest.compatibility.strict", "false"),
+    ]);
+    rig.memory.add("out-value", SchemaType::Json, schema);
+    let (id, row) = rig.row(&envelope(7));
+    assert!(rig.write(id, Some(&row)).is_ok());
+    let (id, row) = rig.row(&envelope(1));
+    let error = rig.write(id, Some(&row)).unwrap_err();
+    assert!(error.contains("at /n"), "{error}");
+}
