@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_record::RawConfig;
 use millrace_record::convert::Settings;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::oauth::Grant;
 use super::tls::Tls;
 
 /// Where the registry is.
@@ -40,6 +42,7 @@ pub(super) struct Url {
 pub(super) enum Credentials {
     Basic { user: String, password: String },
     Bearer(String),
+    OAuth(Arc<Grant>),
 }
 
 impl fmt::Debug for Credentials {
@@ -94,7 +97,7 @@ impl ClientConfig {
             }
         };
         Ok(ClientConfig {
-            tls: Tls::new(&settings, urls.iter().any(|u| u.base.starts_with("https://")))?,
+            tls: Tls::new(&settings, is_secure(&urls))?,
             urls,
             connect_timeout: timeout("http.connect.timeout.ms", 10_000)?,
             read_timeout: timeout("http.read.timeout.ms", 30_000)?,
@@ -105,10 +108,23 @@ impl ClientConfig {
         })
     }
 
+    /// Whether TLS is spoken, to the registry or to who gives its tokens.
+    pub(super) fn is_secure(&self) -> bool {
+        is_secure(&self.urls)
+    }
+
     /// The URLs, without credentials.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         self.urls.iter().map(|u| u.base.as_str())
     }
+}
+
+fn is_secure(urls: &[Url]) -> bool {
+    let endpoint = |url: &Url| match &url.credentials {
+        Some(Credentials::OAuth(grant)) => grant.endpoint.starts_with("https://"),
+        _ => false,
+    };
+    urls.iter().any(|url| url.base.starts_with("https://") || endpoint(url))
 }
 
 fn read_url(given: &str, named: &Option<Credentials>) -> Result<Url, String> {
@@ -157,9 +173,8 @@ fn credentials(settings: &Settings<'_>) -> Result<Option<Credentials>, String> {
             let token = token.ok_or_else(|| format!("{bearer} is STATIC_TOKEN, so set \"bearer.auth.token\""))?;
             return Ok(Some(Credentials::Bearer(token.to_owned())));
         }
-        Some(other) => {
-            return Err(settings.wrong(bearer, other, "only STATIC_TOKEN is supported: set \"bearer.auth.token\" as well"));
-        }
+        Some("OAUTHBEARER") => return Ok(Some(Credentials::OAuth(Arc::new(Grant::new(settings)?)))),
+        Some(other) => return Err(settings.wrong(bearer, other, "use one of STATIC_TOKEN, OAUTHBEARER")),
     }
     // Whoever gives credentials means them.
     match (user_info, settings.text("bearer.auth.token")) {
@@ -187,11 +202,18 @@ fn inherited(settings: &Settings<'_>) -> Result<Credentials, String> {
     }
 }
 
-/// `request.header.<name>`.
+/// `request.header.<name>`, and what a cloud's registry is told beside a bearer token.
 fn headers(config: &RawConfig) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (key, value) in config {
-        let Some(name) = key.strip_prefix("request.header.") else { continue };
+        let name = match key.as_str() {
+            "bearer.auth.logical.cluster" => "target-sr-cluster",
+            "bearer.auth.identity.pool.id" => "Confluent-Identity-Pool-Id",
+            other => match other.strip_prefix("request.header.") {
+                Some(name) => name,
+                None => continue,
+            },
+        };
         let name = HeaderName::from_bytes(name.as_bytes());
         let value = HeaderValue::from_str(value.trim());
         let (Ok(name), Ok(mut value)) = (name, value) else {

@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::FutureExt;
 use millrace_record::convert::Unavailable;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::config::{ClientConfig, Credentials, URL};
+use super::oauth::Tokens;
 use super::table::{Question, Table};
 use super::{Asked, Registered, Registration, RegistryError, SchemaClient};
 use crate::{Dependency, ParsedSchema, Reference, SchemaType};
@@ -36,6 +38,7 @@ struct Inner {
     /// Which URL answered last.
     current: AtomicUsize,
     table: Table,
+    tokens: Tokens,
 }
 
 impl fmt::Debug for HttpClient {
@@ -77,29 +80,14 @@ struct SubjectVersion {
 impl HttpClient {
     /// Nothing is asked yet.
     pub fn new(config: ClientConfig) -> Result<Self, String> {
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(config.connect_timeout)
-            .timeout(config.connect_timeout + config.read_timeout)
-            .read_timeout(config.read_timeout)
-            .default_headers(config.headers.clone())
-            .user_agent(concat!("millrace/", env!("CARGO_PKG_VERSION")))
-            .no_proxy();
-        if let Some(proxy) = &config.proxy {
-            let wrong = |_| format!("Invalid value {proxy} for configuration proxy.host: a host is expected");
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(wrong)?);
-        }
-        if let Some(trusted) = &config.tls.trusted {
-            builder = builder.tls_built_in_root_certs(false);
-            builder = trusted.iter().cloned().fold(builder, reqwest::ClientBuilder::add_root_certificate);
-        } else if !config.urls().any(|u| u.starts_with("https://")) {
-            // The system's authorities take a while to read.
-            builder = builder.tls_built_in_root_certs(false);
-        }
-        if let Some(identity) = &config.tls.identity {
-            builder = builder.identity(identity.clone());
-        }
-        let http = builder.build().map_err(|e| format!("cannot make a client for {URL}: {}", chain(&e)))?;
-        Ok(HttpClient(Arc::new(Inner { config, http, current: AtomicUsize::new(0), table: Table::default() })))
+        let http = connected(&config, config.headers.clone())?;
+        // What is sent to the registry with each request is not for who gives its tokens.
+        let tokens = match config.headers.is_empty() {
+            true => http.clone(),
+            false => connected(&config, HeaderMap::new())?,
+        };
+        let tokens = Tokens::new(tokens);
+        Ok(HttpClient(Arc::new(Inner { config, http, current: AtomicUsize::new(0), table: Table::default(), tokens })))
     }
 
     /// Asks for what the API has under `path`, which begins with a slash; nothing is cached.
@@ -292,8 +280,15 @@ impl Inner {
         let url = &self.config.urls[url];
         let mut request = self.http.request(method, format!("{}{path}", url.base));
         request = request.header(reqwest::header::ACCEPT, format!("{MEDIA_TYPE}, application/json; q=0.5"));
+        let mut token = None;
         request = match &url.credentials {
             None => request,
+            Some(Credentials::OAuth(grant)) => {
+                let own = self.tokens.get(grant).await?;
+                let request = request.bearer_auth(&own);
+                token = Some(own);
+                request
+            }
             Some(Credentials::Basic { user, password }) => request.basic_auth(user, Some(password)),
             Some(Credentials::Bearer(token)) => request.bearer_auth(token),
         };
@@ -306,6 +301,9 @@ impl Inner {
         if status.is_success() {
             return serde_json::from_slice(&text)
                 .map_err(|_| self.unavailable(&format!("it answers {path} with no JSON"), false).into());
+        }
+        if let (StatusCode::UNAUTHORIZED, Some(token)) = (status, &token) {
+            self.tokens.refused(token).await;
         }
         let said = said(&text);
         let shown = said.as_ref().map_or(status.to_string(), |s| format!("{status}: {}", s.message));
@@ -325,11 +323,37 @@ impl Inner {
     fn unavailable(&self, why: &str, credentials: bool) -> Unavailable {
         let urls = self.config.urls().collect::<Vec<_>>().join(", ");
         let remedy = match credentials {
-            true => "check \"basic.auth.user.info\" or \"bearer.auth.token\" and what the user may do",
+            true => "check \"basic.auth.user.info\", \"bearer.auth.token\" or \"bearer.auth.client.id\" and what the user may do",
             false => "check \"schema.registry.url\" and that the registry runs",
         };
         Unavailable(format!("cannot ask the schema registry at {urls}: {why}; {remedy}"))
     }
+}
+
+/// What speaks HTTP as the settings say.
+fn connected(config: &ClientConfig, headers: HeaderMap) -> Result<reqwest::Client, String> {
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(config.connect_timeout)
+        .timeout(config.connect_timeout + config.read_timeout)
+        .read_timeout(config.read_timeout)
+        .default_headers(headers)
+        .user_agent(concat!("millrace/", env!("CARGO_PKG_VERSION")))
+        .no_proxy();
+    if let Some(proxy) = &config.proxy {
+        let wrong = |_| format!("Invalid value {proxy} for configuration proxy.host: a host is expected");
+        builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(wrong)?);
+    }
+    if let Some(trusted) = &config.tls.trusted {
+        builder = builder.tls_built_in_root_certs(false);
+        builder = trusted.iter().cloned().fold(builder, reqwest::ClientBuilder::add_root_certificate);
+    } else if !config.is_secure() {
+        // The system's authorities take a while to read.
+        builder = builder.tls_built_in_root_certs(false);
+    }
+    if let Some(identity) = &config.tls.identity {
+        builder = builder.identity(identity.clone());
+    }
+    builder.build().map_err(|e| format!("cannot make a client for {URL}: {}", chain(&e)))
 }
 
 /// The context of a subject: `:.name:`, or nothing.
@@ -358,7 +382,7 @@ fn said(body: &[u8]) -> Option<RegistryError> {
 }
 
 /// An error with all that is behind it.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {

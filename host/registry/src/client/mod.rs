@@ -3,6 +3,7 @@
 
 mod config;
 mod http;
+mod oauth;
 mod table;
 mod tls;
 

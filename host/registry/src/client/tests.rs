@@ -205,6 +205,63 @@ async fn caches_are_bounded() {
     assert!(format!("{client:?}").contains("cached: 1") || format!("{client:?}").contains("cached: 2"), "{client:?}");
 }
 
+const OAUTH: (&str, &str) = ("bearer.auth.credentials.source", "OAUTHBEARER");
+
+/// A token is fetched once, with the client's secret and without what is for the registry, and again after it was refused.
+#[tokio::test]
+async fn tokens_are_fetched_kept_and_fetched_again() {
+    let (at, script) = serve().await;
+    let url = format!("http://{at}");
+    let endpoint = format!("http://{at}/token");
+    let pairs = [
+        (URL, url.as_str()),
+        OAUTH,
+        ("bearer.auth.issuer.endpoint.url", endpoint.as_str()),
+        ("bearer.auth.client.id", "me"),
+        ("bearer.auth.client.secret", "pw"),
+        ("bearer.auth.scope", "schemas read"),
+        ("bearer.auth.logical.cluster", "lsrc-1"),
+    ];
+    let client = client(&pairs);
+    let asked = || std::mem::take(&mut script.lock().asked);
+    for id in 1..9 {
+        set(&script, &format!("/schemas/ids/{id}"), 200, json!({ "schema": LONG }));
+    }
+    // Nothing is asked of the registry without a token, and what is said of it is no word on the record.
+    set(&script, "/token", 401, json!({ "error": "invalid_client", "error_description": "who are you" }));
+    let Unavailable(why) = settle(|| client.by_id(1, "")).await.unwrap_err();
+    assert!(why.contains("401 Unauthorized: invalid_client: who are you") && why.contains("bearer.auth.client.id"), "{why}");
+    assert!(!why.contains("pw"), "{why}");
+    let expected = "POST /token Basic bWU6cHc= grant_type=client_credentials&scope=schemas+read";
+    assert_eq!(asked(), [expected]);
+    set(&script, "/token", 200, json!({ "access_token": "t1", "token_type": "Bearer", "expires_in": 3600 }));
+    for id in [1, 2] {
+        settle(|| client.by_id(id, "")).await.unwrap().unwrap();
+    }
+    assert_eq!(asked(), [expected, "GET /schemas/ids/1 Bearer t1", "GET /schemas/ids/2 Bearer t1"]);
+    // One that is refused is not used again.
+    set(&script, "/schemas/ids/3", 401, json!({ "error_code": 401, "message": "Unauthorized" }));
+    settle(|| client.by_id(3, "")).await.unwrap_err();
+    set(&script, "/schemas/ids/3", 200, json!({ "schema": LONG }));
+    set(&script, "/token", 200, json!({ "access_token": "t2", "expires_in": "0" }));
+    settle(|| client.by_id(3, "")).await.unwrap().unwrap();
+    assert_eq!(asked(), ["GET /schemas/ids/3 Bearer t1", expected, "GET /schemas/ids/3 Bearer t2"]);
+    // That one has ended, and the next has no end that is known.
+    set(&script, "/token", 200, json!({ "access_token": "t3" }));
+    for id in [4, 5] {
+        settle(|| client.by_id(id, "")).await.unwrap().unwrap();
+    }
+    assert_eq!(asked(), [expected, "GET /schemas/ids/4 Bearer t3", "GET /schemas/ids/5 Bearer t3"]);
+    // An end beyond all reckoning, and an answer that is no token's.
+    let endless = self::client(&pairs);
+    set(&script, "/token", 200, json!({ "access_token": "t4", "expires_in": u64::MAX }));
+    settle(|| endless.by_id(6, "")).await.unwrap().unwrap();
+    let other = self::client(&pairs);
+    set(&script, "/token", 200, json!({ "token": "t5" }));
+    let Unavailable(why) = settle(|| other.by_id(7, "")).await.unwrap_err();
+    assert!(why.contains("without \"access_token\""), "{why}");
+}
+
 #[test]
 fn wrong_settings_are_named() {
     for (pairs, error) in [
@@ -213,7 +270,11 @@ fn wrong_settings_are_named() {
         (&[(URL, "ftp://u:pw@h")], "Invalid value h for configuration schema.registry.url: a URL of http or https"),
         (&[(URL, "http://h"), ("basic.auth.user.info", "pw")], "Invalid value [hidden] for configuration basic.auth.user.info"),
         (&[(URL, "http://h"), ("basic.auth.credentials.source", "MAGIC")], "Invalid value MAGIC for configuration basic.auth"),
-        (&[(URL, "http://h"), ("bearer.auth.credentials.source", "OAUTHBEARER")], "only STATIC_TOKEN is supported"),
+        (&[(URL, "http://h"), ("bearer.auth.credentials.source", "CUSTOM")], "use one of STATIC_TOKEN, OAUTHBEARER"),
+        (&[(URL, "http://h"), OAUTH], "so set \"bearer.auth.issuer.endpoint.url\""),
+        (&[(URL, "http://h"), OAUTH, ("bearer.auth.issuer.endpoint.url", "u:pw@h")], "a URL of http or https is expected"),
+        (&[(URL, "http://h"), OAUTH, ("bearer.auth.issuer.endpoint.url", "http://u:pw@h")], "in \"bearer.auth.client.secret\""),
+        (&[(URL, "http://h"), OAUTH, ("bearer.auth.issuer.endpoint.url", "http://h")], "so set \"bearer.auth.client.id\""),
         (&[(URL, "http://h"), ("http.read.timeout.ms", "0")], "Invalid value 0 for configuration http.read.timeout.ms"),
         (&[(URL, "https://h"), ("schema.registry.ssl.truststore.type", "JKS")], "only PEM is read"),
         (&[(URL, "https://h"), ("schema.registry.ssl.truststore.location", "/none")], "Invalid value /none for configuration"),
