@@ -4,9 +4,11 @@ contexts. Ends with the line "all well".
     schema_registry.py URL
 """
 
+import base64
 import json
 import sys
 
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry import Metadata, MetadataProperties, ServerConfig, ConfigCompatibilityLevel
 from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -121,6 +123,17 @@ outer = Schema(
     [SchemaReference("http://x.example/inner.json", "inner-json", 1)],
 )
 equal(client().get_schema(c.register_schema("outer-json", outer)).schema_type, "JSON")
+# Texts in other formats, and references with their context.
+resolved = json.loads(client().get_schema(outer_id, fmt="resolved").schema_str)
+equal(resolved["fields"][0]["type"]["name"], "Inner")
+equal(client().get_schema(outer_id, reference_format="qualified").references[0].subject, ":.:inner-avro")
+inner_file = FileDescriptorProto.FromString(
+    base64.b64decode(client().get_version("inner.proto", 1, fmt="serialized").schema.schema_str)
+)
+equal((inner_file.package, inner_file.message_type[0].name), ("p", "Inner"))
+outer_file = client().get_latest_version("outer-proto", fmt="serialized").schema.schema_str
+equal(FileDescriptorProto.FromString(base64.b64decode(outer_file)).dependency[0], "inner.proto")
+
 missing = Schema('{"type": "object"}', "JSON", [SchemaReference("x", "nobody", 1)])
 refused(422, 42201, c.register_schema, "outer-json", missing)
 
@@ -129,6 +142,7 @@ equal(client().delete_version("user-value", 1), 1)
 refused(404, 40402, client().get_version, "user-value", 1)
 equal(client().get_version("user-value", 1, deleted=True).schema_id, first)
 equal(c.get_versions("user-value", deleted=True), [1, 2, 3])
+equal(c.get_versions("user-value", deleted_only=True), [1])
 equal(c.delete_subject("user-value"), [2, 3])
 refused(404, 40404, c.delete_subject, "user-value")
 assert "user-value" not in c.get_subjects()
@@ -147,6 +161,9 @@ equal(c.update_mode("frozen", "READONLY"), "READONLY")
 equal(c.get_mode("frozen"), "READONLY")
 refused(422, 42205, c.register_schema, "frozen", avro(ID))
 equal(c.delete_mode("frozen"), "READONLY")
+equal(c.update_mode("frozen", "FORWARD"), "FORWARD")
+refused(422, 42205, c.register_schema, "frozen", avro(ID))
+equal(c.delete_mode("frozen"), "FORWARD")
 refused(422, 42204, c.update_mode, "frozen", "SOME")
 refused(422, 42205, c.update_global_mode, "IMPORT")
 equal(c.update_global_mode("IMPORT", force=True), "IMPORT")

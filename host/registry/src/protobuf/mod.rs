@@ -16,6 +16,8 @@ mod tests;
 
 use std::sync::{Arc, OnceLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use prost_reflect::{DescriptorPool, FileDescriptor, MessageDescriptor};
 use prost_types::FileDescriptorProto;
 
@@ -62,6 +64,17 @@ impl ProtobufSchema {
     /// The schema printed with imports, options and fields sorted, and types by their full names.
     pub fn normalized(&self) -> String {
         self.inner.normalized.get_or_init(|| print::print(&options::normalized(&self.inner.file))).clone()
+    }
+
+    /// The file as a `FileDescriptorProto` in Base64, types and options resolved (`format=serialized`).
+    pub fn serialized(&self) -> String {
+        STANDARD.encode(self.inner.file.encode_to_vec())
+    }
+
+    /// [`ProtobufSchema::canonical`] without the extensions it declares and the options that are extensions
+    /// (`format=ignore_extensions`).
+    pub fn without_extensions(&self) -> String {
+        print::print(&options::without_extensions(self.inner.written.clone()))
     }
 
     /// The linked file; its messages and enums are described from here.

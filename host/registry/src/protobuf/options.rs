@@ -49,6 +49,39 @@ pub(super) fn normalized(file: &FileDescriptor) -> FileDescriptorProto {
     proto
 }
 
+/// A file as written, without its extensions and the options that are extensions. Imports stay: who reads it has them.
+pub(super) fn without_extensions(mut file: FileDescriptorProto) -> FileDescriptorProto {
+    file.extension.clear();
+    plain(&mut file.options, |o| &mut o.uninterpreted_option);
+    file.message_type.iter_mut().for_each(plain_message);
+    file.enum_type.iter_mut().for_each(plain_enum);
+    for service in &mut file.service {
+        plain(&mut service.options, |o| &mut o.uninterpreted_option);
+        service.method.iter_mut().for_each(|method| plain(&mut method.options, |o| &mut o.uninterpreted_option));
+    }
+    file
+}
+
+fn plain_message(message: &mut DescriptorProto) {
+    message.extension.clear();
+    plain(&mut message.options, |o| &mut o.uninterpreted_option);
+    message.field.iter_mut().for_each(|field| plain(&mut field.options, |o| &mut o.uninterpreted_option));
+    message.oneof_decl.iter_mut().for_each(|oneof| plain(&mut oneof.options, |o| &mut o.uninterpreted_option));
+    message.nested_type.iter_mut().for_each(plain_message);
+    message.enum_type.iter_mut().for_each(plain_enum);
+}
+
+fn plain_enum(of: &mut EnumDescriptorProto) {
+    plain(&mut of.options, |o| &mut o.uninterpreted_option);
+    of.value.iter_mut().for_each(|value| plain(&mut value.options, |o| &mut o.uninterpreted_option));
+}
+
+fn plain<T>(options: &mut Option<T>, uninterpreted: impl Fn(&mut T) -> &mut Vec<UninterpretedOption>) {
+    if let Some(options) = options {
+        uninterpreted(options).retain(|option| !option.name.first().is_some_and(|part| part.is_extension));
+    }
+}
+
 fn dependency(file: &FileDescriptorProto, index: i32) -> Option<String> {
     file.dependency.get(usize::try_from(index).ok()?).cloned()
 }

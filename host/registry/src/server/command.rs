@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::association::{self, AssociationRequest, Filter};
 use super::config::Config;
 use super::error::ApiError;
 use super::mode::Mode;
@@ -35,14 +36,50 @@ impl VersionId {
 /// A request that may change the state.
 #[derive(Debug, Clone)]
 pub enum Command {
-    Register { subject: Subject, schema: Arc<NewSchema>, normalize: bool },
-    DeleteSubject { subject: Subject, permanent: bool },
-    DeleteVersion { subject: Subject, version: VersionId, permanent: bool },
-    SetConfig { scope: Option<Subject>, request: Map<String, Value> },
-    DeleteConfig { scope: Option<Subject> },
-    SetMode { scope: Option<Subject>, mode: Mode, force: bool },
-    DeleteMode { scope: Option<Subject> },
-    DeleteContext { context: String },
+    Register {
+        subject: Subject,
+        schema: Arc<NewSchema>,
+        normalize: bool,
+    },
+    DeleteSubject {
+        subject: Subject,
+        permanent: bool,
+    },
+    DeleteVersion {
+        subject: Subject,
+        version: VersionId,
+        permanent: bool,
+    },
+    SetConfig {
+        scope: Option<Subject>,
+        request: Map<String, Value>,
+    },
+    DeleteConfig {
+        scope: Option<Subject>,
+    },
+    SetMode {
+        scope: Option<Subject>,
+        mode: Mode,
+        force: bool,
+    },
+    /// `recursive`: those of the subjects within, too.
+    DeleteMode {
+        scope: Option<Subject>,
+        recursive: bool,
+    },
+    DeleteContext {
+        context: String,
+    },
+    /// `update`: those that are there may change.
+    Associate {
+        request: Arc<AssociationRequest>,
+        update: bool,
+    },
+    Dissociate {
+        resource_id: String,
+        filter: Filter,
+        cascade: bool,
+    },
 }
 
 /// The records to write, and what to answer once they are written.
@@ -81,14 +118,10 @@ impl Command {
                     (None, None) => Ok(Decision::known(json!(state.config_for(None)))),
                 }
             }
+            Command::Associate { request, update } => association::associate(state, request, *update),
+            Command::Dissociate { resource_id, filter, cascade } => association::dissociate(state, resource_id, filter, *cascade),
             Command::SetMode { scope, mode, force } => set_mode(state, scope, *mode, *force),
-            Command::DeleteMode { scope } => match (state.mode(scope.as_ref()), scope) {
-                (Some(old), _) => {
-                    Ok(Decision { records: vec![Record::Mode(scope.clone(), None)], answer: json!({"mode": old.name()}) })
-                }
-                (None, Some(subject)) => Err(ApiError::subject_not_found(subject)),
-                (None, None) => Ok(Decision::known(json!({"mode": Mode::default().name()}))),
-            },
+            Command::DeleteMode { scope, recursive } => delete_mode(state, scope, *recursive),
             Command::DeleteContext { context } => {
                 if state.subjects().any(|(subject, _)| subject.context == *context) {
                     return Err(ApiError::context_not_empty(context));
@@ -105,13 +138,18 @@ impl Command {
 
 /// Where nothing may be written, says so.
 pub fn writable(state: &State, scope: Option<&Subject>) -> Result<(), ApiError> {
-    match state.mode_for(scope).is_read_only() {
-        false => Ok(()),
-        true => Err(ApiError::not_permitted(match scope {
-            Some(s) => format!("Subject {} in context {} is in read-only mode", s.name, s.context),
-            None => "All subjects are in read-only mode".to_owned(),
-        })),
+    let mode = state.mode_for(scope);
+    if !mode.is_read_only() {
+        return Ok(());
     }
+    let which = match mode {
+        Mode::Forward => "forward mode, and there is no registry to forward to; write to the registry that it follows",
+        _ => "read-only mode",
+    };
+    Err(ApiError::not_permitted(match scope {
+        Some(s) => format!("Subject {} in context {} is in {which}", s.name, s.context),
+        None => format!("All subjects are in {which}"),
+    }))
 }
 
 /// A subject without versions keeps no settings.
@@ -122,7 +160,7 @@ fn settings_gone(state: &State, subject: &Subject) -> impl Iterator<Item = Recor
     config.into_iter().chain(mode)
 }
 
-fn delete_subject(state: &State, subject: &Subject) -> Result<Decision, ApiError> {
+pub fn delete_subject(state: &State, subject: &Subject) -> Result<Decision, ApiError> {
     writable(state, Some(subject))?;
     let versions = state.versions(subject).ok_or_else(|| ApiError::subject_not_found(subject))?;
     let live: Vec<i32> = state.live(subject).map(|(number, _)| number).collect();
@@ -207,6 +245,18 @@ fn forget_version(state: &State, subject: &Subject, version: VersionId) -> Resul
         records.extend(settings_gone(state, subject));
     }
     Ok(Decision { records, answer: json!(number) })
+}
+
+fn delete_mode(state: &State, scope: &Option<Subject>, recursive: bool) -> Result<Decision, ApiError> {
+    let mut records: Vec<_> = state.mode(scope.as_ref()).map(|_| Record::Mode(scope.clone(), None)).into_iter().collect();
+    if recursive {
+        let within = state.modes_within(scope.as_ref()).filter(|within| *within != scope.as_ref());
+        records.extend(within.map(|within| Record::Mode(within.cloned(), None)));
+    }
+    match (state.mode(scope.as_ref()), scope) {
+        (None, Some(subject)) if records.is_empty() => Err(ApiError::subject_not_found(subject)),
+        (old, _) => Ok(Decision { records, answer: json!({"mode": old.unwrap_or_default().name()}) }),
+    }
 }
 
 fn set_mode(state: &State, scope: &Option<Subject>, mode: Mode, force: bool) -> Result<Decision, ApiError> {

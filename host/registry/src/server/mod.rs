@@ -5,6 +5,7 @@
 //! are never given out twice, and several workers on one log know the same. Nothing here knows of Kafka: the log is a
 //! [`SchemaLog`], and who has it gives what it reads to [`Registry::read`].
 
+mod association;
 mod command;
 mod compatible;
 mod config;

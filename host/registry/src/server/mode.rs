@@ -12,13 +12,16 @@ pub enum Mode {
     ReadOnlyOverride,
     /// Schemas come with their ids and versions, unchecked.
     Import,
+    /// Another registry writes, and this one passes requests on to it. There is none to pass them on to here: it refuses them.
+    Forward,
 }
 
-const MODES: [(Mode, &str); 4] = [
+const MODES: [(Mode, &str); 5] = [
     (Mode::ReadWrite, "READWRITE"),
     (Mode::ReadOnly, "READONLY"),
     (Mode::ReadOnlyOverride, "READONLY_OVERRIDE"),
     (Mode::Import, "IMPORT"),
+    (Mode::Forward, "FORWARD"),
 ];
 
 impl Mode {
@@ -27,7 +30,7 @@ impl Mode {
     }
 
     pub fn is_read_only(self) -> bool {
-        matches!(self, Mode::ReadOnly | Mode::ReadOnlyOverride)
+        matches!(self, Mode::ReadOnly | Mode::ReadOnlyOverride | Mode::Forward)
     }
 }
 

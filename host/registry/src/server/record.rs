@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::association::{Association, AssociationKey};
 use super::config::Config;
 use super::mode::Mode;
 use super::subject::Subject;
@@ -51,6 +52,8 @@ pub enum Record {
         context: String,
         id: i32,
     },
+    /// Confluent's registry has another form for it, and passes over this one as this registry does over that.
+    Association(AssociationKey, Option<Association>),
     Noop,
     /// Of a kind that this registry does not know.
     Other(String),
@@ -114,6 +117,8 @@ struct Key {
     version: Option<i32>,
     #[serde(default)]
     context: Option<String>,
+    #[serde(flatten)]
+    association: Option<AssociationKey>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -199,6 +204,11 @@ impl Record {
                 let id = value.get("id").and_then(Value::as_i64).and_then(|v| i32::try_from(v).ok());
                 Record::MaxId { context: context()?, id: id.ok_or_else(|| Unreadable("its value has no \"id\"".into()))? }
             }
+            ("ASSOCIATION", value) => {
+                let wanted = "\"resourceId\", \"resourceType\" and \"associationType\"";
+                let key = key.association.ok_or_else(|| Unreadable(format!("its key lacks some of {wanted}")))?;
+                Record::Association(key, value.map(|v| read_json("value", v)).transpose()?)
+            }
             ("NOOP", _) => Record::Noop,
             (other, _) => Record::Other(other.to_owned()),
         })
@@ -240,6 +250,12 @@ impl Record {
             }
             Record::MaxId { context, id } => {
                 (json!({"keytype": "MAX_ID", "context": context, "magic": 0}), Some(json!({"id": id})))
+            }
+            Record::Association(key, association) => {
+                let AssociationKey { resource_id, resource_type, association_type } = key;
+                let key = json!({"keytype": "ASSOCIATION", "resourceId": resource_id, "resourceType": resource_type,
+                    "associationType": association_type, "magic": 0});
+                (key, association.as_ref().map(|a| json!(a)))
             }
             Record::Noop | Record::Other(_) => (json!({"keytype": "NOOP", "magic": 0}), None),
         };

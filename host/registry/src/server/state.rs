@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::association::{Association, AssociationKey};
 use super::config::Config;
 use super::mode::Mode;
 use super::record::{Content, Digest, Record, SchemaRecord};
@@ -50,6 +51,7 @@ pub struct State {
     referrers: HashMap<(Subject, i32), BTreeSet<(Subject, i32)>>,
     configs: BTreeMap<Option<Subject>, Config>,
     modes: BTreeMap<Option<Subject>, Mode>,
+    associations: BTreeMap<AssociationKey, Association>,
 }
 
 impl State {
@@ -69,6 +71,8 @@ impl State {
                 Some(mode) => drop(self.modes.insert(scope.clone(), *mode)),
                 None => drop(self.modes.remove(scope)),
             },
+            Record::Association(key, Some(association)) => drop(self.associations.insert(key.clone(), association.clone())),
+            Record::Association(key, None) => drop(self.associations.remove(key)),
             Record::Context { context, exists: true } => drop(self.named.insert(context.clone())),
             Record::Context { context, exists: false } => drop(self.named.remove(context)),
             Record::MaxId { context, id } => {
@@ -203,6 +207,23 @@ impl State {
 
     pub fn mode(&self, scope: Option<&Subject>) -> Option<Mode> {
         self.modes.get(&scope.cloned()).copied()
+    }
+
+    pub fn association(&self, key: &AssociationKey) -> Option<&Association> {
+        self.associations.get(key)
+    }
+
+    pub fn associations(&self) -> impl Iterator<Item = &Association> {
+        self.associations.values()
+    }
+
+    /// What has a mode of its own within a scope, the scope itself too.
+    pub fn modes_within(&self, scope: Option<&Subject>) -> impl Iterator<Item = Option<&Subject>> {
+        self.modes.keys().map(Option::as_ref).filter(move |of| match (scope, of) {
+            (None, _) => true,
+            (Some(scope), Some(of)) if scope.name.is_empty() => scope.context == of.context,
+            (scope, of) => scope == *of,
+        })
     }
 
     pub fn mode_for(&self, scope: Option<&Subject>) -> Mode {

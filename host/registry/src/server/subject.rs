@@ -57,6 +57,16 @@ impl Subject {
         other
     }
 
+    /// A context itself.
+    pub fn context(context: &str) -> Subject {
+        Subject { context: context.to_owned(), name: String::new() }
+    }
+
+    /// With its context, the default one too.
+    pub fn qualified(&self) -> String {
+        format!(":{}:{}", self.context, self.name)
+    }
+
     /// The context as a scope of settings; None for the default context, whose settings are those of all.
     pub fn context_scope(&self) -> Option<Subject> {
         (self.context != DEFAULT_CONTEXT).then(|| Subject { context: self.context.clone(), name: String::new() })

@@ -1,7 +1,9 @@
 //! Confluent's REST API: paths, parameters, bodies, content types, and errors as clients know them.
 
+mod associations;
 mod compatibility;
 mod context;
+mod format;
 mod meta;
 mod request;
 mod schemas;
@@ -52,6 +54,13 @@ pub fn router(registry: Arc<Registry>) -> Router {
         .route("/config/{subject}", get(settings::config_of).put(settings::set_config_of).delete(settings::delete_config_of))
         .route("/mode", get(settings::mode).put(settings::set_mode).delete(settings::delete_mode))
         .route("/mode/{subject}", get(settings::mode_of).put(settings::set_mode_of).delete(settings::delete_mode_of))
+        .route("/associations", post(associations::create).put(associations::create_or_update))
+        .route("/associations/subjects/{subject}", get(associations::of_subject))
+        .route("/associations/resources/{namespace}/{name}", get(associations::of_name))
+        .route(
+            "/associations/resources/{namespace}",
+            get(associations::of_id).put(associations::create_or_update_of).delete(associations::delete),
+        )
         .route("/contexts", get(meta::contexts))
         .route("/contexts/{context}", delete(meta::delete_context))
         .route("/v1/metadata/id", get(meta::id))

@@ -37,6 +37,11 @@ impl Params {
         self.get(name).is_some_and(|v| v.eq_ignore_ascii_case("true"))
     }
 
+    /// Confluent's client for Python writes it in its own way.
+    pub fn deleted_only(&self) -> bool {
+        self.flag("deletedOnly") || self.flag("deleted_only")
+    }
+
     /// The part of a list that `offset` and `limit` ask for.
     pub fn page<T>(&self, items: impl Iterator<Item = T>) -> Result<Vec<T>, ApiError> {
         let number = |name: &str| match self.get(name).filter(|v| !v.is_empty()) {

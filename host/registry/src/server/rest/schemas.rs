@@ -6,7 +6,7 @@ use axum::extract::{Path, State as Of};
 use serde_json::{Map, Value, json};
 
 use super::request::Params;
-use super::{Answer, Answered, Text};
+use super::{Answer, Answered, Text, format};
 use crate::SchemaType;
 use crate::server::Registry;
 use crate::server::error::ApiError;
@@ -30,14 +30,20 @@ pub fn described(content: &Content, into: &mut Map<String, Value>) {
     into.insert("schema".into(), content.text.as_ref().into());
 }
 
-/// A version, as it is answered wherever one is.
-pub fn version(subject: &Subject, number: i32, version: &Version) -> Value {
+/// A version in the format that the request asks for.
+pub fn formatted(registry: &Registry, state: &State, params: &Params, subject: &Subject, number: i32, of: &Version) -> Answered {
+    let shown = format::shown(registry, state, subject, &of.schema, params)?;
+    Ok(Answer(version(subject, number, of, &shown)))
+}
+
+/// A version, as it is answered wherever one is; `shown` is its schema as the client wants it.
+pub fn version(subject: &Subject, number: i32, version: &Version, shown: &Content) -> Value {
     let mut map = Map::new();
     map.insert("subject".into(), subject.to_string().into());
     map.insert("version".into(), number.into());
     map.insert("id".into(), version.id.into());
     map.insert("guid".into(), version.schema.guid().into());
-    described(&version.schema, &mut map);
+    described(shown, &mut map);
     if version.deleted {
         map.insert("deleted".into(), true.into());
     }
@@ -50,9 +56,9 @@ fn parse_id(id: &str) -> Result<i32, ApiError> {
 }
 
 /// An id is of a context: the one that `subject` names, else the default one, else whichever has this subject.
-fn context_of<'a>(state: &'a State, id: i32, subject: Option<&'a str>) -> Result<(String, &'a Arc<Content>), ApiError> {
+fn context_of<'a>(state: &'a State, id: i32, subject: Option<&'a str>) -> Result<(Subject, &'a Arc<Content>), ApiError> {
     let subject = Subject::parse(subject.unwrap_or_default());
-    let in_context = |context: &str| Some((context.to_owned(), state.by_id(context, id)?));
+    let in_context = |context: &str| Some((Subject::context(context), state.by_id(context, id)?));
     let mut found = in_context(&subject.context);
     if found.is_none() && subject.context == DEFAULT_CONTEXT && !subject.name.is_empty() {
         let with_name = state.subjects().filter(|(s, versions)| s.name == subject.name && versions.values().any(|v| v.id == id));
@@ -64,20 +70,23 @@ fn context_of<'a>(state: &'a State, id: i32, subject: Option<&'a str>) -> Result
 pub async fn by_id(Of(registry): Of<Arc<Registry>>, Path(id): Path<String>, params: Params) -> Answered {
     let id = parse_id(&id)?;
     registry.view(|state| {
-        let (context, content) = context_of(state, id, params.get("subject"))?;
+        let (at, content) = context_of(state, id, params.get("subject"))?;
         let mut map = Map::new();
         if params.flag("fetchMaxId") {
-            map.insert("maxId".into(), state.max_id(&context).into());
+            map.insert("maxId".into(), state.max_id(&at.context).into());
         }
         map.insert("guid".into(), content.guid().into());
-        described(content, &mut map);
+        described(&*format::shown(&registry, state, &at, content, &params)?, &mut map);
         Ok(Answer(Value::Object(map)))
     })
 }
 
 pub async fn text_by_id(Of(registry): Of<Arc<Registry>>, Path(id): Path<String>, params: Params) -> Result<Text, ApiError> {
     let id = parse_id(&id)?;
-    registry.view(|state| Ok(Text(context_of(state, id, params.get("subject"))?.1.text.clone())))
+    registry.view(|state| {
+        let (at, content) = context_of(state, id, params.get("subject"))?;
+        Ok(Text(format::shown(&registry, state, &at, content, &params)?.text.clone()))
+    })
 }
 
 /// The versions of an id that the request asks for.
@@ -89,7 +98,7 @@ fn versions<T: PartialEq>(
 ) -> Result<Vec<T>, ApiError> {
     let (id, deleted) = (parse_id(id)?, params.flag("deleted"));
     registry.view(|state| {
-        let (context, _) = context_of(state, id, params.get("subject"))?;
+        let (Subject { context, .. }, _) = context_of(state, id, params.get("subject"))?;
         let wanted = params.get("subject").map(Subject::parse).map(|s| s.name).filter(|name| !name.is_empty());
         let versions = state.versions_of_id(&context, id);
         let versions = versions.filter(|(_, _, v)| deleted || !v.deleted);
@@ -117,12 +126,12 @@ fn ids(state: &State, guid: &str) -> Result<Vec<(String, i32)>, ApiError> {
     if ids.is_empty() { Err(ApiError::id_not_found(guid)) } else { Ok(ids) }
 }
 
-pub async fn by_guid(Of(registry): Of<Arc<Registry>>, Path(guid): Path<String>) -> Answered {
+pub async fn by_guid(Of(registry): Of<Arc<Registry>>, Path(guid): Path<String>, params: Params) -> Answered {
     registry.view(|state| {
         let (context, id) = ids(state, &guid)?.swap_remove(0);
         let content = state.by_id(&context, id).ok_or_else(|| ApiError::id_not_found(&guid))?;
         let mut map = Map::from_iter([("guid".to_owned(), guid.clone().into())]);
-        described(content, &mut map);
+        described(&*format::shown(&registry, state, &Subject::context(&context), content, &params)?, &mut map);
         Ok(Answer(Value::Object(map)))
     })
 }
@@ -148,6 +157,6 @@ pub async fn list(Of(registry): Of<Arc<Registry>>, params: Params) -> Answered {
             shown.into_iter().map(move |(number, v)| (subject, *number, v))
         });
         let page = params.page(versions)?;
-        Ok(Answer(page.into_iter().map(|(subject, number, v)| version(subject, number, v)).collect()))
+        Ok(Answer(page.into_iter().map(|(subject, number, v)| version(subject, number, v, &v.schema)).collect()))
     })
 }

@@ -75,11 +75,11 @@ pub async fn set_mode_of(
     change_mode(&registry, Subject::scope(&name)?, &params, &body).await
 }
 
-pub async fn delete_mode(Of(registry): Of<Arc<Registry>>) -> Answered {
-    registry.change(Command::DeleteMode { scope: None }).await.map(Answer)
+pub async fn delete_mode(Of(registry): Of<Arc<Registry>>, params: Params) -> Answered {
+    registry.change(Command::DeleteMode { scope: None, recursive: params.flag("recursive") }).await.map(Answer)
 }
 
-pub async fn delete_mode_of(Of(registry): Of<Arc<Registry>>, Path(name): Path<String>) -> Answered {
+pub async fn delete_mode_of(Of(registry): Of<Arc<Registry>>, Path(name): Path<String>, params: Params) -> Answered {
     let scope = Subject::scope(&name)?;
-    registry.change(Command::DeleteMode { scope }).await.map(Answer)
+    registry.change(Command::DeleteMode { scope, recursive: params.flag("recursive") }).await.map(Answer)
 }

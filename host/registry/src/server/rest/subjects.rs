@@ -6,7 +6,7 @@ use axum::extract::{Path, State as Of};
 use serde_json::{Value, json};
 
 use super::request::{JsonObject, Params};
-use super::{Answer, Answered, Text, schemas};
+use super::{Answer, Answered, Text, format, schemas};
 use crate::server::command::VersionId;
 use crate::server::error::ApiError;
 use crate::server::mode::Mode;
@@ -22,7 +22,7 @@ fn named(state: &State, name: &str) -> Result<Subject, ApiError> {
 
 pub async fn list(Of(registry): Of<Arc<Registry>>, params: Params) -> Answered {
     let prefix = Prefix::parse(params.get("subjectPrefix"));
-    let (deleted, only) = (params.flag("deleted"), params.flag("deletedOnly"));
+    let (deleted, only) = (params.flag("deleted"), params.deleted_only());
     registry.view(|state| {
         let subjects = state.subjects().filter(|(subject, versions)| {
             let live = versions.values().any(|v| !v.deleted);
@@ -44,7 +44,7 @@ pub async fn look_up(Of(registry): Of<Arc<Registry>>, Path(name): Path<String>, 
             }
             let found = register::find(state, &registry.texts, &subject, &schema, normalize, deleted)?;
             let (number, version) = found.ok_or_else(ApiError::schema_not_found)?;
-            Ok(Answer(schemas::version(&subject, number, version)))
+            schemas::formatted(registry, state, &params, &subject, number, version)
         })
     })
     .await
@@ -97,7 +97,7 @@ pub async fn delete(Of(registry): Of<Arc<Registry>>, Path(name): Path<String>, p
 }
 
 pub async fn versions(Of(registry): Of<Arc<Registry>>, Path(name): Path<String>, params: Params) -> Answered {
-    let (deleted, only, negative) = (params.flag("deleted"), params.flag("deletedOnly"), params.flag("deletedAsNegative"));
+    let (deleted, only, negative) = (params.flag("deleted"), params.deleted_only(), params.flag("deletedAsNegative"));
     registry.view(|state| {
         let subject = named(state, &name)?;
         let versions = state.versions(&subject).into_iter().flatten();
@@ -128,7 +128,7 @@ fn find<'a>(state: &'a State, name: &str, version: &str, deleted: bool) -> Resul
 pub async fn version(Of(registry): Of<Arc<Registry>>, Path((name, version)): Path<(String, String)>, params: Params) -> Answered {
     registry.view(|state| {
         let (subject, number, version) = find(state, &name, &version, params.flag("deleted"))?;
-        Ok(Answer(schemas::version(&subject, number, version)))
+        schemas::formatted(&registry, state, &params, &subject, number, version)
     })
 }
 
@@ -137,7 +137,10 @@ pub async fn text(
     Path((name, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Text, ApiError> {
-    registry.view(|state| Ok(Text(find(state, &name, &version, params.flag("deleted"))?.2.schema.text.clone())))
+    registry.view(|state| {
+        let (subject, _, version) = find(state, &name, &version, params.flag("deleted"))?;
+        Ok(Text(format::shown(&registry, state, &subject, &version.schema, &params)?.text.clone()))
+    })
 }
 
 pub async fn referenced_by(
@@ -167,7 +170,7 @@ pub async fn latest_with_metadata(Of(registry): Of<Arc<Registry>>, Path(name): P
         let versions = state.versions(&subject).ok_or_else(|| ApiError::subject_not_found(&subject))?;
         let mut versions = versions.iter().rev().filter(|(_, v)| params.flag("deleted") || !v.deleted);
         let (number, version) = versions.find(|(_, v)| has(v)).ok_or_else(ApiError::schema_not_found)?;
-        Ok(Answer(schemas::version(&subject, *number, version)))
+        schemas::formatted(&registry, state, &params, &subject, *number, version)
     })
 }
 

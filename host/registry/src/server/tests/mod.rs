@@ -1,6 +1,8 @@
 //! The registry over a log in memory: one log, any number of registries on it.
 
 mod answers;
+mod associations;
+mod formats;
 mod replay;
 mod several;
 

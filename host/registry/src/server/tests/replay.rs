@@ -31,7 +31,7 @@ fn schema() -> impl Strategy<Value = Value> {
 fn ask() -> impl Strategy<Value = Ask> {
     let permanent = prop::sample::select(vec!["", "?permanent=true"]);
     let version = prop::sample::select(vec!["1", "2", "3", "latest"]);
-    let mode = prop::sample::select(vec!["READWRITE", "READONLY", "IMPORT"]);
+    let mode = prop::sample::select(vec!["READWRITE", "READONLY", "FORWARD", "IMPORT"]);
     let level = prop::sample::select(vec!["NONE", "FULL"]);
     prop_oneof![
         6 => (subject(), schema()).prop_map(|(s, b)| ("POST", format!("/subjects/{s}/versions"), Some(b))),
@@ -42,7 +42,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => (subject(), permanent.clone()).prop_map(|(s, p)| ("DELETE", format!("/subjects/{s}{p}"), None)),
         3 => (subject(), version, permanent).prop_map(|(s, v, p)| ("DELETE", format!("/subjects/{s}/versions/{v}{p}"), None)),
         1 => (subject(), mode).prop_map(|(s, m)| ("PUT", format!("/mode/{s}?force=true"), Some(json!({"mode": m})))),
-        1 => subject().prop_map(|s| ("DELETE", format!("/mode/{s}"), None)),
+        1 => (subject(), prop::bool::ANY).prop_map(|(s, r)| ("DELETE", format!("/mode/{s}?recursive={r}"), None)),
         1 => (subject(), level).prop_map(|(s, l)| ("PUT", format!("/config/{s}"), Some(json!({"compatibility": l})))),
         1 => subject().prop_map(|s| ("DELETE", format!("/config/{s}"), None)),
         1 => Just(("DELETE", "/contexts/.eu".to_owned(), None)),
