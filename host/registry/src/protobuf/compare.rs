@@ -97,7 +97,8 @@ impl Comparison {
         let (from, to) = (fields(writer), fields(reader));
         self.oneofs(&from, &to, reader, path);
         // Where nothing of a oneof is left it has gone as a whole, and its members with it.
-        let mut kept: HashSet<String> = reader.oneofs().map(|o| o.name().to_owned()).collect();
+        let stays: HashSet<String> = reader.oneofs().map(|o| o.name().to_owned()).collect();
+        let mut kept = stays.clone();
         kept.extend(from.values().filter(|f| to.contains_key(&f.number())).filter_map(oneof));
         for number in from.keys().chain(to.keys()).copied().collect::<BTreeSet<u32>>() {
             let at = |field: &FieldDescriptor| {
@@ -113,7 +114,13 @@ impl Comparison {
                 (None, Some(after)) if after.cardinality() == Cardinality::Required => {
                     self.tell("REQUIRED_FIELD_ADDED", &at(after));
                 }
-                (Some(before), Some(after)) => self.field(before, after, &at(after)),
+                (Some(before), Some(after)) => {
+                    // It left a oneof that stays: which of its members was set is lost like that of one that is gone.
+                    if oneof(before).is_some_and(|name| oneof(after).as_ref() != Some(&name) && stays.contains(&name)) {
+                        self.tell("ONEOF_FIELD_REMOVED", &at(before));
+                    }
+                    self.field(before, after, &at(after));
+                }
                 _ => {}
             }
         }

@@ -80,6 +80,8 @@ fn oneofs_keep_their_members() {
     check(two, "", &[]);
     check(two, "int32 a = 1;", &["ONEOF_FIELD_REMOVED #/M/o/2"]);
     check(two, "int32 a = 1; int32 b = 2;", &[]);
+    check(two, "oneof o { int32 a = 1; } int32 b = 2;", &["ONEOF_FIELD_REMOVED #/M/o/2"]);
+    check(two, "oneof o { int32 a = 1; } oneof q { int32 b = 2; }", &["ONEOF_FIELD_REMOVED #/M/o/2"]);
     check("int32 a = 1;", "oneof o { int32 a = 1; }", &[]);
     check("int32 a = 1;", two, &[]);
     check("int32 a = 1; int32 b = 2;", two, &["MULTIPLE_FIELDS_MOVED_TO_ONEOF #/M/o"]);

@@ -38,7 +38,7 @@ class Record {
       reasons(line.putArray("last reads new"), versions.get(0), made);
       lines.add(line.toString());
     }
-    write("verdicts/avro-java.json", lines);
+    write("verdicts/java-avro.json", lines);
     lines.clear();
     for (JsonNode text : JSON.readTree(new File("cases/avro-texts.json"))) {
       ObjectNode line = JSON.createObjectNode();
@@ -47,7 +47,7 @@ class Record {
       line.put("registered", printed(text.asText(), false));
       lines.add(line.toString());
     }
-    write("verdicts/avro-texts.json", lines);
+    write("verdicts/java-avro-texts.json", lines);
   }
 
   static Schema parse(String text) {

@@ -1,5 +1,5 @@
-"""record.py URL FILE...: the verdicts of a registry that speaks Confluent's API on the cases of each file, `avro`,
-`json-further`, whose format is what stands before the dash.
+"""record.py URL JUDGE FILE...: the verdicts of a registry that speaks Confluent's API on the cases of each file, `avro`,
+`json-further`, whose format is what stands before the dash, into `verdicts/JUDGE-FILE.json`.
 
 A case's earlier versions are registered in a subject of its own, then the new schema is put to the test at every level.
 """
@@ -56,8 +56,8 @@ def judged(kind, number, case):
             if ask("POST", "/compatibility" + subject + against, body(case["new"]))["is_compatible"]:
                 verdict["allowed"].append(level)
         except urllib.error.HTTPError as error:
-            # It breaks on some recursive schemas, from their registration on. That is no verdict.
-            if error.code < 500:
+            # Some break on recursive schemas, from their registration on, or do not take a schema. That is no verdict.
+            if error.code < 500 and error.code != 422:
                 raise
             return {"name": case["name"], "failed": error.code}
     return verdict
@@ -66,7 +66,14 @@ def judged(kind, number, case):
 URL = sys.argv[1]
 RUN = int(time.time())
 wait_until_ready()
-for kind in sys.argv[2:]:
+# The versions of a case are registered whatever they are.
+try:
+    ask("PUT", "/config", {"compatibility": "NONE"})
+except urllib.error.HTTPError as error:
+    # Apicurio's asks nothing until it is told to, and has no such setting until then.
+    if error.code != 404:
+        raise
+for kind in sys.argv[3:]:
     with open("cases/%s.json" % kind) as file:
         cases = json.load(file)
     lines = []
@@ -75,6 +82,6 @@ for kind in sys.argv[2:]:
             lines.append(json.dumps(judged(kind, number, case), ensure_ascii=False))
         except urllib.error.HTTPError as error:
             sys.exit("%s, case %s: %s %s" % (kind, case["name"], error.code, error.read().decode()))
-    with open("verdicts/%s.json" % kind, "w") as file:
+    with open("verdicts/%s-%s.json" % (sys.argv[2], kind), "w") as file:
         file.write("[\n" + ",\n".join(lines) + "\n]\n")
     print("%s: %d cases" % (kind, len(lines)))
