@@ -44,11 +44,10 @@ fn required(node: &Node) -> Fault {
 /// of the record's.
 #[cold]
 fn unfit(node: &Node, json: &mut Scanner<'_>) -> Fault {
-    let found = match json.node_type().and_then(|found| json.clone().skip().map(|_| found)) {
-        Ok(found) => found,
-        Err(bad) => return bad.into(),
-    };
-    Fault::new(super::unfit(node.logical, node.kind, found))
+    match super::unfit(node.logical, node.kind, json) {
+        Ok(what) => Fault::new(what),
+        Err(bad) => bad.into(),
+    }
 }
 
 /// Reads one value into slot `i`.
@@ -89,17 +88,7 @@ pub(super) fn value(
             let v = json.float(node.kind == Kind::Float32)?;
             rows.f64(row, i, v.ok_or_else(|| unfit(node, json))?);
         }
-        Kind::Text if json.peek() == b'"' => {
-            let at = json.at;
-            let (raw, escapes) = json.raw_string()?;
-            if escapes {
-                let mut failed = Ok(());
-                rows.bytes_with(row, i, |out| failed = Scanner::unescape(raw, at, |b| out.extend_from_slice(b)));
-                failed?;
-            } else {
-                rows.text(row, i, raw);
-            }
-        }
+        Kind::Text if json.peek() == b'"' => super::read_text(json, rows, row, i)?,
         Kind::Bytes => bytes(node, json, rows, row, i)?,
         Kind::Any => {
             let text = json.skip()?;

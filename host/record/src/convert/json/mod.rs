@@ -11,12 +11,12 @@ mod schema;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millrace_row::{Row, RowBuf};
+use millrace_row::{Row, RowBuf, RowMark};
 
 use self::plan::Node;
 use super::charset::Charset;
 use super::{ConvertError, Converter, Fault, Logical, NotConverted, Settings};
-use crate::json::{NodeType, Scanner};
+use crate::json::{Bad, Scanner};
 use crate::{Kind, Schema, Schemas};
 
 /// How this converter writes and reads.
@@ -43,17 +43,35 @@ pub fn default_row(schema: &Schema) -> Option<Vec<u8>> {
 /// What is said of a JSON value of another type than its schema's. Connect has a text for some; for the others it makes up a
 /// value, which is none of the record's.
 #[cold]
-pub fn unfit(logical: Logical, kind: Kind, found: NodeType) -> String {
+pub fn unfit(logical: Logical, kind: Kind, json: &Scanner<'_>) -> Result<String, Bad> {
+    let mut json = json.clone();
+    let found = json.node_type()?;
+    // A value that is no JSON is told as that.
+    json.skip()?;
     let said =
         |name: &str, of: &str| format!("Invalid type for {name}, underlying representation should be {of} but was {found}");
-    match (logical, kind) {
+    Ok(match (logical, kind) {
         (Logical::Date, _) => said("Date", "integer"),
         (Logical::Time, _) => said("Time", "integer"),
         (Logical::Timestamp, _) => said("Timestamp", "integral"),
         (Logical::Decimal { .. }, _) => said("Decimal", "numeric or bytes"),
         (_, Kind::Struct) => format!("Structs should be encoded as JSON objects, but found {found}"),
         _ => format!("a JSON {found} does not fit the schema's {}", kind.connect_name()),
+    })
+}
+
+/// Reads the string that is next into slot `i`.
+#[inline]
+pub fn read_text(json: &mut Scanner<'_>, rows: &mut RowBuf, row: RowMark, i: usize) -> Result<(), Bad> {
+    let at = json.at;
+    let (raw, escapes) = json.raw_string()?;
+    if !escapes {
+        rows.text(row, i, raw);
+        return Ok(());
     }
+    let mut failed = Ok(());
+    rows.bytes_with(row, i, |out| failed = Scanner::unescape(raw, at, |b| out.extend_from_slice(b)));
+    failed
 }
 
 const OPEN: &str = "{\"schema\":";

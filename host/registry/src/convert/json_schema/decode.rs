@@ -62,17 +62,7 @@ pub(super) fn value(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf, row:
             let v = json.float(node.kind == Kind::Float32)?;
             rows.f64(row, i, v.ok_or_else(|| unfit(node, json))?);
         }
-        Kind::Text if json.peek() == b'"' => {
-            let at = json.at;
-            let (raw, escapes) = json.raw_string()?;
-            if escapes {
-                let mut failed = Ok(());
-                rows.bytes_with(row, i, |out| failed = Scanner::unescape(raw, at, |b| out.extend_from_slice(b)));
-                failed?;
-            } else {
-                rows.text(row, i, raw);
-            }
-        }
+        Kind::Text if json.peek() == b'"' => convert::read_text(json, rows, row, i)?,
         Kind::Bytes => bytes(node, json, rows, row, i)?,
         Kind::Any => {
             let text = json.skip()?;
@@ -104,11 +94,10 @@ pub(super) fn value(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf, row:
 /// A value of another type than its schema's. Confluent's converter has a text for some, and makes up a value for the others.
 #[cold]
 fn unfit(node: &Node, json: &mut Scanner<'_>) -> Misfit {
-    let found = match json.node_type().and_then(|found| json.clone().skip().map(|_| found)) {
-        Ok(found) => found,
-        Err(bad) => return bad.into(),
-    };
-    Misfit::new(convert::unfit(node.logical, node.kind, found))
+    match convert::unfit(node.logical, node.kind, json) {
+        Ok(what) => Misfit::new(what),
+        Err(bad) => bad.into(),
+    }
 }
 
 fn integer(node: &Node, json: &mut Scanner<'_>) -> Result<i64, Misfit> {

@@ -44,11 +44,7 @@ fn message(of: &Message, bytes: &[u8], rows: &mut RowBuf, depth: usize) -> Resul
     let mut spans: Vec<Span<'_>> = Vec::new();
     let mut seen = Seen::new(of.fields.len());
     let mut reader = Reader::new(bytes);
-    while !reader.is_empty() {
-        let Some((number, wire)) = reader.tag()? else {
-            return Err(Misfit::new("Protocol message end-group tag did not match expected tag."));
-        };
-        let value = reader.value(wire)?;
+    while let Some((number, wire, value)) = reader.field()? {
         let Some(field) = of.place(number) else { continue };
         let plan = &of.fields[field];
         // A field of another type than the schema's is one that the schema does not have.
@@ -239,11 +235,7 @@ fn map(
     for span in group {
         let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
         let mut reader = Reader::new(span.bytes);
-        while !reader.is_empty() {
-            let Some((number, wire)) = reader.tag()? else {
-                return Err(Misfit::new("Protocol message end-group tag did not match expected tag."));
-            };
-            let bytes = reader.value(wire)?;
+        while let Some((number, _, bytes)) = reader.field()? {
             match number {
                 1 => key = bytes,
                 2 => value = bytes,
@@ -360,11 +352,7 @@ fn value(of: &Value, bytes: &[u8], rows: &mut RowBuf, row: RowMark, slot: usize,
 /// The first four fields of a message of numbers.
 fn numbers(bytes: &[u8]) -> Result<[i64; 4], Misfit> {
     let (mut numbers, mut reader) = ([0; 4], Reader::new(bytes));
-    while !reader.is_empty() {
-        let Some((number, wire)) = reader.tag()? else {
-            return Err(Misfit::new("Protocol message end-group tag did not match expected tag."));
-        };
-        let value = reader.value(wire)?;
+    while let Some((number, wire, value)) = reader.field()? {
         if let (1..=4, Wire::Varint) = (number, wire) {
             numbers[number as usize - 1] = Reader::new(value).varint()? as i64;
         }
@@ -375,11 +363,7 @@ fn numbers(bytes: &[u8]) -> Result<[i64; 4], Misfit> {
 fn decimal_slot(scale: i32, bytes: &[u8], rows: &mut RowBuf, row: RowMark, slot: usize) -> Result<(), Misfit> {
     let (mut unscaled, mut own_scale): (&[u8], i32) = (&[0], 0);
     let mut reader = Reader::new(bytes);
-    while !reader.is_empty() {
-        let Some((number, wire)) = reader.tag()? else {
-            return Err(Misfit::new("Protocol message end-group tag did not match expected tag."));
-        };
-        let value = reader.value(wire)?;
+    while let Some((number, wire, value)) = reader.field()? {
         match (number, wire) {
             (1, Wire::Length) => unscaled = value,
             (3, Wire::Varint) => own_scale = Reader::new(value).varint()? as i32,
@@ -407,11 +391,7 @@ fn decimal_slot(scale: i32, bytes: &[u8], rows: &mut RowBuf, row: RowMark, slot:
 /// The value in a wrapper's field 1.
 fn wrapped(scalar: Scalar, bytes: &[u8], rows: &mut RowBuf, row: RowMark, slot: usize) -> Result<(), Misfit> {
     let (mut found, mut reader): (&[u8], _) = (&[], Reader::new(bytes));
-    while !reader.is_empty() {
-        let Some((number, wire)) = reader.tag()? else {
-            return Err(Misfit::new("Protocol message end-group tag did not match expected tag."));
-        };
-        let value = reader.value(wire)?;
+    while let Some((number, wire, value)) = reader.field()? {
         if number == 1 && wire == scalar.wire() {
             found = value;
         }

@@ -113,6 +113,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The number of the next field, how its value stands, and the value. None: there is no other.
+    #[inline]
+    pub fn field(&mut self) -> Result<Option<(u32, Wire, &'a [u8])>, Misfit> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let Some((number, wire)) = self.tag()? else {
+            return Err(Misfit::new("Protocol message end-group tag did not match expected tag."));
+        };
+        Ok(Some((number, wire, self.value(wire)?)))
+    }
+
     fn group(&mut self) -> Result<&'a [u8], Misfit> {
         let (start, mut depth) = (self.at, 1);
         loop {
