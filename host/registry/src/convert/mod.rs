@@ -11,6 +11,7 @@ pub mod json_schema;
 mod memory;
 mod misfit;
 pub mod protobuf;
+mod refused;
 mod subject;
 
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub struct Common {
 impl Common {
     /// Reads the settings that all formats share; `config` is the converter's own, without its prefix.
     pub fn new(of: SchemaType, is_key: bool, settings: &Settings<'_>) -> Result<Self, String> {
+        refused::check(is_key, settings)?;
         Ok(Common {
             is_key,
             subjects: Subjects::new(is_key, settings)?,
