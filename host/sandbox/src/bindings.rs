@@ -10,6 +10,7 @@ mod host {
                 import millrace:plugin/types@0.1.0;
                 import millrace:plugin/logging@0.1.0;
                 import millrace:plugin/metrics@0.1.0;
+                import millrace:plugin/alerts@0.1.0;
                 import millrace:plugin/config@0.1.0;
                 import millrace:plugin/clock@0.1.0;
                 import millrace:plugin/records@0.1.0;

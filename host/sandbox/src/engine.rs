@@ -9,6 +9,7 @@ use std::time::Duration;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ProfilingStrategy};
 
+use crate::alerts::Alerts;
 use crate::cache::Cache;
 use crate::call::Ticker;
 use crate::capabilities::CAPABILITIES;
@@ -63,6 +64,7 @@ pub(crate) struct Inner {
     pub config: SandboxConfig,
     pub ticker: Arc<Ticker>,
     pub metrics: Arc<Metrics>,
+    pub alerts: Arc<Alerts>,
     pub cache: Cache,
 }
 
@@ -79,12 +81,17 @@ impl Sandbox {
         let cache = Cache::open(&config.cache_dir, hash.finish())
             .map_err(|source| SandboxError::CacheDir { dir: config.cache_dir.clone(), source })?;
         let ticker = Ticker::start(&engine).map_err(SandboxError::Ticker)?;
-        Ok(Sandbox { inner: Arc::new(Inner { engine, config, ticker, metrics: Arc::default(), cache }) })
+        Ok(Sandbox { inner: Arc::new(Inner { engine, config, ticker, metrics: Arc::default(), alerts: Arc::default(), cache }) })
     }
 
     /// The figures that plugins keep.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.inner.metrics
+    }
+
+    /// What plugins tell people.
+    pub fn alerts(&self) -> &Arc<Alerts> {
+        &self.inner.alerts
     }
 }
 

@@ -163,6 +163,7 @@ impl Instance {
             clock: Default::default(),
             waits: waits.clone(),
             metrics: maker.sandbox.metrics.clone(),
+            alerts: maker.sandbox.alerts.clone(),
             born: Instant::now(),
             last_words: None,
         };

@@ -8,6 +8,7 @@
 //! What comes from a guest is checked once, here: a buffer that is no batch, a count that cannot be, an offset that is no
 //! JSON fail the call as a trap would, by the plugin's name, and nothing of the answer is used.
 
+mod alerts;
 #[doc(hidden)]
 pub mod bindings;
 mod cache;
@@ -29,6 +30,7 @@ mod tasks;
 mod trap;
 mod wit;
 
+pub use alerts::{Alerts, ColumnChange, Difference, TableChange};
 pub use engine::{Sandbox, SandboxConfig};
 pub use error::{LoadError, SandboxError};
 pub use load::give_back_memory;

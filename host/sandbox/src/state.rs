@@ -7,6 +7,7 @@ use millrace_record::config::ConfigDef;
 use millrace_record::{Binding, Schemas, Wake};
 use wasmtime::component::ResourceTable;
 
+use crate::alerts::Alerts;
 use crate::call::{Clock, Waits};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -22,6 +23,7 @@ pub(crate) struct State {
     pub clock: Clock,
     pub waits: Waits,
     pub metrics: Arc<Metrics>,
+    pub alerts: Arc<Alerts>,
     pub born: Instant,
     /// The last error line the plugin logged in this call: a panic's message, where the guest says it before it traps.
     pub last_words: Option<String>,

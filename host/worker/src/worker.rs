@@ -228,7 +228,8 @@ async fn start(
     statuses.begin();
 
     doing("loading plugins", Some(&cluster_id));
-    let plugins = Arc::new(plugins.await??);
+    let (plugins, sandbox) = plugins.await??;
+    let plugins = Arc::new(plugins);
     let (versions, metrics) = (Arc::<Versions>::default(), Arc::<Metrics>::default());
     let of_herder = Arc::<OfHerder>::default();
     let registries = Registries::new(&config.raw, registry.as_ref().map(|r| r.url.clone()));
@@ -263,8 +264,12 @@ async fn start(
     let herder =
         Herder::new(config, cluster_id, plugins, configs, statuses, offsets, runtime, versions, metrics, monitor.clone());
     of_herder.set(Arc::downgrade(&herder));
-    let monitoring = monitor.into_iter().flat_map(|m| [tokio::spawn(m.store.clone().write_behind()), tokio::spawn(m.run())]);
-    let monitoring = monitoring.collect();
+    let mut monitoring = Vec::new();
+    if let Some(monitor) = monitor {
+        monitoring.push(tokio::spawn(monitor.store.clone().write_behind()));
+        monitoring.extend(sandbox.alerts().take().map(|alerts| tokio::spawn(monitor.clone().hear(alerts))));
+        monitoring.push(tokio::spawn(monitor.run()));
+    }
     herder.begin();
     Ok(Running { herder, broker, registry, writer, monitoring })
 }
@@ -318,7 +323,7 @@ async fn until_kafka<F: Future<Output = anyhow::Result<()>>>(attempt: impl Fn() 
     }
 }
 
-async fn load_plugins(cache: PathBuf, paths: Vec<PathBuf>, schemas: Arc<Schemas>) -> anyhow::Result<Plugins> {
+async fn load_plugins(cache: PathBuf, paths: Vec<PathBuf>, schemas: Arc<Schemas>) -> anyhow::Result<(Plugins, Sandbox)> {
     let sandbox = Sandbox::new(SandboxConfig::new(cache))?;
     let (plugins, refused) = sandbox.scan(&paths, &schemas).await;
     for file in refused {
@@ -332,5 +337,6 @@ async fn load_plugins(cache: PathBuf, paths: Vec<PathBuf>, schemas: Arc<Schemas>
         let paths: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
         tracing::warn!("no plugins in {}; set \"plugin.path\" to the folder that holds their *.wasm", paths.join(", "));
     }
-    Ok(Plugins::new(plugins.into_iter().chain(crate::plugins::native_transforms()).collect()))
+    let all = plugins.into_iter().chain(crate::plugins::native_transforms()).collect();
+    Ok((Plugins::new(all), sandbox))
 }

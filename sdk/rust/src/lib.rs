@@ -10,6 +10,7 @@
 #[doc(hidden)]
 pub mod bindings;
 
+pub mod alerts;
 mod batch;
 pub mod clock;
 mod config;

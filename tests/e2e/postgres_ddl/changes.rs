@@ -62,6 +62,27 @@ async fn schema_changes_are_records_once_also_after_the_worker_was_killed() -> a
     settled(&pg, &worker).await?;
     all.extend([json!(["ALTER", "id z y", ["id"], "-"]), json!(["ALTER", "k z", ["k"], "-"])]);
     expect(&worker, "a", json!(all)).await?;
+    // People are told of all but the first, which is no change.
+    let alerts = eventually("the changes are told", WITHIN, || async {
+        let (_, told) = worker.get("/schemas/changes?kind=source.schema_changed&limit=10").await?;
+        let mut told = told["changes"].as_array().cloned().unwrap_or_default();
+        told.reverse();
+        told.dedup_by(|a, b| a["changes"] == b["changes"]);
+        anyhow::ensure!(told.len() == 3, "{told:#?}");
+        Ok(told)
+    });
+    let texts = |alert: &Value| {
+        let place = alert["source"]["lsn"].as_str().is_some_and(|l| l.contains('/'));
+        assert!(place && alert["source"]["table"] == "public.a" && alert["affected"][0]["connector"] == "ddl", "{alert}");
+        alert["changes"].as_array().into_iter().flatten().map(|c| c["text"].clone()).collect::<Vec<_>>()
+    };
+    let alerts: Vec<_> = alerts.await?.iter().map(texts).collect();
+    let expected = [
+        json!(["field \"y\" was added: int4"]),
+        json!(["field \"z\" was renamed from x to z"]),
+        json!(["field \"k\" was renamed from id to k", "field \"y\" was removed: int4"]),
+    ];
+    assert_eq!(json!(alerts), json!(expected));
     // Nothing is told again where nothing changed.
     worker.kill();
     worker.up().await?;

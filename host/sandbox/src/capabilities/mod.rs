@@ -5,6 +5,7 @@ use wasmtime::component::{HasSelf, Linker};
 use crate::bindings;
 use crate::state::State;
 
+mod alerts;
 mod clock;
 mod config;
 pub(crate) mod files;
@@ -36,6 +37,7 @@ pub(crate) const CAPABILITIES: &[Capability] = &[
     capability!("types", true, types),
     capability!("logging", true, logging),
     capability!("metrics", true, metrics),
+    capability!("alerts", true, alerts),
     capability!("config", true, config),
     capability!("clock", true, clock),
     Capability { name: "records", free: true, link: records::link },

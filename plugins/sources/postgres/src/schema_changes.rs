@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
+use millrace_plugin::alerts::{self, ColumnChange, Difference, TableChange};
 use millrace_plugin::{Error, Polled, RowBuf, RowMark, Schema, schema};
 use serde_json::{Value as Json, json};
 
@@ -28,6 +29,10 @@ pub struct SchemaChanges {
     pending: BTreeSet<u32>,
     /// Told since the last mark.
     dirty: BTreeSet<u32>,
+    /// Between the parts of a topic's name.
+    delimiter: String,
+    /// Changes of tables that were known, not told to people yet.
+    alerts: Vec<TableChange>,
 }
 
 /// One table of a change.
@@ -52,6 +57,8 @@ impl SchemaChanges {
             told: stored.iter().cloned().collect(),
             pending: BTreeSet::new(),
             dirty: BTreeSet::new(),
+            delimiter: options.topic_delimiter.clone(),
+            alerts: Vec::new(),
         }))
     }
 
@@ -67,13 +74,17 @@ impl SchemaChanges {
 
     /// Keeps what a table looks like; true where that is news.
     pub fn news(&mut self, announced: &Announced, shape: &Shape, types: &Types) -> bool {
-        let text = description(announced, shape, types).to_string();
-        let news = self.told.get(&announced.oid) != Some(&text);
-        if news {
-            self.told.insert(announced.oid, text);
-            self.dirty.insert(announced.oid);
+        let description = description(announced, shape, types);
+        let text = description.to_string();
+        if self.told.get(&announced.oid) == Some(&text) {
+            return false;
         }
-        news
+        let before = self.told.insert(announced.oid, text);
+        self.dirty.insert(announced.oid);
+        if let Some(before) = before.and_then(|b| serde_json::from_str::<Json>(&b).ok()).filter(|b| b["columns"].is_array()) {
+            self.alert(&announced.schema, &announced.name, differences(&before, &description, types));
+        }
+        true
     }
 
     pub fn is_told(&self, oid: u32) -> bool {
@@ -81,10 +92,19 @@ impl SchemaChanges {
     }
 
     /// A table is gone; true where it was known.
-    pub fn forget(&mut self, oid: u32) -> bool {
+    pub fn forget(&mut self, oid: u32, schema: &str, name: &str) -> bool {
         let known = self.told.insert(oid, "{\"dropped\":true}".to_owned()).is_some_and(|t| !is_dropped(&t));
         self.dirty.insert(oid);
+        if known {
+            self.alert(schema, name, vec![difference("", Difference::Removed, Some(format!("{schema}.{name}")), None)]);
+        }
         known
+    }
+
+    fn alert(&mut self, schema: &str, name: &str, changes: Vec<ColumnChange>) {
+        let topic = envelope::topic_name(&[self.prefix.as_str(), schema, name].join(&self.delimiter));
+        let table = format!("{schema}.{name}");
+        self.alerts.push(TableChange { table, topic: Some(topic), position: None, statement: None, changes });
     }
 
     /// Marks what was told since the last time; `all`: and before.
@@ -98,7 +118,7 @@ impl SchemaChanges {
 
     /// Writes one record for changes that one statement made.
     pub fn write(
-        &self,
+        &mut self,
         emitter: &mut Emitter<'_>,
         types: &Types,
         changes: &[Change<'_>],
@@ -106,6 +126,11 @@ impl SchemaChanges {
         origin: Origin<'_>,
         now_us: u64,
     ) {
+        for mut alert in self.alerts.drain(..) {
+            alert.position = Some(origin.lsn.to_string());
+            alert.statement = ddl.map(str::to_owned);
+            alerts::table_changed(&alert);
+        }
         let Some(first) = changes.first() else { return };
         let writer = &mut emitter.writer;
         let topic = writer.topic(&self.topic);
@@ -168,6 +193,86 @@ fn description(announced: &Announced, shape: &Shape, types: &Types) -> Json {
     json!({ "schema": announced.schema, "name": announced.name, "columns": columns, "key": shape.key })
 }
 
+fn difference(column: &str, kind: Difference, before: Option<String>, after: Option<String>) -> ColumnChange {
+    ColumnChange { column: column.to_owned(), kind, before, after }
+}
+
+/// What has become of the columns of a table, by two descriptions of it.
+fn differences(before: &Json, after: &Json, types: &Types) -> Vec<ColumnChange> {
+    let columns = |of: &Json| of["columns"].as_array().cloned().unwrap_or_default();
+    let (old, new) = (columns(before), columns(after));
+    let name = |c: &Json| c[0].as_str().unwrap_or_default().to_owned();
+    let shown = |c: &Json| written_type(c, types);
+    let at = |list: &[Json], of: &str| list.iter().position(|c| c[0] == of);
+    let mut found = Vec::new();
+    if before["schema"] != after["schema"] || before["name"] != after["name"] {
+        let table = |of: &Json| Some([&of["schema"], &of["name"]].map(|n| n.as_str().unwrap_or_default()).join("."));
+        found.push(difference("", Difference::Renamed, table(before), table(after)));
+    }
+    // The column before, of those that stay.
+    let stays = |c: &&Json| at(&old, &name(c)).is_some() && at(&new, &name(c)).is_some();
+    let left_of = |list: &[Json], i: usize| list[..i].iter().rfind(stays).map(name);
+    // A column that went and one that came in its place, with the same type: it was renamed.
+    let renamed = |i: usize, taken: &BTreeSet<String>| {
+        let same = |(j, c): &(usize, &Json)| {
+            at(&old, &name(c)).is_none()
+                && !taken.contains(&name(c))
+                && c[1] == old[i][1]
+                && left_of(&new, *j) == left_of(&old, i)
+        };
+        new.iter().enumerate().find(same).map(|(_, c)| name(c))
+    };
+    let mut taken = BTreeSet::new();
+    for (i, column) in old.iter().enumerate() {
+        let old_name = name(column);
+        let Some(now) = at(&new, &old_name) else {
+            found.push(match renamed(i, &taken) {
+                Some(to) => {
+                    taken.insert(to.clone());
+                    difference(&to, Difference::Renamed, Some(old_name), Some(to.clone()))
+                }
+                None => difference(&old_name, Difference::Removed, Some(shown(column)), None),
+            });
+            continue;
+        };
+        let now = &new[now];
+        if shown(column) != shown(now) || column[5] != now[5] {
+            found.push(difference(&old_name, Difference::TypeChanged, Some(shown(column)), Some(shown(now))));
+        }
+        if column[4] != now[4] {
+            let default = |c: &Json| c[4].as_str().map(str::to_owned);
+            found.push(difference(&old_name, Difference::DefaultChanged, default(column), default(now)));
+        }
+    }
+    for column in new.iter().filter(|c| at(&old, &name(c)).is_none() && !taken.contains(&name(c))) {
+        found.push(difference(&name(column), Difference::Added, None, Some(shown(column))));
+    }
+    found
+}
+
+/// The type of a described column as people write it: `varchar(20) not null`.
+fn written_type(column: &Json, types: &Types) -> String {
+    let oid = column[1].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
+    let name = types.get(oid).map_or("unknown", |t| t.name.as_str());
+    let modifier = column[2].as_i64().unwrap_or(-1);
+    let (size, null) = (size(name, modifier), if column[3] == true { " not null" } else { "" });
+    match size {
+        Some((length, None)) => format!("{name}({length}){null}"),
+        Some((precision, Some(scale))) => format!("{name}({precision},{scale}){null}"),
+        None => format!("{name}{null}"),
+    }
+}
+
+/// Length, or precision and scale, as a type's modifier packs them.
+fn size(name: &str, modifier: i64) -> Option<(i64, Option<i64>)> {
+    let packed = modifier - 4;
+    match name {
+        "numeric" if packed >= 0 => Some((packed >> 16 & 0xffff, Some(((packed & 0x7ff) ^ 1024) - 1024))),
+        "varchar" | "bpchar" if packed >= 0 => Some((packed, None)),
+        _ => None,
+    }
+}
+
 fn labels(types: &Types, oid: u32) -> Option<&[String]> {
     match &types.get(oid)?.kind {
         PgKind::Enum(labels) => Some(labels),
@@ -190,14 +295,9 @@ fn table(rows: &mut RowBuf, item: RowMark, change: &Change<'_>, types: &Types) {
         rows.i64(row, 2, i64::from(column.type_oid as i32));
         rows.text(row, 3, name);
         rows.text(row, 4, name);
-        let packed = i64::from(column.modifier) - 4;
-        match name {
-            "numeric" if packed >= 0 => {
-                rows.i64(row, 6, packed >> 16 & 0xffff);
-                rows.i64(row, 7, ((packed & 0x7ff) ^ 1024) - 1024);
-            }
-            "varchar" | "bpchar" if packed >= 0 => rows.i64(row, 6, packed),
-            _ => {}
+        if let Some((length, scale)) = size(name, i64::from(column.modifier)) {
+            rows.i64(row, 6, length);
+            scale.into_iter().for_each(|scale| rows.i64(row, 7, scale));
         }
         rows.i64(row, 8, i as i64 + 1);
         rows.bool(row, 9, !fact.not_null);
@@ -311,4 +411,40 @@ pub fn before(told: &str, exact: bool) -> Option<Before> {
     let fact = |c: &Json| Some(Fact { not_null: c[3].as_bool()?, default: c[4].as_str().map(str::to_owned) });
     let facts = json["columns"].as_array()?.iter().map(fact).collect::<Option<_>>().filter(|_| exact);
     Some(Before { columns, key, facts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::PgType;
+
+    #[test]
+    fn differences_of_a_table_are_its_columns() {
+        let named = [(23, "int4"), (20, "int8"), (1043, "varchar"), (1700, "numeric")];
+        let types = named.map(|(oid, name)| {
+            let of = PgType { oid, schema: "pg_catalog".into(), name: name.into(), kind: PgKind::Base };
+            (oid, Rc::new(of))
+        });
+        let types = Types(types.into_iter().collect());
+        let table = |columns: Json| json!({ "schema": "public", "name": "t", "columns": columns, "key": [0] });
+        let told = |before: Json, after: Json| {
+            let of = |c: ColumnChange| {
+                let kind = format!("{:?}", c.kind).replace("Difference::", "");
+                format!("{} {kind} {} {}", c.column, c.before.unwrap_or_default(), c.after.unwrap_or_default())
+            };
+            differences(&table(before), &table(after), &types).into_iter().map(of).collect::<Vec<_>>()
+        };
+        let (id, a) = (json!(["id", 23, -1, true, null, null]), json!(["a", 1043, 24, false, null, null]));
+        let wide = json!(["id", 20, -1, true, null, null]);
+        assert_eq!(told(json!([id, a]), json!([wide, a])), ["id TypeChanged int4 not null int8 not null"]);
+        assert_eq!(told(json!([id, a]), json!([id])), ["a Removed varchar(20) "]);
+        let b = json!(["b", 1043, 24, false, null, null]);
+        assert_eq!(told(json!([id, a]), json!([id, b])), ["b Renamed a b"]);
+        let key = json!(["k", 23, -1, true, null, null]);
+        assert_eq!(told(json!([id, a, b]), json!([key, a])), ["k Renamed id k", "b Removed varchar(20) "]);
+        let priced = json!(["p", 1700, (12 << 16 | 2) + 4, true, "0", null]);
+        assert_eq!(told(json!([id]), json!([id, priced])), ["p Added  numeric(12,2) not null"]);
+        let free = json!(["p", 1700, (12 << 16 | 2) + 4, true, null, null]);
+        assert_eq!(told(json!([priced]), json!([free])), ["p DefaultChanged 0 "]);
+    }
 }

@@ -508,7 +508,7 @@ fn tell(
         }
     }
     for d in statement.dropped.into_iter().filter(|d| options.filter.table(&d.schema, &d.name)) {
-        if !taken && changes.forget(d.oid) {
+        if !taken && changes.forget(d.oid, &d.schema, &d.name) {
             let announced = Announced { oid: d.oid, schema: d.schema, name: d.name, identity: b'd', columns: Vec::new() };
             gone.push(("DROP", announced, Shape { facts: Vec::new(), key: Vec::new() }));
         }

@@ -30,8 +30,10 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use millrace_record::RawConfig;
+use millrace_registry::{Change, ChangeKind};
+use millrace_sandbox::{ColumnChange, Difference, TableChange};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, mpsc};
 
 use self::connectors::Connectors;
 use self::event::{ChangeEvent, EventKind, SourceChange};
@@ -131,8 +133,17 @@ impl SchemaMonitor {
         self.stream.subscribe()
     }
 
+    /// Passes on what plugins tell, for as long as the worker lives.
+    pub async fn hear(self: Arc<Self>, mut alerts: mpsc::Receiver<TableChange>) {
+        self.store.loaded().await;
+        while let Some(TableChange { connector, table, topic, position, statement, changes }) = alerts.recv().await {
+            let change = SourceChange { connector, table, topic, lsn: position, ddl: statement };
+            self.source_changed(change, changes.into_iter().map(field_change).collect());
+        }
+    }
+
     /// What a source tells of a change in what it reads.
-    pub fn source_changed(&self, change: SourceChange, changes: Vec<event::FieldChange>) {
+    fn source_changed(&self, change: SourceChange, changes: Vec<event::FieldChange>) {
         let event = ChangeEvent {
             affected: vec![event::Affected {
                 connector: change.connector.clone(),
@@ -395,6 +406,17 @@ impl SchemaMonitor {
     pub async fn stop(&self, within: Duration) {
         self.store.flush(within).await;
     }
+}
+
+fn field_change(change: ColumnChange) -> event::FieldChange {
+    let kind = match change.kind {
+        Difference::Added => ChangeKind::Added,
+        Difference::Removed => ChangeKind::Removed,
+        Difference::Renamed => ChangeKind::Renamed,
+        Difference::TypeChanged => ChangeKind::TypeChanged,
+        Difference::DefaultChanged => ChangeKind::DefaultChanged,
+    };
+    Change { path: change.column, kind, before: change.before, after: change.after }.into()
 }
 
 pub(crate) fn now_ms() -> u64 {
