@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# fetch-peers.sh kafka|debezium|apicurio ... : the real Kafka (broker, Connect, tools), Debezium's connectors and Apicurio's
-# schema registry, through Maven, into the cache. The tests run on this Kafka too; the benchmark measures beside Kafka and
-# Debezium; the registry judges schemas for us. Safe to run again.
+# fetch-peers.sh kafka|debezium|apicurio|converter ... : the real Kafka (broker, Connect, tools), Debezium's connectors,
+# Apicurio's schema registry and its Avro converter, through Maven, into the cache. The tests run on this Kafka too; the benchmark
+# measures beside Kafka, Debezium and the converter; the registry judges schemas for us. Safe to run again.
 . "$(dirname "$0")/lib.sh"
 KAFKA_VERSION="${KAFKA_VERSION:-4.3.1}"; DEBEZIUM_VERSION="${DEBEZIUM_VERSION:-3.6.0.Final}"
 # The newest that runs on Java 17.
 APICURIO_VERSION="${APICURIO_VERSION:-3.0.9}"
+# The newest that has the Connect converter.
+CONVERTER_VERSION="${CONVERTER_VERSION:-2.6.13.Final}"
 # The compiler too: some tests make a plugin for the real Kafka Connect.
 have javac || apt_install default-jdk-headless
 have mvn || apt_install maven
@@ -29,5 +31,10 @@ apicurio)
   say "fetching Apicurio Registry $APICURIO_VERSION with Maven"
   mkdir -p "$CACHE/dl"; maven -f "$ROOT/tests/peers/kafka.xml" dependency:copy -Dartifact="io.apicurio:apicurio-registry-app:$APICURIO_VERSION:tar.gz:all" -DoutputDirectory="$CACHE/dl"
   rm -rf "$out"; mkdir -p "$out"; tar -xzf "$CACHE/dl/apicurio-registry-app-$APICURIO_VERSION-all.tar.gz" -C "$out"; touch "$out/.complete" ;;
-*) fail "unknown peer \"$what\": kafka, debezium or apicurio" ;;
+converter)
+  out="$CACHE/apicurio-converter-$CONVERTER_VERSION"; [ -f "$out/.complete" ] && continue
+  say "fetching Apicurio's Avro converter $CONVERTER_VERSION with Maven"
+  rm -rf "$out"; maven -f "$ROOT/tests/peers/apicurio-converter.xml" dependency:copy-dependencies -Dapicurio.version="$CONVERTER_VERSION" -Dkafka.version="$KAFKA_VERSION" -DoutputDirectory="$out" -DincludeScope=runtime
+  touch "$out/.complete" ;;
+*) fail "unknown peer \"$what\": kafka, debezium, apicurio or converter" ;;
 esac; done

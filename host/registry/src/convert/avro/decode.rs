@@ -132,15 +132,47 @@ fn takes_bytes(op: &Op) -> bool {
 pub(super) struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, n: usize) -> Result<&'a [u8], Fault> {
         let (taken, rest) = self.0.split_at_checked(n).ok_or_else(Fault::short)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn long(&mut self) -> Result<i64, Fault> {
+        match *self.0 {
+            // Most numbers are lengths and branches.
+            [b, ref rest @ ..] if b < 0x80 => {
+                self.0 = rest;
+                Ok(i64::from(b >> 1) ^ -i64::from(b & 1))
+            }
+            _ => self.longer(),
+        }
+    }
+
+    #[inline]
+    fn longer(&mut self) -> Result<i64, Fault> {
+        if let Some(word) = self.0.first_chunk() {
+            let word = u64::from_le_bytes(*word);
+            let last = !word & 0x8080_8080_8080_8080;
+            if last != 0 {
+                // The last byte is the first that says so; groups of seven bits move together, neighbours first.
+                let n = last.trailing_zeros() as usize / 8 + 1;
+                let z = word & (u64::MAX >> (64 - 8 * n)) & 0x7F7F_7F7F_7F7F_7F7F;
+                let z = (z & 0x007F_007F_007F_007F) | (z & 0x7F00_7F00_7F00_7F00) >> 1;
+                let z = (z & 0x0000_3FFF_0000_3FFF) | (z & 0x3FFF_0000_3FFF_0000) >> 2;
+                let z = (z & 0x0FFF_FFFF) | (z & 0x0FFF_FFFF_0000_0000) >> 4;
+                self.0 = &self.0[n..];
+                return Ok((z >> 1) as i64 ^ -((z & 1) as i64));
+            }
+        }
+        self.longest()
+    }
+
+    /// A number of nine bytes or more, or one near the end.
+    #[inline(never)]
+    fn longest(&mut self) -> Result<i64, Fault> {
         let (mut z, mut shift) = (0u64, 0);
         for (i, b) in self.0.iter().enumerate() {
             if shift == 63 && *b > 1 {
@@ -156,7 +188,7 @@ impl<'a> Input<'a> {
         Err(Fault::short())
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn sized(&mut self) -> Result<&'a [u8], Fault> {
         let n = self.long()?;
         let n = usize::try_from(n).map_err(|_| Fault::new(format!("Malformed data. Length is negative: {n}")))?;
@@ -196,7 +228,7 @@ pub(super) fn root(op: &Op, bare: bool, input: &mut Input<'_>, rows: &mut RowBuf
         }
         _ => {
             let row = rows.begin(1);
-            value(op, input, rows, row, 0)?;
+            single(op, input, rows, row, 0)?;
         }
     }
     Ok(true)
@@ -220,19 +252,21 @@ fn union(op: &Op, input: &mut Input<'_>, rows: &mut RowBuf) -> Result<Option<Row
     let branch = usize::try_from(at).ok().and_then(|at| branches.get(at)).ok_or_else(|| Fault::branch(at))?;
     let Some((slot, op)) = branch else { return Ok(None) };
     let row = rows.begin(*n as usize);
-    value(op, input, rows, row, *slot as usize)?;
+    single(op, input, rows, row, *slot as usize)?;
     Ok(Some(row))
 }
 
-/// Reads one value into slot `i`.
-#[inline]
-fn value(op: &Op, input: &mut Input<'_>, rows: &mut RowBuf, row: RowMark, i: usize) -> Result<(), Fault> {
-    match op {
-        Op::Optional { null, value: inner } => match input.long()? {
-            at if at == i64::from(*null) => {}
-            0 | 1 => value(inner, input, rows, row, i)?,
+/// Reads one value into slot `i`. What has no parts is read here, the rest by [`parts`]. Inlined where values come in a row.
+#[inline(always)]
+fn value(mut op: &Op, input: &mut Input<'_>, rows: &mut RowBuf, row: RowMark, i: usize) -> Result<(), Fault> {
+    if let Op::Optional { null, value } = op {
+        match input.long()? {
+            at if at == i64::from(*null) => return Ok(()),
+            0 | 1 => op = value,
             at => return Err(Fault::branch(at)),
-        },
+        }
+    }
+    match op {
         Op::Integer(bits) => {
             let v = input.long()?;
             rows.i64(
@@ -240,22 +274,32 @@ fn value(op: &Op, input: &mut Input<'_>, rows: &mut RowBuf, row: RowMark, i: usi
                 i,
                 match bits {
                     64 => v,
-                    32 => i64::from(i32::try_from(v).map_err(|_| Fault::new("Invalid int encoding"))?),
+                    32 => i64::from(i32::try_from(v).map_err(|_| Fault::int())?),
                     16 => i64::from(v as i16),
                     _ => i64::from(v as i8),
                 },
             );
         }
-        Op::Text => match input.sized()? {
-            bytes if std::str::from_utf8(bytes).is_ok() => rows.bytes(row, i, bytes),
-            // As Java does.
-            bytes => rows.text(row, i, &String::from_utf8_lossy(bytes)),
-        },
+        Op::Text => text(input.sized()?, rows, row, i),
         Op::Bytes => rows.bytes(row, i, input.sized()?),
         Op::Fixed(size) => rows.bytes(row, i, input.take(*size)?),
         Op::Boolean => rows.bool(row, i, input.take(1)?[0] == 1),
         Op::Float => rows.f64(row, i, f32::from_le_bytes(*input.take(4)?.first_chunk().ok_or_else(Fault::short)?).into()),
         Op::Double => rows.f64(row, i, f64::from_le_bytes(*input.take(8)?.first_chunk().ok_or_else(Fault::short)?)),
+        _ => return parts(op, input, rows, row, i),
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn single(op: &Op, input: &mut Input<'_>, rows: &mut RowBuf, row: RowMark, i: usize) -> Result<(), Fault> {
+    value(op, input, rows, row, i)
+}
+
+/// Reads a value that is not a number, a text or bytes.
+#[inline(never)]
+fn parts(op: &Op, input: &mut Input<'_>, rows: &mut RowBuf, row: RowMark, i: usize) -> Result<(), Fault> {
+    match op {
         Op::Enum(symbols) => {
             let at = input.long()?;
             let symbol = usize::try_from(at).ok().and_then(|at| symbols.get(at));
@@ -272,7 +316,7 @@ fn value(op: &Op, input: &mut Input<'_>, rows: &mut RowBuf, row: RowMark, i: usi
         }
         Op::Single(inner) => {
             input.long()?;
-            value(inner, input, rows, row, i)?;
+            single(inner, input, rows, row, i)?;
         }
         Op::Array(element) => {
             let list = array(element, input, rows)?;
@@ -286,8 +330,31 @@ fn value(op: &Op, input: &mut Input<'_>, rows: &mut RowBuf, row: RowMark, i: usi
             failed?;
         }
         Op::Null => {}
+        // Read where the others are not.
+        _ => return Err(Fault::broken()),
     }
     Ok(())
+}
+
+/// Whether all bytes are ASCII, which most texts are: a word at a time, the last one reaching back into the one before it.
+#[inline(always)]
+fn is_ascii(bytes: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let high = |word: &[u8; 8]| u64::from_le_bytes(*word) & HIGH;
+    match bytes.last_chunk::<8>() {
+        Some(last) => bytes.as_chunks::<8>().0.iter().fold(high(last), |seen, word| seen | high(word)) == 0,
+        None => bytes.iter().fold(0, |seen, b| seen | b) < 0x80,
+    }
+}
+
+#[inline(always)]
+fn text(bytes: &[u8], rows: &mut RowBuf, row: RowMark, i: usize) {
+    if is_ascii(bytes) || simdutf8::basic::from_utf8(bytes).is_ok() {
+        rows.bytes(row, i, bytes);
+    } else {
+        // As Java does.
+        rows.text(row, i, &String::from_utf8_lossy(bytes));
+    }
 }
 
 /// A list's row. What comes in several blocks, which is rare, is read once more as one: a row knows its length when it begins.
@@ -305,7 +372,7 @@ fn array(element: &Element, input: &mut Input<'_>, rows: &mut RowBuf) -> Result<
     let pass = |input: &mut Input<'_>, n| {
         for _ in 0..n {
             let scratch = rows.begin(1);
-            let read = value(&element.op, input, rows, scratch, 0);
+            let read = single(&element.op, input, rows, scratch, 0);
             rows.undo(scratch);
             read?;
         }
@@ -346,7 +413,7 @@ fn joined(element: &Element, input: &mut Input<'_>, rows: &mut RowBuf, all: usiz
             return Ok(list);
         }
         for _ in 0..n {
-            value(&element.op, input, rows, list, at)?;
+            single(&element.op, input, rows, list, at)?;
             at += 1;
         }
     }
@@ -362,7 +429,10 @@ fn map(
     i: usize,
 ) -> Result<(), Fault> {
     let entry = |input: &mut Input<'_>, rows: &mut RowBuf, keys: RowMark, values: RowMark, j: usize| {
-        value(key.map_or(&Op::Text, |k| &k.op), input, rows, keys, j)?;
+        match key {
+            None => text(input.sized()?, rows, keys, j),
+            Some(key) => single(&key.op, input, rows, keys, j)?,
+        }
         value(&element.op, input, rows, values, j)
     };
     let sized = key.is_none_or(|k| k.sized) || element.sized;
@@ -380,8 +450,8 @@ fn map(
             |input, n| {
                 for _ in 0..n {
                     let scratch = rows.begin(2);
-                    let read = value(key.map_or(&Op::Text, |k| &k.op), input, rows, scratch, 0)
-                        .and_then(|()| value(&element.op, input, rows, scratch, 1));
+                    let read = single(key.map_or(&Op::Text, |k| &k.op), input, rows, scratch, 0)
+                        .and_then(|()| single(&element.op, input, rows, scratch, 1));
                     rows.undo(scratch);
                     read?;
                 }

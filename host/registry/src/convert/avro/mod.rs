@@ -24,9 +24,13 @@ use crate::avro::{self, AvroSchema};
 use crate::client::SchemaClient;
 use crate::{ParsedSchema, SchemaType};
 
-/// A failure on the way down into a value: what, and at which path of fields.
+/// A failure on the way down into a value. A single word, for that of a success is handed up at every value.
 #[derive(Debug)]
-struct Fault {
+struct Fault(Box<What>);
+
+/// What failed, and at which path of fields.
+#[derive(Debug)]
+struct What {
     message: String,
     path: Vec<Box<str>>,
 }
@@ -34,7 +38,7 @@ struct Fault {
 impl Fault {
     #[cold]
     fn new(message: impl Into<String>) -> Self {
-        Fault { message: message.into(), path: Vec::new() }
+        Fault(Box::new(What { message: message.into(), path: Vec::new() }))
     }
     #[cold]
     fn null() -> Self {
@@ -50,26 +54,31 @@ impl Fault {
         Fault::new("the message ends before its schema does")
     }
     #[cold]
+    fn int() -> Self {
+        Fault::new("Invalid int encoding")
+    }
+    #[cold]
     fn branch(at: i64) -> Self {
         Fault::new(format!("the union has no branch {at}"))
     }
     #[cold]
     fn within(mut self, field: &str) -> Self {
-        self.path.push(field.into());
+        self.0.path.push(field.into());
         self
     }
     fn place(&self) -> Option<String> {
-        let path: Vec<&str> = self.path.iter().rev().map(|p| &**p).collect();
+        let path: Vec<&str> = self.0.path.iter().rev().map(|p| &**p).collect();
         (!path.is_empty()).then(|| format!("field \"{}\"", path.join(".")))
     }
     fn text(&self) -> String {
-        self.place().map_or_else(|| self.message.clone(), |place| format!("{}, {place}", self.message))
+        let message = &self.0.message;
+        self.place().map_or_else(|| message.clone(), |place| format!("{message}, {place}"))
     }
 }
 
 impl From<Fault> for ConvertError {
     fn from(fault: Fault) -> Self {
-        let mut error = ConvertError::data(fault.message.clone());
+        let mut error = ConvertError::data(fault.0.message.clone());
         error.cause = fault.place();
         error
     }
@@ -110,6 +119,8 @@ pub struct AvroConverter {
     mapped: Bounded<Option<u32>, Arc<Mapped>>,
     encodings: Compiled<Option<u32>, Encoding>,
     decodings: Compiled<i32, Decoding>,
+    /// What a record is written into before it is appended to the others.
+    room: Vec<u8>,
 }
 
 impl AvroConverter {
@@ -125,6 +136,7 @@ impl AvroConverter {
             encodings: Compiled::new(max),
             decodings: Compiled::new(max),
             options: Options::new(&settings)?,
+            room: Vec::new(),
         })
     }
 
@@ -153,13 +165,17 @@ impl AvroConverter {
     }
 
     /// The encoder of a schema for a topic. What is not at hand is waited for.
+    #[inline]
     fn encoding(&mut self, topic: &str, schema: Option<u32>) -> Result<Place, NotConverted> {
-        let known = self.encodings.find(schema, topic);
-        if let Some(known) = known
-            && !self.common.writing.changes()
-        {
-            return Ok(known);
+        match self.encodings.find(schema, topic) {
+            Some(known) if !self.common.writing.changes() => Ok(known),
+            known => self.registered(topic, schema, known),
         }
+    }
+
+    /// The encoder with the id that the registry says now.
+    #[inline(never)]
+    fn registered(&mut self, topic: &str, schema: Option<u32>, known: Option<Place>) -> Result<Place, NotConverted> {
         let mapped = self.mapped(schema)?;
         let failures = self.common.failures;
         let subject = self.common.subjects.name(failures, topic, mapped.name.as_deref())?;
@@ -184,10 +200,17 @@ impl AvroConverter {
         Ok(self.encodings.put(schema, topic, Encoding { node, is_struct, bare, id: registered.id }))
     }
 
+    #[inline]
     fn decoding(&mut self, topic: &str, id: i32) -> Result<Place, NotConverted> {
-        if let Some(known) = self.decodings.find(id, topic) {
-            return Ok(known);
+        match self.decodings.find(id, topic) {
+            Some(known) => Ok(known),
+            None => self.found(topic, id),
         }
+    }
+
+    /// The decoder of a schema that was not met before.
+    #[inline(never)]
+    fn found(&mut self, topic: &str, id: i32) -> Result<Place, NotConverted> {
         let registered = self.common.schema_of(&*self.client, topic, id)?;
         let failures = self.common.failures;
         let what = format!("Error deserializing Avro message for id {id}");
@@ -238,7 +261,7 @@ impl Converter for AvroConverter {
         let start = out.len();
         write_header(encoding.id, out);
         let done = match &encoding.node {
-            Some(node) => encode::root(node, encoding.is_struct, encoding.bare, &row, out),
+            Some(node) => encode::root(node, encoding.is_struct, encoding.bare, &row, &mut self.room, out),
             None => encode::schemaless(row.get_bytes(0), out),
         };
         done.map(|()| true).map_err(|fault| {

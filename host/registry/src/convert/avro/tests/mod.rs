@@ -1,5 +1,7 @@
 //! The converter against a registry in memory, with JSON as the form in which rows are written down here.
 
+mod oracle;
+
 use std::sync::Arc;
 
 use millrace_record::convert::{NotConverted, converter};
