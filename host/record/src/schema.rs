@@ -128,7 +128,11 @@ impl Schema {
         if self.kind != Kind::Bytes || self.name.as_deref() != Some("org.apache.kafka.connect.data.Decimal") {
             return None;
         }
-        self.parameters.iter().find(|(k, _)| &**k == "scale").and_then(|(_, v)| v.parse().ok())
+        self.parameter("scale").and_then(|scale| scale.parse().ok())
+    }
+    /// The value of a parameter.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
     }
     /// The position of a struct's field.
     pub fn index(&self, field: &str) -> Option<usize> {

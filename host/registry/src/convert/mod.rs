@@ -31,6 +31,10 @@ const MAGIC: u8 = 0;
 /// The magic byte and the id.
 pub const HEADER: usize = 5;
 
+/// Parameters that mark an enum and a union where `generalized.sum.type.support` makes all formats agree.
+const GENERALIZED_ENUM: &str = "org.apache.kafka.connect.data.Enum";
+const GENERALIZED_UNION: &str = "org.apache.kafka.connect.data.Union";
+
 /// Appends the header of the wire format.
 #[inline]
 pub fn write_header(id: i32, out: &mut Vec<u8>) {

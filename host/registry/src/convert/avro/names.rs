@@ -4,6 +4,7 @@ use millrace_record::{Kind, Schema};
 
 use super::options::Options;
 use crate::avro;
+pub(super) use crate::convert::{GENERALIZED_ENUM as ANY_ENUM, GENERALIZED_UNION as ANY_UNION};
 
 pub(super) const NAMESPACE: &str = "io.confluent.connect.avro";
 pub(super) const DEFAULT_NAME: &str = "ConnectDefault";
@@ -11,9 +12,6 @@ pub(super) const MAP_ENTRY: &str = "MapEntry";
 pub(super) const UNION: &str = "io.confluent.connect.avro.Union";
 pub(super) const ENUM: &str = "io.confluent.connect.avro.Enum";
 pub(super) const ANYTHING: &str = "io.confluent.connect.avro.Anything";
-/// Parameters of the unions and enums that all formats share.
-pub(super) const ANY_UNION: &str = "org.apache.kafka.connect.data.Union";
-pub(super) const ANY_ENUM: &str = "org.apache.kafka.connect.data.Enum";
 pub(super) const ANY_UNION_NAME: &str = "connect_union_";
 pub(super) const ANY_UNION_FIELD: &str = "connect_union_field_";
 pub(super) const RECORD_DOC: &str = "io.confluent.connect.avro.record.doc";
@@ -32,16 +30,12 @@ pub(super) const JSON: &str = "io.debezium.data.Json";
 /// The precision that is not written as a parameter.
 pub(super) const DEFAULT_PRECISION: i64 = 64;
 
-pub(super) fn parameter<'s>(schema: &'s Schema, key: &str) -> Option<&'s str> {
-    schema.parameters.iter().find(|(k, _)| &**k == key).map(|(_, v)| &**v)
-}
-
 pub(super) fn is_union(schema: &Schema) -> bool {
-    schema.kind == Kind::Struct && (schema.name.as_deref() == Some(UNION) || parameter(schema, ANY_UNION).is_some())
+    schema.kind == Kind::Struct && (schema.name.as_deref() == Some(UNION) || schema.parameter(ANY_UNION).is_some())
 }
 
 pub(super) fn is_fixed(schema: &Schema) -> bool {
-    schema.kind == Kind::Bytes && schema.name.is_some() && parameter(schema, FIXED_SIZE).is_some()
+    schema.kind == Kind::Bytes && schema.name.is_some() && schema.parameter(FIXED_SIZE).is_some()
 }
 
 /// The full name of the enum that a string is, where enums are written as such.
@@ -49,7 +43,7 @@ pub(super) fn enum_name<'s>(schema: &'s Schema, options: &Options) -> Option<&'s
     if schema.kind != Kind::Text || !(options.generalized || options.enhanced) {
         return None;
     }
-    parameter(schema, if options.generalized { ANY_ENUM } else { ENUM })
+    schema.parameter(if options.generalized { ANY_ENUM } else { ENUM })
 }
 
 /// Whether a map is written as Avro's; any other is a list of entries.

@@ -81,7 +81,7 @@ impl Out<'_> {
             },
             Kind::Bytes => {
                 if is_fixed(schema) {
-                    let size = parameter(schema, FIXED_SIZE).and_then(|s| s.parse::<u32>().ok());
+                    let size = schema.parameter(FIXED_SIZE).and_then(|s| s.parse::<u32>().ok());
                     let size = size.ok_or_else(|| format!("the parameter {FIXED_SIZE} is not a number"))?;
                     full = Some(self.name(schema));
                     set(&mut node, "type", "fixed");
@@ -144,7 +144,7 @@ impl Out<'_> {
         let mut node = Map::new();
         set(&mut node, "type", "record");
         set(&mut node, "name", full.clone());
-        if let Some(doc) = parameter(schema, RECORD_DOC) {
+        if let Some(doc) = schema.parameter(RECORD_DOC) {
             set(&mut node, "doc", doc);
         }
         if let Some(name) = &schema.name {
@@ -152,7 +152,7 @@ impl Out<'_> {
         }
         let mut fields = Vec::with_capacity(schema.fields.len());
         for Field { name, schema: of } in &schema.fields {
-            let doc = parameter(schema, &format!("{FIELD_DOC}{name}"));
+            let doc = schema.parameter(&format!("{FIELD_DOC}{name}"));
             fields.push(self.field(scrub(name, self.options), of, doc)?);
         }
         set(&mut node, "fields", fields);
@@ -196,11 +196,11 @@ impl Out<'_> {
         let simple = schema.name.as_deref().map_or(DEFAULT_NAME, |n| n.rsplit('.').next().unwrap_or(n));
         set(node, "type", "enum");
         set(node, "name", full);
-        if let Some(doc) = parameter(schema, &format!("{ENUM_DOC}{simple}")) {
+        if let Some(doc) = schema.parameter(&format!("{ENUM_DOC}{simple}")) {
             set(node, "doc", doc);
         }
         set(node, "symbols", symbols);
-        if let Some(default) = parameter(schema, &format!("{ENUM_DEFAULT}{simple}")) {
+        if let Some(default) = schema.parameter(&format!("{ENUM_DEFAULT}{simple}")) {
             set(node, "default", default);
         }
     }
@@ -282,7 +282,7 @@ impl Out<'_> {
             if !parameters.is_empty() {
                 set(node, "connect.parameters", parameters);
             }
-            if let Some(default) = default_of(schema, self.options).filter(|_| parameter(schema, FIELD_DEFAULT).is_none()) {
+            if let Some(default) = default_of(schema, self.options).filter(|_| schema.parameter(FIELD_DEFAULT).is_none()) {
                 set(node, "connect.default", default);
             }
             if let Some(name) = name {
@@ -321,7 +321,7 @@ fn parameters(schema: &Schema) -> Map<String, Value> {
 }
 
 fn number(schema: &Schema, key: &str, default: Option<i64>) -> Result<i64, String> {
-    match (parameter(schema, key), default) {
+    match (schema.parameter(key), default) {
         (Some(text), _) => text.parse().map_err(|_| format!("the parameter {key} of a decimal is \"{text}\", not a number")),
         (None, Some(default)) => Ok(default),
         (None, None) => Err(format!("a decimal without the parameter {key}")),

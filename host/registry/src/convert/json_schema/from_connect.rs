@@ -3,7 +3,7 @@
 use millrace_record::{Kind, Schema};
 use serde_json::{Map, Value, json};
 
-use super::options::{ENUM, GENERALIZED_ENUM, KEY, NAMESPACE, NULL_SYMBOL, Options, VALUE, is_object, is_union, parameter};
+use super::options::{ENUM, GENERALIZED_ENUM, KEY, NAMESPACE, NULL_SYMBOL, Options, VALUE, is_object, is_union};
 use super::plan::Node;
 
 /// The text of a schema.
@@ -87,7 +87,7 @@ fn typed(schema: &Schema, options: &Options, out: &mut Map<String, Value>) {
 
 /// The symbols of a text that is an enum.
 fn symbols(schema: &Schema, options: &Options) -> Option<Value> {
-    parameter(schema, ENUM).or_else(|| parameter(schema, GENERALIZED_ENUM))?;
+    schema.parameter(ENUM).or_else(|| schema.parameter(GENERALIZED_ENUM))?;
     let of = |name: &str| {
         let prefix = format!("{name}.");
         let symbols = schema.parameters.iter().filter_map(|(key, _)| key.strip_prefix(&prefix));

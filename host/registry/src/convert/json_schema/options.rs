@@ -3,6 +3,7 @@
 use millrace_record::{Kind, Schema};
 
 use super::super::Settings;
+pub(super) use super::super::{GENERALIZED_ENUM, GENERALIZED_UNION};
 
 /// Confluent's `JsonSchemaDataConfig`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +51,7 @@ impl Options {
 
 pub(super) const NAMESPACE: &str = "io.confluent.connect.json";
 pub(super) const ENUM: &str = "io.confluent.connect.json.Enum";
-pub(super) const GENERALIZED_ENUM: &str = "org.apache.kafka.connect.data.Enum";
 pub(super) const ONE_OF: &str = "io.confluent.connect.json.OneOf";
-pub(super) const GENERALIZED_UNION: &str = "org.apache.kafka.connect.data.Union";
 /// Of a generalized union's name, with a number behind it; and of its fields, with `field_` and a number.
 pub(super) const UNION_PREFIX: &str = "connect_union_";
 /// What stands for null among the symbols of an enum.
@@ -61,13 +60,9 @@ pub(super) const NULL_SYMBOL: &str = "<NULL>";
 pub(super) const KEY: &str = "key";
 pub(super) const VALUE: &str = "value";
 
-pub(super) fn parameter<'a>(schema: &'a Schema, name: &str) -> Option<&'a str> {
-    schema.parameters.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
-}
-
 /// Whether a struct stands for one of several types.
 pub(super) fn is_union(schema: &Schema) -> bool {
-    schema.kind == Kind::Struct && (schema.name.as_deref() == Some(ONE_OF) || parameter(schema, GENERALIZED_UNION).is_some())
+    schema.kind == Kind::Struct && (schema.name.as_deref() == Some(ONE_OF) || schema.parameter(GENERALIZED_UNION).is_some())
 }
 
 /// Whether a map is a JSON object; else it is a list of its entries.

@@ -9,7 +9,7 @@ use super::super::misfit::Misfit;
 use super::names;
 use super::options::{
     DATE_TYPE, DECIMAL_TYPE, ENUM, GENERALIZED_ENUM, GENERALIZED_UNION, Options, PRECISION, TAG, TIME_TYPE, TIMESTAMP_TYPE, TYPE,
-    UNION_PREFIX, WRAPPER, is_union, parameter,
+    UNION_PREFIX, WRAPPER, is_union,
 };
 use super::scalar::Scalar;
 
@@ -101,7 +101,7 @@ message BytesValue {
 
 /// The scalar that a single value is written as. None: it is none.
 fn scalar_of(schema: &Schema) -> Option<Scalar> {
-    let said = || parameter(schema, TYPE).and_then(Scalar::by_name).filter(|s| s.kind() == schema.kind);
+    let said = || schema.parameter(TYPE).and_then(Scalar::by_name).filter(|s| s.kind() == schema.kind);
     Some(match schema.kind {
         Kind::Boolean => Scalar::Bool,
         Kind::Int8 | Kind::Int16 => Scalar::Int32,
@@ -194,7 +194,7 @@ impl Writer<'_> {
     }
 
     fn oneof(&mut self, union: &Schema) -> String {
-        match parameter(union, GENERALIZED_UNION) {
+        match union.parameter(GENERALIZED_UNION) {
             Some(name) if self.options.generalized => self.options.name(name).into_owned(),
             _ => {
                 let name = union.name.as_deref().unwrap_or_default();
@@ -257,8 +257,8 @@ impl Writer<'_> {
         if let Some(logical) = schema.name.as_deref().and_then(|n| n.strip_prefix(LOGICAL)) {
             let (name, file) = match logical {
                 "Decimal" => {
-                    meta.extend(parameter(schema, PRECISION).map(|p| ("precision", p.to_owned())));
-                    meta.extend(parameter(schema, "scale").map(|s| ("scale", s.to_owned())));
+                    meta.extend(schema.parameter(PRECISION).map(|p| ("precision", p.to_owned())));
+                    meta.extend(schema.parameter("scale").map(|s| ("scale", s.to_owned())));
                     (DECIMAL_TYPE, "confluent/type/decimal.proto")
                 }
                 "Date" => (DATE_TYPE, "google/type/date.proto"),
@@ -285,7 +285,7 @@ impl Writer<'_> {
         }
         let scalar =
             scalar_of(schema).ok_or_else(|| Misfit::new(format!("Unknown schema type: {}", schema.kind.connect_name())))?;
-        let is_wrapped = !member || parameter(schema, WRAPPER) == Some("true");
+        let is_wrapped = !member || schema.parameter(WRAPPER) == Some("true");
         if self.options.wrapper_nullables && schema.optional && is_wrapped {
             self.import("google/protobuf/wrappers.proto");
             return Ok(scalar.wrapper().to_owned());
@@ -384,7 +384,7 @@ impl Writer<'_> {
 
 /// The name of the enum that a text or number stands for.
 pub(super) fn enum_name(schema: &Schema) -> Option<&str> {
-    parameter(schema, ENUM).or_else(|| parameter(schema, GENERALIZED_ENUM))
+    schema.parameter(ENUM).or_else(|| schema.parameter(GENERALIZED_ENUM))
 }
 
 fn indent(depth: usize) -> &'static str {
@@ -425,5 +425,5 @@ impl Tags {
 }
 
 fn said(schema: &Schema) -> Option<u32> {
-    parameter(schema, TAG).and_then(|t| t.parse().ok())
+    schema.parameter(TAG).and_then(|t| t.parse().ok())
 }

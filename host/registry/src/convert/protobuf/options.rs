@@ -1,6 +1,7 @@
 //! The options of `ProtobufConverter` that say how Connect's data and Protobuf's stand for each other.
 
 use super::super::Settings;
+pub(super) use super::super::{GENERALIZED_ENUM, GENERALIZED_UNION};
 
 /// Confluent's `ProtobufDataConfig`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +63,7 @@ impl Options {
 
 /// Parameters of Connect's schemas that carry what only Protobuf knows.
 pub(super) const ENUM: &str = "io.confluent.connect.protobuf.Enum";
-pub(super) const GENERALIZED_ENUM: &str = "org.apache.kafka.connect.data.Enum";
 pub(super) const UNION_PREFIX: &str = "io.confluent.connect.protobuf.Union";
-pub(super) const GENERALIZED_UNION: &str = "org.apache.kafka.connect.data.Union";
 /// A field's number.
 pub(super) const TAG: &str = "io.confluent.connect.protobuf.Tag";
 /// A number's type where Connect's is wider: `uint32`.
@@ -78,13 +77,8 @@ pub(super) const DATE_TYPE: &str = "google.type.Date";
 pub(super) const TIME_TYPE: &str = "google.type.TimeOfDay";
 pub(super) const TIMESTAMP_TYPE: &str = "google.protobuf.Timestamp";
 
-/// The value of a schema's parameter.
-pub(super) fn parameter<'a>(schema: &'a millrace_record::Schema, name: &str) -> Option<&'a str> {
-    schema.parameters.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
-}
-
 /// Whether a struct stands for a oneof.
 pub(super) fn is_union(schema: &millrace_record::Schema) -> bool {
     schema.kind == millrace_record::Kind::Struct
-        && (schema.name.as_deref().is_some_and(|n| n.starts_with(UNION_PREFIX)) || parameter(schema, GENERALIZED_UNION).is_some())
+        && (schema.name.as_deref().is_some_and(|n| n.starts_with(UNION_PREFIX)) || schema.parameter(GENERALIZED_UNION).is_some())
 }

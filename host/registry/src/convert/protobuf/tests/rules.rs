@@ -42,7 +42,7 @@ fn oneofs_come_first_and_are_structs() {
     assert_eq!(describe(&flat), "A x:Text? y:Bytes? a:Int32? z:Text?");
     let general = schema_of(&[("generalized.sum.type.support", "true")], &proto);
     let union = &general.fields[0].schema;
-    assert_eq!(options::parameter(union, options::GENERALIZED_UNION), Some("pick"));
+    assert_eq!(union.parameter(options::GENERALIZED_UNION), Some("pick"));
 }
 
 #[test]
