@@ -66,6 +66,11 @@ impl Registry {
         self.process = None;
     }
 
+    /// None once it was killed.
+    pub fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
     /// What converters are given.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/apis/ccompat/v7", self.port)

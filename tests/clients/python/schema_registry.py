@@ -10,8 +10,11 @@ import sys
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
+from confluent_kafka.schema_registry import AssociationCreateOrUpdateInfo, AssociationCreateOrUpdateRequest
 from confluent_kafka.schema_registry import Metadata, MetadataProperties, ServerConfig, ConfigCompatibilityLevel
+from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
+from confluent_kafka.serialization import MessageField, SerializationContext
 
 url = sys.argv[1]
 
@@ -176,4 +179,18 @@ equal(in_context.get_subjects(), [":.eu:user-value"])
 equal(json.loads(in_context.get_latest_version("user-value").schema.schema_str)["fields"], [BAD])
 equal(client().get_latest_version(":.eu:user-value").schema_id, 1)
 equal(c.get_contexts(), [".", ".eu"])
+
+# Associations: a serializer finds the subject that a topic has.
+equal(c.get_associations_by_resource_name("orders", "-"), [])
+wanted = AssociationCreateOrUpdateInfo(subject="all-orders", association_type="value", schema=avro(ID))
+made = c.create_association(AssociationCreateOrUpdateRequest("orders", "lkc-1", "orders-id", "topic", [wanted]))
+equal([(a.subject, a.association_type, a.lifecycle, a.frozen) for a in made.associations], [("all-orders", "value", "WEAK", False)])
+found = c.get_associations_by_resource_name("orders", "-", "topic", ["value"])
+equal([(a.subject, a.resource_id, a.resource_namespace) for a in found], [("all-orders", "orders-id", "lkc-1")])
+equal(c.get_associations_by_resource_name("orders", "-", "topic", ["key"]), [])
+associated = {"auto.register.schemas": False, "use.latest.version": True, "subject.name.strategy.type": "ASSOCIATED"}
+written = AvroSerializer(client(), conf=associated)({"id": 7}, SerializationContext("orders", MessageField.VALUE))
+equal(int.from_bytes(written[1:5], "big"), c.get_latest_version("all-orders").schema_id)
+c.delete_associations("orders-id", "topic", ["value"])
+equal(c.get_associations_by_resource_name("orders", "-"), [])
 print("all well")
