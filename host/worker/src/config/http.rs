@@ -6,6 +6,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use axum::http::{HeaderName, HeaderValue};
 use regex::Regex;
 
+use super::reader::Reader;
+
 /// Where the resources under `/admin` are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdminListeners {
@@ -132,6 +134,55 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     }
     let mut found = (host, port).to_socket_addrs().map_err(|e| format!("host \"{host}\" is not known: {e}"))?;
     found.next().ok_or_else(|| format!("host \"{host}\" has no address"))
+}
+
+/// All listeners of a setting, each of which must be on loopback unless another word is given.
+pub(super) fn listeners(read: &mut Reader, key: &str) -> Vec<SocketAddr> {
+    let mut found = Vec::new();
+    for written in &read.list(key) {
+        match listener(written) {
+            Ok(address) if found.contains(&address) && address.port() != 0 => {
+                read.wrong(key, format!("invalid value {written}: it is listed twice"));
+            }
+            Ok(address) if !address.ip().is_loopback() && !read.boolean("listeners.allow.unauthenticated") => read.wrong(
+                key,
+                format!(
+                    "invalid value {written}: anyone who reaches it can change connectors and read their passwords; listen on 127.0.0.1, or set \"listeners.allow.unauthenticated=true\""
+                ),
+            ),
+            Ok(address) => found.push(address),
+            Err(why) => read.wrong(key, format!("invalid value {written}: {why}")),
+        }
+    }
+    found
+}
+
+/// Given and empty, `admin.listeners` turns the resources under `/admin` off.
+pub(super) fn admin_listeners(read: &mut Reader) -> AdminListeners {
+    match read.raw.get("admin.listeners") {
+        None => AdminListeners::Shared,
+        Some(written) if written.trim().is_empty() => AdminListeners::Off,
+        Some(_) => AdminListeners::Own(listeners(read, "admin.listeners")),
+    }
+}
+
+pub(super) fn cross_origin(read: &mut Reader) -> Option<CrossOrigin> {
+    let key = "access.control.allow.origin";
+    let origins = read.text(key).unwrap_or_default();
+    let methods = read.text("access.control.allow.methods").unwrap_or_default();
+    CrossOrigin::parse(&origins, &methods).unwrap_or_else(|why| {
+        read.wrong(key, format!("invalid value {origins}: {why}; list origins such as https://ui.example, or *"));
+        None
+    })
+}
+
+pub(super) fn headers(read: &mut Reader) -> Vec<ResponseHeader> {
+    let key = "response.http.headers.config";
+    let text = read.text(key).unwrap_or_default();
+    response_headers(&text).unwrap_or_else(|why| {
+        read.wrong(key, format!("invalid value {text}: {why}"));
+        Vec::new()
+    })
 }
 
 #[cfg(test)]

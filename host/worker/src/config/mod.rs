@@ -7,6 +7,7 @@ mod check;
 pub mod http;
 pub mod keys;
 pub mod properties;
+mod reader;
 mod security_keys;
 mod sources;
 #[cfg(test)]

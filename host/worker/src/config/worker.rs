@@ -8,6 +8,7 @@ use std::time::Duration;
 use millrace_record::RawConfig;
 
 use super::http::{self, AdminListeners, CrossOrigin, ResponseHeader};
+use super::reader::Reader;
 use super::{WrongSetting, WrongSettings, check, keys};
 use crate::providers::{Providers, Resolved};
 use crate::registry::RegistrySettings;
@@ -100,40 +101,6 @@ pub struct Understood {
     pub warnings: Vec<String>,
 }
 
-struct Reader<'a> {
-    raw: &'a RawConfig,
-    wrong: Vec<WrongSetting>,
-}
-
-impl Reader<'_> {
-    fn wrong(&mut self, key: &str, message: String) {
-        self.wrong.push(WrongSetting { key: key.to_owned(), message });
-    }
-
-    fn text(&self, key: &str) -> Option<String> {
-        let written = self.raw.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-        written.or_else(|| keys::find(key)?.default.map(str::to_owned))
-    }
-
-    /// Types are checked before, over all keys: what does not parse here was reported there.
-    fn number<T: std::str::FromStr + PartialOrd + Copy + std::fmt::Display>(&mut self, key: &str, least: T, fallback: T) -> T {
-        let Some(n) = self.text(key).and_then(|v| v.parse::<T>().ok()) else { return fallback };
-        if n < least {
-            self.wrong(key, format!("invalid value {n}: set at least {least}"));
-        }
-        n
-    }
-
-    fn boolean(&self, key: &str) -> bool {
-        self.text(key).is_some_and(|v| v.eq_ignore_ascii_case("true"))
-    }
-
-    fn list(&self, key: &str) -> Vec<String> {
-        let text = self.text(key).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
-    }
-}
-
 impl WorkerConfig {
     /// Every wrong setting at once, or all of them understood. `beside` is the folder of the worker's binary.
     pub fn understand(raw: &RawConfig, beside: &std::path::Path) -> Result<Understood, WrongSettings> {
@@ -149,9 +116,9 @@ impl WorkerConfig {
         let embedded = bootstrap.is_none();
         // Neither of them has a cluster's settings.
         let alone = embedded || standalone;
-        let rest_listeners = listeners(&mut read, "listeners");
-        let admin_listeners = admin_listeners(&mut read);
-        let (cross_origin, response_headers) = (cross_origin(&mut read), response_headers(&mut read));
+        let rest_listeners = http::listeners(&mut read, "listeners");
+        let admin_listeners = http::admin_listeners(&mut read);
+        let (cross_origin, response_headers) = (http::cross_origin(&mut read), http::headers(&mut read));
         if let Some(scheme) = read.text("rest.advertised.listener").filter(|s| !s.eq_ignore_ascii_case("http")) {
             let message = format!("invalid value {scheme}: this worker serves http only; set http or leave the setting out");
             read.wrong("rest.advertised.listener", message);
@@ -329,55 +296,6 @@ fn override_policy(read: &mut Reader) -> OverridePolicy {
     }
 }
 
-/// All listeners of a setting, each of which must be on loopback unless another word is given.
-fn listeners(read: &mut Reader, key: &str) -> Vec<SocketAddr> {
-    let mut found = Vec::new();
-    for written in &read.list(key) {
-        match http::listener(written) {
-            Ok(address) if found.contains(&address) && address.port() != 0 => {
-                read.wrong(key, format!("invalid value {written}: it is listed twice"));
-            }
-            Ok(address) if !address.ip().is_loopback() && !read.boolean("listeners.allow.unauthenticated") => read.wrong(
-                key,
-                format!(
-                    "invalid value {written}: anyone who reaches it can change connectors and read their passwords; listen on 127.0.0.1, or set \"listeners.allow.unauthenticated=true\""
-                ),
-            ),
-            Ok(address) => found.push(address),
-            Err(why) => read.wrong(key, format!("invalid value {written}: {why}")),
-        }
-    }
-    found
-}
-
-/// Given and empty, `admin.listeners` turns the resources under `/admin` off.
-fn admin_listeners(read: &mut Reader) -> AdminListeners {
-    match read.raw.get("admin.listeners") {
-        None => AdminListeners::Shared,
-        Some(written) if written.trim().is_empty() => AdminListeners::Off,
-        Some(_) => AdminListeners::Own(listeners(read, "admin.listeners")),
-    }
-}
-
-fn cross_origin(read: &mut Reader) -> Option<CrossOrigin> {
-    let key = "access.control.allow.origin";
-    let origins = read.text(key).unwrap_or_default();
-    let methods = read.text("access.control.allow.methods").unwrap_or_default();
-    CrossOrigin::parse(&origins, &methods).unwrap_or_else(|why| {
-        read.wrong(key, format!("invalid value {origins}: {why}; list origins such as https://ui.example, or *"));
-        None
-    })
-}
-
-fn response_headers(read: &mut Reader) -> Vec<ResponseHeader> {
-    let key = "response.http.headers.config";
-    let text = read.text(key).unwrap_or_default();
-    http::response_headers(&text).unwrap_or_else(|why| {
-        read.wrong(key, format!("invalid value {text}: {why}"));
-        Vec::new()
-    })
-}
-
 /// Another registry takes the place of the embedded one, unless that is asked for by name.
 fn registry(read: &mut Reader, embedded: bool) -> Option<RegistrySettings> {
     let key = "schema.registry.listener";
@@ -387,7 +305,7 @@ fn registry(read: &mut Reader, embedded: bool) -> Option<RegistrySettings> {
     if written.as_ref().is_some_and(String::is_empty) || (written.is_none() && other) {
         return None;
     }
-    let found = listeners(read, key);
+    let found = http::listeners(read, key);
     if found.len() > 1 {
         read.wrong(key, "there may be one listener only".to_owned());
     }
