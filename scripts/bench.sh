@@ -16,6 +16,6 @@ if [ -n "$avro" ] || [ -z "$others" ]; then
 fi
 install_postgres
 PATH="$PGBIN:$PATH"
-"$ROOT/scripts/fetch-peers.sh" kafka debezium
+"$ROOT/scripts/fetch-peers.sh" kafka debezium apicurio
 build -p millrace -p millrace-tests --bins
 cd "$ROOT" && exec target/release/bench "${rest[@]+"${rest[@]}"}"
