@@ -77,8 +77,34 @@ pub fn find<'a>(
     normalize: bool,
     deleted: bool,
 ) -> Result<Option<(i32, &'a Version)>, ApiError> {
+    // Most who ask have the text as it is stored, of the newest version: nothing needs to be parsed.
+    if !normalize
+        && let Some((number, newest)) = candidates(state, subject, schema, &schema.references, deleted).next()
+        && *newest.schema.text == *schema.text
+    {
+        return Ok(Some((number, newest)));
+    }
     let (text, references) = schema.parse(state, texts, subject)?;
     Ok(same(state, texts, subject, schema, &text, &references, normalize, deleted))
+}
+
+/// The versions that may be this schema, whatever their texts are, the newest first.
+fn candidates<'a>(
+    state: &'a State,
+    subject: &Subject,
+    schema: &NewSchema,
+    references: &[Reference],
+    deleted: bool,
+) -> impl Iterator<Item = (i32, &'a Version)> {
+    let versions = state.versions(subject).into_iter().flatten().rev().filter(move |(_, v)| deleted || !v.deleted);
+    let alike = versions.filter(move |(_, v)| {
+        let there = &v.schema;
+        there.of == schema.of
+            && there.references == references
+            && (schema.metadata.is_none() || schema.metadata == there.metadata)
+            && (schema.rule_set.is_none() || schema.rule_set == there.rule_set)
+    });
+    alike.map(|(number, version)| (*number, version))
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -92,23 +118,14 @@ fn same<'a>(
     normalize: bool,
     deleted: bool,
 ) -> Option<(i32, &'a Version)> {
-    let versions = || state.versions(subject).into_iter().flatten().rev().filter(|(_, v)| deleted || !v.deleted);
-    let candidates = || {
-        versions().filter(|(_, v)| {
-            let there = &v.schema;
-            there.of == schema.of
-                && there.references == references
-                && (schema.metadata.is_none() || schema.metadata == there.metadata)
-                && (schema.rule_set.is_none() || schema.rule_set == there.rule_set)
-        })
-    };
+    let candidates = || candidates(state, subject, schema, references, deleted);
     let wanted = text.stored(normalize);
-    if let Some((number, version)) = candidates().find(|(_, v)| v.schema.text == *wanted) {
-        return Some((*number, version));
+    if let Some(found) = candidates().find(|(_, v)| v.schema.text == *wanted) {
+        return Some(found);
     }
     // Texts written by another registry, or before normalization was asked for, differ in form alone.
     let alike = |v: &Version| texts.of(state, subject, &v.schema).is_ok_and(|t| t.stored(normalize) == wanted);
-    candidates().find(|(_, v)| alike(v)).map(|(number, version)| (*number, version))
+    candidates().find(|(_, v)| alike(v))
 }
 
 /// What `POST /subjects/S/versions` answers.
