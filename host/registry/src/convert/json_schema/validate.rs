@@ -189,6 +189,14 @@ mod tests {
         check(&of, r#"{"again":{"again":{"x":1}}}"#, &["at /again/again"]);
     }
 
+    /// It is a schema all the same: without the setting its records are read.
+    #[test]
+    fn patterns_that_look_around_cannot_be_checked() {
+        let parsed = JsonSchema::parse(r#"{"pattern":"^(?=a)"}"#, &[]).unwrap_or_else(|e| panic!("{e}"));
+        let error = Validator::new(&parsed).unwrap_err().to_string();
+        assert!(error.contains("json.fail.invalid.schema cannot hold data against the schema"), "{error}");
+    }
+
     #[test]
     fn many_failures_are_cut() {
         let of = validator(r#"{"items":{"type":"string"}}"#, &[]);
