@@ -340,3 +340,16 @@ fn a_hostile_count_allocates_nothing() {
     message.extend([2, 2, 3, 4, 4, 6, 2, 8, 0]);
     assert_eq!(rig.read(&message).unwrap()["payload"], json!([1, 2, 3, 4]));
 }
+
+#[test]
+fn a_record_longer_than_its_row_finds_room() {
+    let mut rig = Rig::new(&[]);
+    let schema = json!({ "type": "struct", "name": "Numbers", "fields": [
+        { "field": "all", "type": "array", "items": { "type": "int64", "optional": true } },
+    ] });
+    for n in [2000, 1, 4000] {
+        // Each is eight bytes in a row and eleven here.
+        let (_, bytes) = rig.check(document(schema.clone(), json!({ "all": vec![i64::MIN; n] })));
+        assert!(bytes.len() >= 11 * n, "{} bytes for {n}", bytes.len());
+    }
+}
