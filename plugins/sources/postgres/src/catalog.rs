@@ -92,7 +92,7 @@ pub struct Column {
     /// `atttypmod`; -1: none.
     pub modifier: i32,
     pub not_null: bool,
-    /// `pg_get_expr` of its default: `'it''s'::text`, `nextval('s'::regclass)`.
+    /// `pg_get_expr` of its default: `'it''s'::text`, `nextval('s'::regclass)`. None where it is generated.
     pub default: Option<String>,
     /// Generated always as stored: the log does not carry it.
     pub generated: bool,
@@ -191,10 +191,13 @@ fn read_tables(connection: &mut dyn Connection, which: &str) -> Result<Vec<Table
         )
     };
     let whole = "i.indpred IS NULL AND i.indexprs IS NULL";
+    // With its table named, pg_get_expr locks it, and waits behind a change of the table that may itself wait for the snapshot
+    // of this very task: for ever, since the server does not see the whole circle. A default has no columns to name.
     let found = connection.query(&format!(
         "WITH keys AS ({}), uniques AS ({}) \
          SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind, \
-           a.attname, a.atttypid, a.atttypmod, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated, \
+           a.attname, a.atttypid, a.atttypmod, a.attnotnull, \
+           CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, 0) END, a.attgenerated, \
            {}, {}, a.attnum, COALESCE(k.indprimary, false), c.relfilenode \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \

@@ -50,7 +50,8 @@ pub(super) async fn run(
                 _ = sent.closed() => None,
             };
             let Some(polled) = polled else { break };
-            let Some(batch) = sender.send(polled).await? else { continue };
+            // What was not sent comes again; a later batch would take the offsets past it.
+            let Some(batch) = sender.send(polled).await? else { break };
             if sent.send(batch).await.is_err() {
                 break;
             }

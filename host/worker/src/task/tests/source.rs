@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
-use millrace_record::row::{BatchWriter, RecordMeta};
+use millrace_record::convert::{Converter, NotConverted};
+use millrace_record::row::{BatchWriter, RecordMeta, Row, RowBuf};
 use millrace_record::{Batch, ErrorKind, Mark, Polled};
 use serde_json::json;
 
@@ -90,6 +91,57 @@ async fn a_record_that_the_log_refuses_fails_the_task_and_moves_no_offset() {
     until("it fails", failed, || format!("{:?}", rig.states(0))).await;
     assert_eq!((rig.offsets.0.lock().len(), told.lock().committed.len()), (0, 0));
     rig.stop(vec![task]).await;
+}
+
+/// Needs for one value what never comes.
+struct Waiting {
+    inner: Box<dyn Converter>,
+    value: &'static str,
+    waits: Arc<Mutex<bool>>,
+}
+
+impl Converter for Waiting {
+    fn encode(
+        &mut self,
+        topic: &str,
+        schema: Option<u32>,
+        row: Option<Row<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, NotConverted> {
+        let from = out.len();
+        let some = self.inner.encode(topic, schema, row, out)?;
+        if &out[from..] == self.value.as_bytes() {
+            *self.waits.lock() = true;
+            return Err(NotConverted::Wait(Box::pin(std::future::pending())));
+        }
+        Ok(some)
+    }
+    fn decode(&mut self, topic: &str, bytes: Option<&[u8]>, rows: &mut RowBuf) -> Result<Option<Option<u32>>, NotConverted> {
+        self.inner.decode(topic, bytes, rows)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_schema_when_the_task_stops_comes_again_with_all_behind_it() {
+    let mut rig = Rig::start(1).await;
+    let waits = Arc::<Mutex<bool>>::default();
+    let shared = waits.clone();
+    let factory = move |class: &str, is_key: bool, config: &RawConfig, schemas: &Arc<millrace_record::Schemas>| {
+        let inner = converter(class, is_key, config, schemas)?;
+        Ok::<_, String>(Box::new(Waiting { inner, value: "b", waits: shared.clone() }) as Box<dyn Converter>)
+    };
+    Arc::get_mut(&mut rig.runtime).expect("nobody has it yet").converters = Arc::new(factory);
+    let polls = ["a", "b", "c"].into_iter().zip(1..).map(|(value, n)| Ok(poll("s", &[value.into()], n))).collect();
+    let (plugin, told) = source(polls, Vec::new());
+    let task = rig.task(&plugin, 0, &FAST);
+    let begun = || *waits.lock() && told.lock().polls.is_empty();
+    until("the second waits, and the third stands behind it", begun, || format!("{:?}", rig.states(0))).await;
+    assert!(task.stop(SOON).await);
+    let found = rig.read("s");
+    assert_eq!(found.iter().map(|m| m.payload()).collect::<Vec<_>>(), [Some(&b"a"[..])]);
+    let stored: Vec<_> = rig.offsets.0.lock().iter().map(|o| o.offset["n"].clone()).collect();
+    assert!(stored.iter().all(|n| *n == 1), "{stored:?}");
+    rig.stop(Vec::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
