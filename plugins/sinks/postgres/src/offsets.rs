@@ -51,23 +51,16 @@ impl Offsets {
         if self.next.is_empty() {
             return Ok(());
         }
-        let (table, connector) = (self.table.sql(), quote_literal(&self.connector));
-        let rows: Vec<_> = self.next.keys().map(|(t, p)| format!("({connector}, {}, {p}, -1)", quote_literal(t))).collect();
-        let sql = format!(
-            "CREATE TABLE IF NOT EXISTS {table} (connector text NOT NULL, topic text NOT NULL, \"partition\" integer NOT NULL, \
-             next_offset bigint NOT NULL, PRIMARY KEY (connector, topic, \"partition\")); \
-             INSERT INTO {table} VALUES {} ON CONFLICT DO NOTHING",
-            rows.join(", ")
-        );
-        // IF NOT EXISTS does not see a table that another task makes at this moment; it is there when asked again.
-        let mut made = connection.query(&sql);
+        // Another task may make the table at this moment, unseen by IF NOT EXISTS: it is there when looked for again.
+        let mut made = self.make_rows(connection);
         for _ in 0..ATTEMPTS {
             match made {
-                Err(e) if is_concurrent(&e) => made = connection.query(&sql),
+                Err(e) if is_concurrent(&e) => made = self.make_rows(connection),
                 _ => break,
             }
         }
-        made?;
+        made.map_err(|e| self.explain(e))?;
+        let (table, connector) = (self.table.sql(), quote_literal(&self.connector));
         let stored =
             connection.query(&format!("SELECT topic, \"partition\", next_offset FROM {table} WHERE connector = {connector}"))?;
         for row in stored {
@@ -79,6 +72,42 @@ impl Offsets {
             }
         }
         Ok(())
+    }
+
+    /// Sees to it that each open partition has its row; the table is made where it is missing.
+    fn make_rows(&self, connection: &mut dyn Connection) -> Result<(), Error> {
+        let (table, connector) = (self.table.sql(), quote_literal(&self.connector));
+        // CREATE TABLE IF NOT EXISTS asks for the right to make tables even where it makes none.
+        let found = connection.query(&format!("SELECT to_regclass({})", quote_literal(&table)))?;
+        if !matches!(found.first().map(Vec::as_slice), Some([Some(_)])) {
+            connection.query(&self.create(" IF NOT EXISTS"))?;
+        }
+        let rows: Vec<_> = self.next.keys().map(|(t, p)| format!("({connector}, {}, {p}, -1)", quote_literal(t))).collect();
+        connection.query(&format!("INSERT INTO {table} VALUES {} ON CONFLICT DO NOTHING", rows.join(", ")))?;
+        Ok(())
+    }
+
+    fn create(&self, guard: &str) -> String {
+        format!(
+            "CREATE TABLE{guard} {} (connector text NOT NULL, topic text NOT NULL, \"partition\" integer NOT NULL, \
+             next_offset bigint NOT NULL, PRIMARY KEY (connector, topic, \"partition\"))",
+            self.table.sql()
+        )
+    }
+
+    /// Adds what to run, where the user has not the rights.
+    fn explain(&self, e: Error) -> Error {
+        if e.sqlstate() != Some("42501") {
+            return e;
+        }
+        let message = format!(
+            "{}; the user needs SELECT, INSERT and UPDATE on the table, and where it is missing CREATE on its schema; or let one \
+             who may make it run: {}; GRANT SELECT, INSERT, UPDATE ON {} TO the user",
+            e.message,
+            self.create(""),
+            self.table.sql()
+        );
+        Error { message, ..e }
     }
 
     /// The next offset of a partition; none when it is not open here.
