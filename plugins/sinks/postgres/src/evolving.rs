@@ -14,8 +14,9 @@ use crate::connection::{Connection, is_concurrent};
 use crate::evolution::{self, Step};
 use crate::plan::{Draft, Shape};
 use crate::reduce::{Op, OpKind};
-use crate::task::{Task, Written};
+use crate::task::Task;
 use crate::widening::{self, Wider};
+use crate::writing::Written;
 
 /// How long the lock of a table is waited for.
 const LOCK_TIMEOUT: &str = "5s";

@@ -26,5 +26,7 @@ pub mod types;
 pub mod widening;
 
 mod component;
+mod held;
+mod writing;
 
 millrace_plugin::export_sink!(component::PostgresSink);
