@@ -1,10 +1,14 @@
 //! One group: its members and the phases of a rebalance.
 
+mod member;
+mod rebalance;
+
 use super::{GroupView, Identity, text};
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::{JoinGroupResponse, SyncGroupRequest, SyncGroupResponse};
+pub use member::{JoinAttempt, MemberView, join_error, sync_error};
+use member::{Member, subscribes};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot::Sender;
@@ -29,82 +33,6 @@ impl Phase {
             Self::Stable => "Stable",
         }
     }
-}
-
-/// A member as admin requests see it.
-#[derive(Debug, Clone)]
-pub struct MemberView {
-    pub id: String,
-    pub instance: Option<String>,
-    pub client: String,
-    pub host: String,
-    pub metadata: Bytes,
-    pub assignment: Bytes,
-}
-
-/// What a member says when it joins.
-#[derive(Debug)]
-pub struct JoinAttempt {
-    pub member: String,
-    pub instance: Option<String>,
-    pub client: String,
-    pub host: String,
-    pub session: Duration,
-    pub rebalance: Duration,
-    pub protocol_type: String,
-    pub protocols: Vec<(String, Bytes)>,
-    /// The client can be told its member id first and asked to come again with it.
-    pub may_demand_id: bool,
-    pub knows_skip: bool,
-}
-
-#[derive(Debug)]
-struct Member {
-    instance: Option<String>,
-    client: String,
-    host: String,
-    session: Duration,
-    rebalance: Duration,
-    protocols: Vec<(String, Bytes)>,
-    assignment: Bytes,
-    seen: Instant,
-    joining: Option<Sender<JoinGroupResponse>>,
-    syncing: Option<Sender<SyncGroupResponse>>,
-}
-
-impl Member {
-    fn metadata(&self, protocol: &str) -> Bytes {
-        self.protocols.iter().find(|(name, _)| name == protocol).map(|(_, metadata)| metadata.clone()).unwrap_or_default()
-    }
-
-    fn answer_join(&mut self, response: JoinGroupResponse) {
-        if let Some(answer) = self.joining.take() {
-            let _ = answer.send(response);
-        }
-    }
-
-    fn answer_sync(&mut self, response: SyncGroupResponse) {
-        if let Some(answer) = self.syncing.take() {
-            let _ = answer.send(response);
-        }
-    }
-
-    fn fail_waits(&mut self, id: &str, error: ResponseError) {
-        self.answer_join(join_error(error, id));
-        self.answer_sync(sync_error(error));
-    }
-}
-
-pub fn join_error(error: ResponseError, member: &str) -> JoinGroupResponse {
-    JoinGroupResponse::default()
-        .with_error_code(error.code())
-        .with_generation_id(-1)
-        .with_member_id(text(member))
-        .with_protocol_name(Some(text("")))
-}
-
-pub fn sync_error(error: ResponseError) -> SyncGroupResponse {
-    SyncGroupResponse::default().with_error_code(error.code())
 }
 
 #[derive(Debug)]
@@ -279,87 +207,6 @@ impl Group {
         self.prepare();
     }
 
-    /// Asks all members to join again.
-    fn prepare(&mut self) {
-        for member in self.members.values_mut() {
-            member.answer_sync(sync_error(ResponseError::RebalanceInProgress));
-        }
-        if self.phase != Phase::PreparingRebalance {
-            self.phase = Phase::PreparingRebalance;
-            self.deadline = Some(Instant::now() + self.longest_rebalance());
-        }
-        self.complete_if_all_joined();
-    }
-
-    fn longest_rebalance(&self) -> Duration {
-        self.members.values().map(|member| member.rebalance).max().unwrap_or_default()
-    }
-
-    fn complete_if_all_joined(&mut self) {
-        let waits = self.not_before.is_some_and(|not_before| Instant::now() < not_before);
-        let joined = self.pending.is_empty() && self.members.values().all(|member| member.joining.is_some());
-        if self.phase == Phase::PreparingRebalance && joined && !waits {
-            self.complete();
-        }
-    }
-
-    /// Ends the joining: a new generation, with those who joined.
-    fn complete(&mut self) {
-        self.not_before = None;
-        self.generation = self.generation.checked_add(1).unwrap_or(1);
-        if self.members.is_empty() {
-            self.phase = Phase::Empty;
-            self.deadline = None;
-            self.leader.clear();
-            self.protocol.clear();
-            return;
-        }
-        if self.members.get(&self.leader).is_none_or(|leader| leader.joining.is_none()) {
-            let joined = self.members.iter().find(|(_, member)| member.joining.is_some());
-            self.leader = joined.or(self.members.iter().next()).map(|(id, _)| id.clone()).unwrap_or_default();
-        }
-        self.protocol = self.elect_protocol();
-        self.phase = Phase::CompletingRebalance;
-        self.deadline = Some(Instant::now() + self.longest_rebalance());
-        let ids: Vec<String> = self.members.keys().cloned().collect();
-        for id in ids {
-            let response = self.join_response(&id);
-            let member = self.members.get_mut(&id).expect("ids are of members");
-            member.seen = Instant::now();
-            member.assignment = Bytes::new();
-            member.answer_join(response);
-        }
-    }
-
-    /// The protocol that most members prefer, of those that all know.
-    fn elect_protocol(&self) -> String {
-        let known_by_all = |name: &String| self.members.values().all(|m| m.protocols.iter().any(|(theirs, _)| theirs == name));
-        let mut votes: BTreeMap<&String, usize> = BTreeMap::new();
-        for member in self.members.values() {
-            if let Some((name, _)) = member.protocols.iter().find(|(name, _)| known_by_all(name)) {
-                *votes.entry(name).or_default() += 1;
-            }
-        }
-        votes.into_iter().max_by_key(|(_, votes)| *votes).map(|(name, _)| name.clone()).unwrap_or_default()
-    }
-
-    fn join_response(&self, id: &str) -> JoinGroupResponse {
-        let member = |(id, member): (&String, &Member)| {
-            JoinGroupResponseMember::default()
-                .with_member_id(text(id))
-                .with_group_instance_id(member.instance.as_deref().map(text))
-                .with_metadata(member.metadata(&self.protocol))
-        };
-        let members = if id == self.leader { self.members.iter().map(member).collect() } else { Vec::new() };
-        JoinGroupResponse::default()
-            .with_generation_id(self.generation)
-            .with_protocol_type(Some(text(&self.protocol_type)))
-            .with_protocol_name(Some(text(&self.protocol)))
-            .with_leader(text(&self.leader))
-            .with_member_id(text(id))
-            .with_members(members)
-    }
-
     /// The member a request speaks for, its generation checked; takes note that it lives.
     fn member(&mut self, identity: Identity) -> Result<&mut Member, ResponseError> {
         if let Some(holder) = identity.instance.and_then(|instance| self.holder_of(instance))
@@ -411,23 +258,6 @@ impl Group {
                 let _ = answer.send(sync_error(ResponseError::RebalanceInProgress));
             }
         }
-    }
-
-    fn settle(&mut self) {
-        self.phase = Phase::Stable;
-        self.deadline = None;
-        let ids: Vec<String> = self.members.keys().cloned().collect();
-        for id in ids {
-            let response = self.sync_response(&id);
-            self.members.get_mut(&id).expect("ids are of members").answer_sync(response);
-        }
-    }
-
-    fn sync_response(&self, id: &str) -> SyncGroupResponse {
-        SyncGroupResponse::default()
-            .with_protocol_type(Some(text(&self.protocol_type)))
-            .with_protocol_name(Some(text(&self.protocol)))
-            .with_assignment(self.members.get(id).map(|member| member.assignment.clone()).unwrap_or_default())
     }
 
     pub fn heartbeat(&mut self, identity: Identity) -> Result<(), ResponseError> {
@@ -493,60 +323,4 @@ impl Group {
     pub fn is_subscribed(&self, topic: &str) -> bool {
         self.members.values().any(|member| subscribes(&member.metadata(&self.protocol), topic).unwrap_or(true))
     }
-
-    pub fn tick(&mut self, now: Instant) {
-        let pending = self.pending.len();
-        self.pending.retain(|_, until| *until > now);
-        let silent = |member: &Member| member.joining.is_none() && now > member.seen + member.session;
-        let gone: Vec<String> = self.members.iter().filter(|(_, m)| silent(m)).map(|(id, _)| id.clone()).collect();
-        gone.iter().for_each(|id| {
-            self.remove(id);
-        });
-        if self.pending.len() < pending || self.not_before.is_some() {
-            self.complete_if_all_joined();
-        }
-        if self.deadline.is_none_or(|deadline| now < deadline) {
-            return;
-        }
-        match self.phase {
-            Phase::PreparingRebalance => {
-                // Static members keep their place until their session ends.
-                self.members.retain(|_, member| member.joining.is_some() || member.instance.is_some());
-                self.pending.clear();
-                if self.members.values().any(|member| member.joining.is_some()) || self.members.is_empty() {
-                    self.complete();
-                } else {
-                    self.deadline = Some(now + self.longest_rebalance());
-                }
-            }
-            Phase::CompletingRebalance => {
-                // Whoever did not come for its assignment is gone; the others join again.
-                let absent: Vec<String> =
-                    self.members.iter().filter(|(_, m)| m.syncing.is_none()).map(|(id, _)| id.clone()).collect();
-                self.deadline = None;
-                absent.iter().for_each(|id| {
-                    self.remove(id);
-                });
-                if absent.is_empty() {
-                    self.prepare();
-                }
-            }
-            Phase::Empty | Phase::Stable => self.deadline = None,
-        }
-    }
-}
-
-/// Whether a consumer's subscription names the topic; `None` when it is not a consumer's.
-fn subscribes(metadata: &[u8], topic: &str) -> Option<bool> {
-    let (_, rest) = metadata.split_first_chunk::<2>()?;
-    let (count, mut rest) = rest.split_first_chunk::<4>()?;
-    for _ in 0..i32::from_be_bytes(*count).max(0) {
-        let (length, tail) = rest.split_first_chunk::<2>()?;
-        let (name, tail) = tail.split_at_checked(usize::try_from(i16::from_be_bytes(*length)).ok()?)?;
-        if name == topic.as_bytes() {
-            return Some(true);
-        }
-        rest = tail;
-    }
-    Some(false)
 }
