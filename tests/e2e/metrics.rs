@@ -153,6 +153,11 @@ async fn every_attribute_of_connects_groups_is_there() -> anyhow::Result<()> {
     ensure!(started.is_some_and(|ms| ms > 1.7e12), "{started:?}");
     let app = page.families.get("kafka_connect_app_info").map(|f| f.series.keys().cloned().collect::<Vec<_>>());
     ensure!(app.as_ref().is_some_and(|a| a.len() == 2 && a[1].contains("version=\"")), "{app:?}");
+    // Those that are not Connect's.
+    let docs = std::fs::read_to_string(root().join("docs/metrics.md"))?;
+    for name in page.families.keys().filter(|n| n.starts_with("millrace_")) {
+        ensure!(docs.contains(&format!("`{name}`")), "{name} is not in docs/metrics.md");
+    }
     // Whatever a scraper asks for, this is what it gets.
     let http = reqwest::Client::new();
     for accept in ["text/plain; version=0.0.4", "application/openmetrics-text", "*/*"] {

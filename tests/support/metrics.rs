@@ -11,7 +11,7 @@ pub struct Page {
 
 #[derive(Default)]
 pub struct Family {
-    /// `counter` or `gauge`.
+    /// `counter`, `gauge` or `histogram`.
     pub kind: String,
     pub series: BTreeMap<String, f64>,
 }
@@ -27,7 +27,7 @@ impl Page {
             if let Some(help) = line.strip_prefix("# HELP ") {
                 let (name, _) = help.split_once(' ').context("a family has no help")?;
                 let kind = lines.next().and_then(|l| l.strip_prefix(&format!("# TYPE {name} "))).context("no type after help")?;
-                ensure!(["counter", "gauge"].contains(&kind), "{line}: {kind}");
+                ensure!(["counter", "gauge", "histogram"].contains(&kind), "{line}: {kind}");
                 let family = Family { kind: kind.to_owned(), ..Family::default() };
                 ensure!(page.families.insert(name.to_owned(), family).is_none(), "{name} comes twice");
                 current = name.to_owned();
@@ -35,11 +35,15 @@ impl Page {
             }
             let (series, value) = line.rsplit_once(' ').with_context(|| format!("no value: {line}"))?;
             let (name, labels) = series.split_once('{').map_or((series, ""), |(n, l)| (n, l));
-            ensure!(name == current, "{name} stands below {current}");
+            let family = page.families.get_mut(&current).context("no family")?;
+            // Those of a histogram are told apart by what is behind the family's name.
+            let part = name.strip_prefix(current.as_str()).with_context(|| format!("{name} stands below {current}"))?;
+            let parts: &[&str] = if family.kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+            ensure!(parts.contains(&part), "{name} stands below {current}, a {}", family.kind);
             let labels = if labels.is_empty() { "" } else { labels.strip_suffix('}').context("labels do not end")? };
             let value: f64 = value.parse().with_context(|| format!("no number: {line}"))?;
-            let family = page.families.get_mut(name).context("no family")?;
-            ensure!(family.series.insert(labels.to_owned(), value).is_none(), "{series} comes twice");
+            let key = if part.is_empty() { labels.to_owned() } else { format!("{part}{{{labels}}}") };
+            ensure!(family.series.insert(key, value).is_none(), "{series} comes twice");
         }
         Ok(page)
     }

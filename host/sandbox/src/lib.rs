@@ -34,5 +34,5 @@ pub use alerts::{Alerts, ColumnChange, Difference, TableChange};
 pub use engine::{Sandbox, SandboxConfig};
 pub use error::{LoadError, SandboxError};
 pub use load::give_back_memory;
-pub use metrics::{Figure, FigureKind, Metrics};
+pub use metrics::{BUCKETS as HISTOGRAM_BUCKETS, Figure, FigureKind, Metrics};
 pub use scan::Refused;

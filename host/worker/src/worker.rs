@@ -230,7 +230,7 @@ async fn start(
     doing("loading plugins", Some(&cluster_id));
     let (plugins, sandbox) = plugins.await??;
     let plugins = Arc::new(plugins);
-    let (versions, metrics) = (Arc::<Versions>::default(), Arc::<Metrics>::default());
+    let (versions, metrics) = (Arc::<Versions>::default(), Arc::new(Metrics::new(sandbox.metrics().clone())));
     let of_herder = Arc::<OfHerder>::default();
     let registries = Registries::new(&config.raw, registry.as_ref().map(|r| r.url.clone()));
     let monitor = match config.schema_monitor.enabled {

@@ -2,15 +2,17 @@
 
 use crate::bindings::metrics::Host;
 use crate::metrics::{BUCKETS, FigureKind};
-use crate::state::State;
+use crate::state::{Owner, State};
 
 type Labels = Vec<(String, String)>;
 
 impl State {
     fn figure(&self, name: String, labels: Labels, new: FigureKind, change: impl FnOnce(&mut FigureKind)) {
         let owner = &self.owner;
-        if !self.metrics.change((&owner.plugin, &owner.connector, owner.task), name, labels, new, change) {
-            tracing::debug!(plugin = %owner.plugin, "plugin has too many label sets; a figure is not counted");
+        let of = (&*owner.plugin, owner.connector.as_str(), owner.task);
+        if let Err(Some(error)) = self.metrics.change(of, &name, labels, new, change) {
+            let Owner { plugin, connector, task, .. } = &**owner;
+            tracing::warn!(%plugin, %connector, task, metric = %name, %error, "a plugin's figure is not counted");
         }
     }
 }

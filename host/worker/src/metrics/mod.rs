@@ -7,11 +7,13 @@
 //! Promises: each name is the one that the Prometheus JMX exporter makes of Connect's attribute by its default rules in
 //! lower case, `kafka_connect_<group>_<attribute>`, and each value is computed as Connect does. Counting is by the batch.
 //!
-//! Never: labels other than connector, task and the text of a text attribute.
+//! Never: labels other than connector, task and the text of a text attribute; but for the figures of plugins, whose labels
+//! the sandbox has bounded.
 
 mod clock;
 mod connectors;
 mod page;
+mod plugins;
 mod registry;
 mod sampled;
 mod schemas;

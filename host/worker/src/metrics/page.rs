@@ -1,6 +1,7 @@
 //! The page: what a herder knows and its tasks have counted, at one moment.
 
 use super::connectors::{ConnectorView, Whole, write_app, write_connectors, write_worker};
+use super::plugins::write_figures;
 use super::schemas::write_schemas;
 use super::tasks::{CONNECTOR_TASK, SINK_TASK, SOURCE_TASK, TASK_ERROR, TaskView, write};
 use super::text::{Kind, Page};
@@ -33,6 +34,7 @@ pub fn page(herder: &Herder) -> String {
     write_worker(&mut page, &whole, id);
     write_connectors(&mut page, &connectors);
     write_tasks(&mut page, &tasks);
+    write_figures(&mut page, herder.metrics.figures());
     if let Some(monitor) = &herder.monitor {
         write_schemas(&mut page, monitor);
     }

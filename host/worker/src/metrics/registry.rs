@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use millrace_record::PluginKind;
+use millrace_sandbox::Figure;
 use parking_lot::Mutex;
 
 use super::{Clock, Sampled};
@@ -71,6 +72,8 @@ struct Inner {
 pub struct Metrics {
     clock: Clock,
     inner: Mutex<Inner>,
+    /// What plugins count of their own.
+    figures: Arc<millrace_sandbox::Metrics>,
 }
 
 /// What the page shows of the worker, at one moment.
@@ -85,9 +88,14 @@ pub struct WorkerView {
 }
 
 impl Metrics {
+    /// `figures`: where the sandbox keeps those of plugins.
+    pub fn new(figures: Arc<millrace_sandbox::Metrics>) -> Self {
+        Metrics { figures, ..Metrics::default() }
+    }
+
     #[cfg(test)]
     pub fn by(clock: Clock) -> Self {
-        Metrics { clock, inner: Mutex::default() }
+        Metrics { clock, ..Metrics::default() }
     }
 
     /// A connector was brought up by its configuration, or could not be.
@@ -98,7 +106,11 @@ impl Metrics {
 
     /// A task is about to start; said before it can report anything.
     pub fn task_starts(&self, id: &TaskId, kind: PluginKind) {
-        self.inner.lock().started.insert(id.clone(), Started { kind, counters: Weak::new(), settled: false });
+        let mut inner = self.inner.lock();
+        inner.started.remove(id);
+        inner.forget_ended();
+        self.figures.retain(|connector, task| inner.has(connector, task));
+        inner.started.insert(id.clone(), Started { kind, counters: Weak::new(), settled: false });
     }
 
     /// The counters of a task that was started. They are shown for as long as somebody else holds them.
@@ -145,17 +157,29 @@ impl Metrics {
 
     /// The tasks that there are, and their counters. Those that have ended are forgotten.
     pub(super) fn tasks(&self) -> Vec<(TaskId, PluginKind, Arc<Counters>)> {
-        let started = &mut self.inner.lock().started;
-        let mut live = Vec::with_capacity(started.len());
-        started.retain(|id, s| match s.counters.upgrade() {
-            Some(counters) => {
-                live.push((id.clone(), s.kind, counters));
-                true
-            }
-            // One without counters is just starting.
-            None => !s.settled && s.counters.ptr_eq(&Weak::new()),
-        });
-        live
+        let mut inner = self.inner.lock();
+        inner.forget_ended();
+        inner.started.iter().filter_map(|(id, s)| Some((id.clone(), s.kind, s.counters.upgrade()?))).collect()
+    }
+
+    /// What plugins have counted in the tasks that there are.
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        let mut inner = self.inner.lock();
+        inner.forget_ended();
+        self.figures.retain(|connector, task| inner.has(connector, task));
+        self.figures.snapshot()
+    }
+}
+
+impl Inner {
+    fn forget_ended(&mut self) {
+        // One without counters is just starting.
+        let starts = |s: &Started| !s.settled && s.counters.ptr_eq(&Weak::new());
+        self.started.retain(|_, s| s.counters.strong_count() > 0 || starts(s));
+    }
+
+    fn has(&self, connector: &str, task: u32) -> bool {
+        self.started.contains_key(&TaskId { connector: connector.to_owned(), task })
     }
 }
 
