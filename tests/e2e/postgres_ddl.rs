@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 use model::Writer;
 
-const WITHIN: Duration = Duration::from_secs(90);
+pub(crate) const WITHIN: Duration = Duration::from_secs(90);
 const PREFIX: &str = "ddl";
 
-fn source(port: u16, settings: &[(&str, &str)]) -> Value {
+pub(crate) fn source(port: u16, settings: &[(&str, &str)]) -> Value {
     let mut config = json!({
         "connector.class": "postgres", "tasks.max": "1", "database.hostname": "127.0.0.1", "database.port": port.to_string(),
         "database.user": "postgres", "database.password": "x", "database.dbname": "src", "topic.prefix": PREFIX,

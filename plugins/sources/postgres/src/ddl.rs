@@ -116,6 +116,9 @@ fn column(c: &Json) -> Option<Column> {
 }
 
 /// What makes the triggers. A trigger that fails warns, and leaves the statement alone.
+///
+/// The exception block makes a subtransaction, and a message's place is the end of its record, which is where the next one
+/// begins: a row that follows at once, in the transaction itself, would be sent before it. A second message stands between.
 const SCRIPT: &str = r"
 CREATE SCHEMA IF NOT EXISTS millrace;
 GRANT USAGE ON SCHEMA millrace TO PUBLIC;
@@ -148,6 +151,7 @@ BEGIN
   IF found IS NOT NULL THEN
     PERFORM pg_catalog.pg_logical_emit_message(true, 'millrace.ddl',
       pg_catalog.jsonb_build_object('tag', tg_tag, 'ddl', pg_catalog.current_query(), 'tables', found)::pg_catalog.text);
+    PERFORM pg_catalog.pg_logical_emit_message(true, 'millrace.ddl', 'end');
   END IF;
 EXCEPTION WHEN OTHERS THEN
   RAISE WARNING 'millrace.ddl_end: %', SQLERRM;
@@ -160,6 +164,7 @@ BEGIN
   IF found IS NOT NULL THEN
     PERFORM pg_catalog.pg_logical_emit_message(true, 'millrace.ddl',
       pg_catalog.jsonb_build_object('tag', tg_tag, 'ddl', pg_catalog.current_query(), 'dropped', found)::pg_catalog.text);
+    PERFORM pg_catalog.pg_logical_emit_message(true, 'millrace.ddl', 'end');
   END IF;
 EXCEPTION WHEN OTHERS THEN
   RAISE WARNING 'millrace.ddl_drop: %', SQLERRM;
