@@ -1,13 +1,14 @@
-//! Modules into components, tried the way a worker loads them, and put where workers look.
+//! What was built into components, tried the way a worker loads them, and put where workers look.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use millrace_record::{PluginKind, Schemas};
-use millrace_sandbox::{Sandbox, SandboxConfig, componentize};
+use millrace_sandbox::componentize::{self, ComponentizeError};
+use millrace_sandbox::{Sandbox, SandboxConfig};
 
-use super::cargo::Artifact;
+use super::languages::Artifact;
 
 pub struct Installer {
     out: PathBuf,
@@ -25,10 +26,18 @@ impl Installer {
         Ok(Installer { out, scratch, runtime, sandbox: None, schemas: Schemas::new() })
     }
 
+    /// For what a build leaves behind; gone at the end.
+    pub fn scratch(&self) -> PathBuf {
+        self.scratch.0.clone()
+    }
+
     /// Puts a plugin and its grants into the output directory, unless they are there already.
     pub fn install(&mut self, artifact: &Artifact) -> anyhow::Result<()> {
-        let module = std::fs::read(&artifact.module).with_context(|| format!("cannot read {}", artifact.module.display()))?;
-        let component = componentize::component(&module).with_context(|| format!("plugin \"{}\"", artifact.name))?;
+        let built = std::fs::read(&artifact.file).with_context(|| format!("cannot read {}", artifact.file.display()))?;
+        let component = match componentize::component(&built) {
+            Err(ComponentizeError::AlreadyComponent) => built,
+            made => made.with_context(|| format!("plugin \"{}\"", artifact.name))?,
+        };
         self.install_grants(artifact)?;
         let file = self.out.join(format!("{}.wasm", artifact.name));
         if std::fs::read(&file).is_ok_and(|there| there == component) {

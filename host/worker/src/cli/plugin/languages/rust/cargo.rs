@@ -7,17 +7,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use super::Artifact;
 use super::toolchain::Toolchain;
-
-/// A module that cargo built.
-#[derive(Debug)]
-pub struct Artifact {
-    /// The crate's name, and that of the plugin's file.
-    pub name: String,
-    pub module: PathBuf,
-    /// Capabilities that the crate's author asks for.
-    pub grants: Vec<String>,
-}
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -50,7 +41,7 @@ enum Message {
     Other,
 }
 
-/// Builds every plugin of a crate or workspace.
+/// Builds every plugin of a crate or workspace, each named as its crate.
 pub fn build(toolchain: &Toolchain, manifest: &Path, target_dir: Option<&Path>) -> anyhow::Result<Vec<Artifact>> {
     let metadata = metadata(toolchain, manifest)?;
     let mut plugins = BTreeMap::new();
@@ -80,7 +71,7 @@ pub fn build(toolchain: &Toolchain, manifest: &Path, target_dir: Option<&Path>) 
         let Ok(Message::CompilerArtifact { package_id, filenames }) = serde_json::from_slice(line) else { continue };
         let module = filenames.into_iter().find(|f| f.extension().is_some_and(|e| e == "wasm"));
         if let (Some(module), Some((name, grants))) = (module, plugins.remove(&package_id)) {
-            built.push(Artifact { name, module, grants });
+            built.push(Artifact { name, file: module, grants });
         }
     }
     built.sort_by(|a, b| a.name.cmp(&b.name));
