@@ -17,4 +17,16 @@ say "SDK, plugins and examples: native tests"
 for manifest in sdk/rust plugins examples/transforms/*; do
   "$CARGO" test --release --locked --manifest-path "$manifest/Cargo.toml" --target-dir "$ROOT/target"
 done
+say "SDKs of other languages: their own tests"
+apt_install python3
+PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s sdk/python/tests
+(cd sdk/python/starter && PYTHONPATH=.. PYTHONDONTWRITEBYTECODE=1 python3 -m unittest)
+have node || apt_install nodejs
+node --test sdk/javascript/tests/sdk.test.mjs
+# The starter finds the SDK as it does after an author's "npm install".
+starter="$(mktemp -d)"
+cp sdk/javascript/starter/* "$starter"
+mkdir "$starter/node_modules" && ln -s "$ROOT/sdk/javascript" "$starter/node_modules/millrace-plugin"
+node --test "$starter/mask-email.test.js"
+rm -r "$starter"
 say "all suites passed"

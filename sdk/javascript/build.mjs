@@ -1,0 +1,37 @@
+// Bundles a transform and makes it a component: node build.mjs ENTRY OUT NAME VERSION WIT WORLD
+import { writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { componentize } from "componentize-qjs";
+import { build } from "esbuild";
+
+const sdk = join(dirname(fileURLToPath(import.meta.url)), "src");
+const [entry, out, name, version, witPath, world] = process.argv.slice(2);
+const source = `
+import author from ${JSON.stringify(resolve(entry))};
+import { load } from ${JSON.stringify(join(sdk, "guest.js"))};
+export const { plugin, transform } = load(author, ${JSON.stringify({ name, version })});
+`;
+try {
+  const bundled = await build({
+    stdin: { contents: source, resolveDir: dirname(resolve(entry)), sourcefile: "millrace-entry.js" },
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    charset: "utf8",
+    external: ["millrace:*"],
+    alias: { "millrace-plugin": join(sdk, "index.js") },
+    write: false,
+    logLevel: "warning",
+  });
+  const jsSource = bundled.outputFiles[0].text;
+  const { component } = await componentize({ witPath, jsSource, world, sync: true, stubWasi: true });
+  await writeFile(out, component);
+} catch (error) {
+  // esbuild has said what is wrong with the source by itself.
+  if (!error.errors) console.error(`cannot make a component of ${entry}: ${error.message ?? error}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,106 @@
+// The component's exports. Authors do not import this.
+
+import * as clock from "millrace:plugin/clock@0.1.0";
+import * as config from "millrace:plugin/config@0.1.0";
+import * as logging from "millrace:plugin/logging@0.1.0";
+import * as metrics from "millrace:plugin/metrics@0.1.0";
+
+import { Batch } from "./batch.js";
+import { Config, declared } from "./config.js";
+import { PluginError } from "./errors.js";
+import { bind } from "./host.js";
+import { checked, told } from "./transform.js";
+
+const ROW_FORMAT = 1;
+const FIGURES = { counter: "counterAdd", gauge: "gaugeSet", histogram: "histogramRecord" };
+
+/** A lent batch, as `Batch` wants it. */
+class View {
+  constructor(batch) {
+    this.batch = batch;
+  }
+
+  len() {
+    return this.batch.len();
+  }
+
+  documents(part) {
+    return this.batch.documents(part);
+  }
+
+  column(path) {
+    try {
+      const { nulls, data } = this.batch.column(path, "lists");
+      return { kind: data.tag, nulls, data: data.val };
+    } catch (error) {
+      if ((error?.payload ?? error)?.code === "records.no-such-column") return null;
+      throw error;
+    }
+  }
+}
+
+/** The exports for what an author's module exports. */
+export function load(exported, { name, version }) {
+  const author = checked(exported);
+  bind({
+    enabled: (level) => logging.enabled(level),
+    log: (level, message, fields) => logging.log(level, message, fields),
+    figure: (kind, name, value, labels) => metrics[FIGURES[kind]](name, labels, value),
+    nowMs: () => Math.floor(Number(clock.nowUs()) / 1000),
+  });
+  let running = null;
+  const plugin = {
+    describe: () => ({
+      kind: "transform",
+      name,
+      version: author.version ?? version,
+      documentation: author.doc ?? "",
+      classNames: [...(author.classNames ?? [])],
+      keys: (author.keys ?? []).map(declared),
+      bindings: [],
+      rowFormats: [ROW_FORMAT],
+      capabilities: [],
+    }),
+    validate: (given) =>
+      [...author.validate(new Config(given))].map(({ key, message }) => ({ name: key, message, recommended: [] })),
+  };
+  const transform = {
+    configure: () =>
+      answering(() => {
+        running = new author();
+        running.configure(new Config(config.all()));
+      }),
+    apply: (lent) =>
+      answering(() => {
+        const batch = new Batch(new View(lent));
+        running.apply(batch);
+        return lowered(batch.outcome());
+      }),
+    close: () => running?.close(),
+  };
+  return { plugin, transform };
+}
+
+/** Throws what the author's code threw in the worker's words. */
+function answering(call) {
+  try {
+    return call();
+  } catch (thrown) {
+    const error = thrown?.payload ?? thrown;
+    if (error && error.attributes && error.kind) throw error;
+    const { kind = "fatal", retryAfterMs = null, field = null } = error instanceof PluginError ? error : {};
+    const code = error instanceof PluginError ? error.code : `javascript.${(error?.name ?? "error").toLowerCase()}`;
+    const message = error instanceof PluginError ? error.message : told(error);
+    throw { kind, code, message, retryAfterMs, field, attributes: [] };
+  }
+}
+
+function lowered({ kind, failures, ...parts }) {
+  if (kind === "unchanged") return { output: { tag: "unchanged" }, failures };
+  if (kind === "replace") {
+    const replacement = { records: { tag: "documents", val: parts.documents }, origin: parts.origin };
+    return { output: { tag: "replace", val: replacement }, failures };
+  }
+  const set = parts.set.map(({ path, kind, nulls, data }) => ({ path, nulls, data: { tag: kind, val: data } }));
+  return { output: { tag: "patch", val: { dropRows: parts.dropped, removeFields: parts.removed, set } }, failures };
+}

@@ -1,0 +1,8 @@
+// Millrace plugins in JavaScript: transforms that run in a Millrace worker as WebAssembly components.
+
+export { Batch } from "./batch.js";
+export { Config } from "./config.js";
+export { ConfigError, Fatal, PluginError, RecordError, Restart, Retriable } from "./errors.js";
+export { clock, log, metrics } from "./host.js";
+export { Record } from "./record.js";
+export { Transform, transform } from "./transform.js";
