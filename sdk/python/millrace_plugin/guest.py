@@ -76,6 +76,8 @@ def load(module: str, name: str, version: str) -> tuple[type, type]:
     """The classes that a component exports, for the transform in an author's module."""
     author = find(importlib.import_module(module))
     host._bindings = Bindings()
+    # Of the component's one task; each call has an object of its own.
+    running: list[Transform] = []
 
     class PluginExport(exports.Plugin):
         def describe(self) -> types.PluginInfo:
@@ -98,23 +100,21 @@ def load(module: str, name: str, version: str) -> tuple[type, type]:
                 return [types.ConfigIssue(error.field or "", error.message, [])]
 
     class TransformExport(exports.Transform):
-        def __init__(self) -> None:
-            self.transform: Transform | None = None
-
         def configure(self, ctx: types.TaskContext) -> None:
             with _Answering():
-                self.transform = author()
-                self.transform.configure(Config(dict(config.all())))
+                running.clear()
+                running.append(author())
+                running[0].configure(Config(dict(config.all())))
 
         def apply(self, batch: records.Batch) -> wit.Outcome:
             with _Answering():
                 seen = Batch(View(batch))
-                self.transform.apply(seen)
+                running[0].apply(seen)
                 return _outcome(*seen._outcome())
 
         def close(self) -> None:
-            if self.transform is not None:
-                self.transform.close()
+            for transform in running:
+                transform.close()
 
     return PluginExport, TransformExport
 
