@@ -395,4 +395,21 @@ func (r Row) Row(i int) (Row, bool) {
 	return NewRow(b)
 }
 
+// At follows the slots of a path, from this row downwards: the row that holds the leaf, and its slot. False where the
+// leaf is null, or the path leads through a null.
+func (r Row) At(path []int) (Row, int, bool) {
+	if len(path) == 0 {
+		return r, 0, false
+	}
+	leaf := len(path) - 1
+	for _, slot := range path[:leaf] {
+		nested, ok := r.Row(slot)
+		if !ok {
+			return r, 0, false
+		}
+		r = nested
+	}
+	return r, path[leaf], !r.IsNull(path[leaf])
+}
+
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,20 @@
+/* What the library's files share. */
+#ifndef MR_INNER_H
+#define MR_INNER_H
+
+#include <stdarg.h>
+
+#include "millrace.h"
+#include "transform_plugin.h"
+
+typedef transform_plugin_string_t text_t;
+
+void *mr_alloc(size_t n);
+char *mr_join(const char *first, va_list more);
+text_t mr_owned(const char *s);
+char *mr_terminated(const uint8_t *at, size_t len);
+bool mr_fail_host(mr_error_t *error, millrace_plugin_types_error_t *host);
+void mr_error_out(mr_error_t *error, millrace_plugin_types_error_t *to);
+void mr_settings_load(void);
+
+#endif

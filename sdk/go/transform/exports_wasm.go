@@ -1,0 +1,3 @@
+package transform
+
+import _ "millrace/plugin/internal/wit/transform_exports"
