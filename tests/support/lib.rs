@@ -12,10 +12,13 @@ mod registry;
 mod topics;
 mod worker;
 
+use std::fs::File;
 use std::future::Future;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 pub use changes::{Changes, Delivery, Hook};
 pub use connect::{Connect, debezium};
@@ -42,10 +45,24 @@ pub fn report(line: impl std::fmt::Display) {
 /// Below the ports that systems give to outgoing connections, which would take one between our look and its use.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// A port of loopback that nothing has now.
+/// Ports that this process has given out, by files that say so to other processes for as long as it lives.
+static GIVEN: Mutex<Vec<File>> = Mutex::new(Vec::new());
+
+/// A port of loopback that nothing has now, and that is given to nobody else: a server that a test stops for a while finds
+/// its port free when it comes back.
 pub fn free_port() -> u16 {
+    let dir = std::env::temp_dir().join("millrace-ports");
+    std::fs::create_dir_all(&dir).expect("a directory for ports that are given out");
+    let given = |port: u16| {
+        let file = File::create(dir.join(port.to_string())).ok()?;
+        file.try_lock().ok()?;
+        std::net::TcpListener::bind(("127.0.0.1", port)).ok()?;
+        Some(file)
+    };
     let mut tries = std::iter::repeat_with(|| rand::random_range(PORTS)).take(PORTS.len());
-    tries.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port on loopback")
+    let (port, file) = tries.find_map(|port| Some((port, given(port)?))).expect("a free port on loopback");
+    GIVEN.lock().push(file);
+    port
 }
 
 /// Asks `check` again and again until it answers `Ok`; fails with its last error once `within` is over.
