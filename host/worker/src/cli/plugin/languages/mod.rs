@@ -4,6 +4,11 @@
 //! of a core module with the contract's metadata in it, is written; trying it, its grants and installing are the same for
 //! all ([`super::install`]). It downloads nothing: a missing tool is an error that names the command that installs it.
 
+#![allow(
+    dead_code,
+    reason = "crates need neither a manifest nor tools of their own: what does is for languages that are not here yet"
+)]
+
 mod manifest;
 mod rust;
 pub mod tools;
