@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ProfilingStrategy};
 
 use crate::alerts::Alerts;
 use crate::cache::Cache;
 use crate::call::Ticker;
-use crate::capabilities::CAPABILITIES;
+use crate::capabilities::{CAPABILITIES, wasi};
 use crate::error::SandboxError;
 use crate::metrics::Metrics;
 use crate::state::State;
@@ -97,8 +97,11 @@ impl Sandbox {
 
 impl Inner {
     /// What every plugin may import, and the named capabilities.
-    pub fn linker(&self, granted: &BTreeSet<&str>) -> wasmtime::Result<Linker<State>> {
+    pub fn linker(&self, component: &Component, granted: &BTreeSet<&str>) -> wasmtime::Result<Linker<State>> {
         let mut linker = Linker::new(&self.engine);
+        if component.component_type().imports(&self.engine).any(|(import, _)| wasi::offers(import)) {
+            wasi::link(&mut linker)?;
+        }
         for capability in CAPABILITIES.iter().filter(|c| c.free || granted.contains(c.name)) {
             (capability.link)(&mut linker)?;
         }

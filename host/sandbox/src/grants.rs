@@ -6,7 +6,7 @@ use millrace_record::TaskError;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::capabilities::{CAPABILITIES, Capability};
+use crate::capabilities::{CAPABILITIES, Capability, wasi};
 use crate::error::LoadError;
 
 /// The contract's package, and the version that this host offers.
@@ -37,6 +37,9 @@ pub(crate) fn needs(engine: &Engine, component: &Component) -> Result<Vec<Need>,
     let ty = component.component_type();
     let mut needs = Vec::new();
     for (import, _) in ty.imports(engine) {
+        if wasi::offers(import) {
+            continue;
+        }
         let Some((interface, version)) = of_contract(import) else {
             return Err(LoadError::UnknownImport { import: import.to_owned() });
         };

@@ -164,6 +164,7 @@ impl Instance {
             waits: waits.clone(),
             metrics: maker.sandbox.metrics.clone(),
             alerts: maker.sandbox.alerts.clone(),
+            wasi: None,
             born: Instant::now(),
             last_words: None,
         };

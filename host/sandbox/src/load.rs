@@ -145,7 +145,7 @@ async fn ask(maker: Maker) -> Result<types::PluginInfo, LoadError> {
 
 /// A component whose capabilities trap when they are used: for calls that may use none.
 fn bare(inner: &Inner, component: &Component, kind: PluginKind) -> wasmtime::Result<WorldPre> {
-    let mut linker = inner.linker(&BTreeSet::new())?;
+    let mut linker = inner.linker(component, &BTreeSet::new())?;
     linker.define_unknown_imports_as_traps(component)?;
     WorldPre::new(kind, linker.instantiate_pre(component)?)
 }

@@ -87,7 +87,7 @@ impl ComponentPlugin {
         let granted: BTreeSet<&str> = self.installed.iter().chain(&ctx.grants).map(String::as_str).collect();
         let world = self
             .sandbox
-            .linker(&granted)
+            .linker(&self.component, &granted)
             .and_then(|linker| WorldPre::new(kind, linker.instantiate_pre(&self.component)?))
             .map_err(|e| TaskError::fatal("plugin.link", format!("cannot link plugin \"{}\": {e:#}", self.info.name)))?;
         let owner = self.owner(&ctx.connector, ctx.task, &ctx.config);

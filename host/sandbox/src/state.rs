@@ -6,6 +6,7 @@ use std::time::Instant;
 use millrace_record::config::ConfigDef;
 use millrace_record::{Binding, Schemas, Wake};
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::WasiCtx;
 
 use crate::alerts::Alerts;
 use crate::call::{Clock, Waits};
@@ -24,6 +25,8 @@ pub(crate) struct State {
     pub waits: Waits,
     pub metrics: Arc<Metrics>,
     pub alerts: Arc<Alerts>,
+    /// Made with its first use: most guests have none.
+    pub wasi: Option<WasiCtx>,
     pub born: Instant,
     /// The last error line the plugin logged in this call: a panic's message, where the guest says it before it traps.
     pub last_words: Option<String>,

@@ -13,6 +13,7 @@ mod logging;
 mod metrics;
 pub(crate) mod postgres;
 pub(crate) mod records;
+pub(crate) mod wasi;
 
 /// An interface that the host offers.
 pub(crate) struct Capability {
