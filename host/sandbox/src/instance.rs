@@ -10,7 +10,7 @@ use wasmtime::component::{InstancePre, ResourceTable};
 use crate::bindings::{offsets, sink, source, transform, types};
 use crate::call::{self, Computing, Waits};
 use crate::engine::Inner;
-use crate::limits::Limits;
+use crate::limits::{HANDED_BYTES_MAX, Limits};
 use crate::state::{Owner, State};
 use crate::trap;
 
@@ -164,12 +164,14 @@ impl Instance {
             waits: waits.clone(),
             metrics: maker.sandbox.metrics.clone(),
             alerts: maker.sandbox.alerts.clone(),
+            lines: Lines::new(),
             wasi: None,
             born: Instant::now(),
             last_words: None,
         };
         let mut store = Store::new(&maker.sandbox.engine, state);
         store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(HANDED_BYTES_MAX);
         call::meter(&mut store);
         call::arm(&mut store, maker.call_deadline);
         let computing = waits.computing();

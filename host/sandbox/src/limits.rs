@@ -4,6 +4,9 @@ use wasmtime::ResourceLimiter;
 
 /// Table entries of an instance, over all its tables.
 const TABLE_ELEMENTS_MAX: usize = 200_000;
+/// What a guest may hand over in one call, as the host would have to keep it: texts that are one in the guest are many here.
+/// A batch, the largest thing that is handed over, has half of it.
+pub(crate) const HANDED_BYTES_MAX: usize = 128 << 20;
 
 /// The limits of one store. A refused growth is an ordinary answer to the guest; it is kept for the message, should the
 /// guest break on it.

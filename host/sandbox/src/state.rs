@@ -10,6 +10,7 @@ use wasmtime_wasi::WasiCtx;
 
 use crate::alerts::Alerts;
 use crate::call::{Clock, Waits};
+use crate::capabilities::logging::Lines;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
@@ -25,6 +26,7 @@ pub(crate) struct State {
     pub waits: Waits,
     pub metrics: Arc<Metrics>,
     pub alerts: Arc<Alerts>,
+    pub lines: Lines,
     /// Made with its first use: most guests have none.
     pub wasi: Option<WasiCtx>,
     pub born: Instant,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::call::DeadlineExceeded;
+use crate::limits::HANDED_BYTES_MAX;
 use crate::state::State;
 
 /// Lines of a guest's call stack that are kept.
@@ -57,6 +58,11 @@ fn reason(state: &State, deadline: Duration, error: &wasmtime::Error) -> (&'stat
         Some(Trap::UnreachableCodeReached) => ("plugin.panic", "it panicked or aborted without a message".into()),
         Some(Trap::StackOverflow) => ("plugin.trap", "its call stack is exhausted: a recursion without an end?".into()),
         Some(trap) => ("plugin.trap", trap.to_string()),
+        // wasmtime has no type for it.
+        None if error.root_cause().to_string().contains("hostcall") => (
+            "plugin.host-memory",
+            format!("it handed the host more than {} MiB in one call: make its lists and texts smaller", HANDED_BYTES_MAX >> 20),
+        ),
         None => ("plugin.trap", error.root_cause().to_string()),
     }
 }

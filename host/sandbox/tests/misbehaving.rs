@@ -106,6 +106,11 @@ async fn traps_are_named() {
     check("garbage", "plugin.contract", "not a batch of row format 1").await;
     check("origin", "plugin.contract", "1 origins for 0 records").await;
     check("failure", "plugin.contract", "a failure of row 99 in a batch of 3").await;
+    // What the host would have to keep for it.
+    check("labels", "plugin.host-memory", "in one call").await;
+    // Floods last for as long as a call may.
+    check("lines", "plugin.deadline", "200 ms").await;
+    check("alerts", "plugin.deadline", "200 ms").await;
 }
 
 /// On a single thread: the guest that never ends lets others run, until its time is up.

@@ -1,5 +1,7 @@
 //! `logging`: lines in the worker's log.
 
+use std::time::{Duration, Instant};
+
 use tracing::Level as Traced;
 
 use crate::bindings::logging::{Host, Level};
@@ -7,6 +9,36 @@ use crate::state::State;
 
 /// The longest message of a guest; the rest is cut off.
 const MESSAGE_BYTES_MAX: usize = 8 << 10;
+/// How many lines one instance may log within [`WINDOW`]: one that floods the log hides the lines of all others.
+const LINES_MAX: u32 = 500;
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Lines of one instance.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    since: Instant,
+    logged: u32,
+    left_out: u64,
+}
+
+impl Lines {
+    pub fn new() -> Self {
+        Lines { since: Instant::now(), logged: 0, left_out: 0 }
+    }
+
+    /// Whether one more is taken; the number with it: so many were left out before.
+    fn take(&mut self, now: Instant) -> (bool, u64) {
+        let mut left_out = 0;
+        if now.duration_since(self.since) >= WINDOW {
+            left_out = self.left_out;
+            *self = Lines { since: now, logged: 0, left_out: 0 };
+        }
+        self.logged = self.logged.saturating_add(1);
+        let taken = self.logged <= LINES_MAX;
+        self.left_out += u64::from(!taken);
+        (taken, left_out)
+    }
+}
 
 macro_rules! at_level {
     ($level:expr, $do:ident) => {
@@ -32,7 +64,20 @@ impl Host for State {
 
     fn log(&mut self, level: Level, mut message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
         message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        if matches!(level, Level::Error) {
+            self.last_words = Some(message.clone());
+        }
         let owner = &self.owner;
+        let (taken, left_out) = self.lines.take(Instant::now());
+        if left_out > 0 {
+            tracing::warn!(
+                plugin = %owner.plugin, connector = %owner.connector, task = owner.task,
+                "{left_out} lines of the plugin were left out: it logged more than {LINES_MAX} within {} s", WINDOW.as_secs()
+            );
+        }
+        if !taken {
+            return Ok(());
+        }
         let fields = fields.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ");
         macro_rules! log {
             ($level:expr) => {
@@ -43,9 +88,21 @@ impl Host for State {
             };
         }
         at_level!(level, log);
-        if matches!(level, Level::Error) {
-            self.last_words = Some(message);
-        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut_and_told() {
+        let mut lines = Lines::new();
+        let now = Instant::now();
+        let taken = (0..LINES_MAX + 7).filter(|_| lines.take(now).0).count();
+        assert_eq!(taken, LINES_MAX as usize);
+        assert_eq!(lines.take(now + WINDOW), (true, 7));
+        assert_eq!(lines.take(now + WINDOW), (true, 0));
     }
 }

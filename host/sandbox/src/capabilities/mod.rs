@@ -9,7 +9,7 @@ mod alerts;
 mod clock;
 mod config;
 pub(crate) mod files;
-mod logging;
+pub(crate) mod logging;
 mod metrics;
 pub(crate) mod postgres;
 pub(crate) mod records;
