@@ -41,6 +41,7 @@ pub fn of_version(kind: &str, name: &str, version: &str) -> Vec<u8> {
         "package test:guest; world guest {{
             include millrace:plugin/{kind}-plugin{version};
             import millrace:plugin/files{version};
+            import millrace:plugin/http{version};
             import wasi:made-up/thing@0.2.0;
         }}"
     );

@@ -13,9 +13,12 @@ mod host {
                 import millrace:plugin/alerts@0.1.0;
                 import millrace:plugin/config@0.1.0;
                 import millrace:plugin/clock@0.1.0;
+                import millrace:plugin/random@0.1.0;
+                import millrace:plugin/cache@0.1.0;
                 import millrace:plugin/records@0.1.0;
                 import millrace:plugin/files@0.1.0;
                 import millrace:plugin/postgres@0.1.0;
+                import millrace:plugin/http@0.1.0;
             }
         ",
         world: "millrace:host/offered",
@@ -24,6 +27,7 @@ mod host {
             "millrace:plugin/clock.sleep": async | trappable,
             "millrace:plugin/files": async | trappable,
             "millrace:plugin/postgres": async | trappable,
+            "millrace:plugin/http": async | trappable,
             default: trappable,
         },
         additional_derives: [serde::Serialize, serde::Deserialize],

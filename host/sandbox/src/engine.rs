@@ -12,6 +12,8 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use crate::alerts::Alerts;
 use crate::cache::Cache;
 use crate::call::Ticker;
+use crate::capabilities::cache::Caches;
+use crate::capabilities::http::hosts::Hosts;
 use crate::capabilities::{CAPABILITIES, wasi};
 use crate::error::SandboxError;
 use crate::metrics::Metrics;
@@ -39,6 +41,10 @@ pub struct SandboxConfig {
     pub call_deadline: Duration,
     /// How many instances there may be at a time.
     pub instances_max: u32,
+    /// The capabilities that a connector may be granted; none: all.
+    pub grants_allowed: Option<Vec<String>>,
+    /// The hosts that a connector may let its plugins reach by `http`; none: any.
+    pub http_hosts_allowed: Option<Hosts>,
 }
 
 impl SandboxConfig {
@@ -49,6 +55,8 @@ impl SandboxConfig {
             memory_limit_bytes: 64 << 20,
             call_deadline: Duration::from_secs(5),
             instances_max: 4_000,
+            grants_allowed: None,
+            http_hosts_allowed: None,
         }
     }
 }
@@ -66,6 +74,7 @@ pub(crate) struct Inner {
     pub metrics: Arc<Metrics>,
     pub alerts: Arc<Alerts>,
     pub cache: Cache,
+    pub caches: Caches,
 }
 
 impl Sandbox {
@@ -81,7 +90,17 @@ impl Sandbox {
         let cache = Cache::open(&config.cache_dir, hash.finish())
             .map_err(|source| SandboxError::CacheDir { dir: config.cache_dir.clone(), source })?;
         let ticker = Ticker::start(&engine).map_err(SandboxError::Ticker)?;
-        Ok(Sandbox { inner: Arc::new(Inner { engine, config, ticker, metrics: Arc::default(), alerts: Arc::default(), cache }) })
+        Ok(Sandbox {
+            inner: Arc::new(Inner {
+                engine,
+                config,
+                ticker,
+                metrics: Arc::default(),
+                alerts: Arc::default(),
+                cache,
+                caches: Caches::default(),
+            }),
+        })
     }
 
     /// The figures that plugins keep.

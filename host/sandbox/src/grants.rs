@@ -15,6 +15,11 @@ pub(crate) const VERSION: &str = "0.1.0";
 /// While 0.x, the minor is the line within which versions agree.
 const LINE: &str = "0.1.";
 
+/// The capabilities that need a grant.
+pub fn grantable() -> impl Iterator<Item = &'static str> {
+    CAPABILITIES.iter().filter(|c| !c.free).map(|c| c.name)
+}
+
 /// An import that needs a grant.
 #[derive(Debug, Clone)]
 pub(crate) struct Need {
@@ -66,8 +71,26 @@ pub(crate) fn installed(component: &Path) -> Result<Vec<String>, std::io::Error>
     Ok(lines.filter(|l| !l.is_empty()).map(str::to_owned).collect())
 }
 
-/// Refuses when a need is in neither list.
-pub(crate) fn check(plugin: &str, file: &Path, needs: &[Need], installed: &[String], grants: &[String]) -> Result<(), TaskError> {
+/// Refuses when a need is in neither list, or beyond what the worker lets anyone grant (`allowed`; none: everything).
+pub(crate) fn check(
+    plugin: &str,
+    file: &Path,
+    needs: &[Need],
+    allowed: Option<&[String]>,
+    installed: &[String],
+    grants: &[String],
+) -> Result<(), TaskError> {
+    let beyond = |n: &&Need| allowed.is_some_and(|allowed| !allowed.iter().any(|a| a == n.capability));
+    if let Some(Need { import, capability }) = needs.iter().find(beyond) {
+        let mut refused = TaskError::config(
+            "plugin.grants",
+            format!(
+                "plugin \"{plugin}\" imports {import}, which this worker grants to no plugin: use another plugin, or add \"{capability}\" to the worker's \"plugin.grants.allowed\""
+            ),
+        );
+        refused.code = "plugin.not-allowed".into();
+        return Err(refused);
+    }
     let granted = |c: &str| installed.iter().chain(grants).any(|g| g == c);
     let Some(missing) = needs.iter().find(|n| !granted(n.capability)) else { return Ok(()) };
     let (import, capability) = (&missing.import, missing.capability);

@@ -31,8 +31,10 @@ mod trap;
 mod wit;
 
 pub use alerts::{Alerts, ColumnChange, Difference, TableChange};
+pub use capabilities::http::hosts::{Hosts, HostsError};
 pub use engine::{Sandbox, SandboxConfig};
 pub use error::{LoadError, SandboxError};
+pub use grants::grantable;
 pub use load::give_back_memory;
 pub use metrics::{BUCKETS as HISTOGRAM_BUCKETS, Figure, FigureKind, Metrics};
 pub use scan::Refused;

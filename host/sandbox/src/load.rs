@@ -9,6 +9,7 @@ use millrace_record::{Plugin, PluginKind, RawConfig, Schemas, Wake};
 use wasmtime::component::Component;
 
 use crate::bindings::types;
+use crate::capabilities::http::Http;
 use crate::engine::{Inner, Sandbox};
 use crate::error::LoadError;
 use crate::grants::{self, VERSION};
@@ -84,6 +85,8 @@ impl Opened {
                     settings: Settings::new(&RawConfig::new(), &Default::default(), &[]),
                     keys: Default::default(),
                     bindings: Vec::new(),
+                    http: Http::none(),
+                    cache: Default::default(),
                 };
                 let info = ask(Maker::new(inner, bare.clone(), owner, schemas.clone(), Wake::default())).await?;
                 let (inner, key, said) = (inner.clone(), self.key, info.clone());

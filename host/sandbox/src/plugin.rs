@@ -15,6 +15,8 @@ use parking_lot::Mutex;
 use wasmtime::component::Component;
 
 use crate::bindings::offsets::exports::millrace::plugin::offsets::Altered;
+use crate::capabilities::http::resolve::System;
+use crate::capabilities::http::{Allowed, Http};
 use crate::engine::Inner;
 use crate::grants::{self, Need};
 use crate::instance::{Instance, Maker, WorldPre};
@@ -56,6 +58,7 @@ const IDLE_MAX: usize = 4;
 const CALLS_MAX: u32 = 256;
 
 impl ComponentPlugin {
+    /// Whose instances are made; without a network and with a cache of its own until it is a task's.
     fn owner(&self, connector: &str, task: u32, config: &RawConfig) -> Owner {
         Owner {
             plugin: self.info.name.as_str().into(),
@@ -64,6 +67,8 @@ impl ComponentPlugin {
             settings: Settings::new(config, &self.info.config, &self.info.bindings),
             keys: self.info.config.clone(),
             bindings: self.info.bindings.clone(),
+            http: Http::none(),
+            cache: Default::default(),
         }
     }
 
@@ -73,6 +78,14 @@ impl ComponentPlugin {
         let mut maker = Maker::new(&self.sandbox, world, owner, self.schemas.clone(), Wake::default());
         limits(&mut maker, config)?;
         Instance::make(&maker).await
+    }
+
+    /// What is wrong with the list of hosts that it may reach, where it reaches any.
+    fn wrong_hosts(&self, config: &RawConfig) -> Option<ConfigIssue> {
+        self.needs.iter().find(|n| n.capability == "http")?;
+        let key = Allowed::key(self.info.kind == PluginKind::Transform);
+        let message = Allowed::understood(key, config.get(key)?, self.sandbox.config.http_hosts_allowed.as_ref()).err()?;
+        Some(ConfigIssue { name: key.to_owned(), message, recommended: Vec::new() })
     }
 
     /// What a task's instances are made of, with the capabilities that were granted.
@@ -90,7 +103,11 @@ impl ComponentPlugin {
             .linker(&self.component, &granted)
             .and_then(|linker| WorldPre::new(kind, linker.instantiate_pre(&self.component)?))
             .map_err(|e| TaskError::fatal("plugin.link", format!("cannot link plugin \"{}\": {e:#}", self.info.name)))?;
-        let owner = self.owner(&ctx.connector, ctx.task, &ctx.config);
+        let policy = self.sandbox.config.http_hosts_allowed.clone();
+        let http = Http::new(Allowed::read(&ctx.config, ctx.alias.as_deref(), policy)?, Arc::new(System));
+        let mut owner = self.owner(&ctx.connector, ctx.task, &ctx.config);
+        owner.http = http;
+        owner.cache = self.sandbox.caches.shared(&ctx.connector, ctx.alias.as_deref(), &owner.plugin);
         let mut maker = Maker::new(&self.sandbox, world, owner, ctx.schemas, ctx.wake);
         limits(&mut maker, &ctx.config)?;
         Ok(maker)
@@ -131,7 +148,8 @@ impl Plugin for ComponentPlugin {
     }
 
     fn check_grants(&self, grants: &[String]) -> Result<(), TaskError> {
-        grants::check(&self.info.name, &self.file, &self.needs, &self.installed, grants)
+        let allowed = self.sandbox.config.grants_allowed.as_deref();
+        grants::check(&self.info.name, &self.file, &self.needs, allowed, &self.installed, grants)
     }
 
     async fn validate(&self, config: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
@@ -159,7 +177,9 @@ impl Plugin for ComponentPlugin {
         }
         let lift =
             |i: crate::bindings::types::ConfigIssue| ConfigIssue { name: i.name, message: i.message, recommended: i.recommended };
-        Ok(issues.into_iter().map(lift).collect())
+        let mut issues: Vec<_> = issues.into_iter().map(lift).collect();
+        issues.extend(self.wrong_hosts(config));
+        Ok(issues)
     }
 
     async fn task_configs(&self, config: &RawConfig, max_tasks: u32) -> Result<Vec<RawConfig>, TaskError> {

@@ -10,6 +10,8 @@ use wasmtime_wasi::WasiCtx;
 
 use crate::alerts::Alerts;
 use crate::call::{Clock, Waits};
+use crate::capabilities::cache::Shared;
+use crate::capabilities::http::Http;
 use crate::capabilities::logging::Lines;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -42,6 +44,8 @@ pub(crate) struct Owner {
     pub settings: Settings,
     pub keys: ConfigDef,
     pub bindings: Vec<Binding>,
+    pub http: Http,
+    pub cache: Shared,
 }
 
 impl Owner {

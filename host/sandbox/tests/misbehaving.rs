@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use millrace_record::{
     Batch, ErrorKind, Plugin, RawConfig, Schemas, TaskContext, TaskError, TopicOffset, TopicPartition, Wake, row,
 };
-use millrace_sandbox::{Sandbox, SandboxConfig, componentize};
+use millrace_sandbox::{Hosts, Sandbox, SandboxConfig, componentize};
 
 #[path = "../../../tests/guests/guests.rs"]
 mod guests;
@@ -286,4 +286,86 @@ async fn rows_cross_and_come_back() {
     let outcome = echo.apply(&batch).await.unwrap();
     assert_eq!(outcome.records.bytes(), batch.bytes());
     assert_eq!(outcome.origin, Some(vec![0, 1, 2]));
+}
+
+#[tokio::test]
+async fn random_numbers_are_bounded() {
+    let host = Host::new();
+    let mut transform = host.plugin("transform", "random").await.transform(host.ctx(&[])).await.unwrap();
+    transform.configure().await.unwrap();
+    transform.apply(&host.batch()).await.unwrap();
+}
+
+/// Asked by a guest, which waits for longer than it may compute.
+#[tokio::test]
+async fn http_asks_listed_hosts_and_waits_for_nothing() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = server.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let (mut socket, _) = server.accept().await.unwrap();
+        assert!(socket.read(&mut [0; 1024]).await.unwrap() > 0);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await.unwrap();
+    });
+    let host = Host::new();
+    let plugin = host.plugin("transform", "http").await;
+    assert!(plugin.check_grants(&[]).unwrap_err().message.contains("plugin.grants=http"));
+    let url = format!("http://{place}/");
+    let ctx = |hosts: &str| TaskContext {
+        alias: Some("ask".into()),
+        grants: vec!["http".into()],
+        ..host.ctx(&[("url", &url), ("http.hosts", hosts), ("plugin.call.deadline.ms", "100")])
+    };
+    let mut listed = plugin.transform(ctx(&place)).await.unwrap();
+    listed.configure().await.unwrap();
+    listed.apply(&host.batch()).await.unwrap();
+    let mut other = plugin.transform(ctx("api.example.com")).await.unwrap();
+    other.configure().await.unwrap();
+    assert!(other.apply(&host.batch()).await.unwrap_err().message.contains("http.forbidden-host"));
+
+    let wrong = plugin.transform(ctx("a b")).await.err().unwrap();
+    assert_eq!((wrong.kind, wrong.field.as_deref()), (ErrorKind::Config, Some("transforms.ask.http.hosts")));
+    let issues = plugin.validate(&RawConfig::from([("http.hosts".to_owned(), "a b".to_owned())])).await.unwrap();
+    assert_eq!(issues[0].name, "http.hosts");
+}
+
+#[tokio::test]
+async fn the_worker_caps_what_is_granted() {
+    let dir = tempfile::tempdir().unwrap();
+    let capped = SandboxConfig {
+        grants_allowed: Some(vec!["http".into()]),
+        http_hosts_allowed: Some(Hosts::parse("*.example.com").unwrap()),
+        ..SandboxConfig::new(dir.path().join("cache"))
+    };
+    let host = Host { sandbox: Sandbox::new(capped).unwrap(), schemas: Schemas::new(), dir };
+    let grants = ["files".to_owned(), "http".to_owned()];
+    let refused = host.plugin("transform", "files").await.check_grants(&grants).unwrap_err();
+    assert_eq!((refused.kind, refused.code.as_str()), (ErrorKind::Config, "plugin.not-allowed"));
+    assert!(refused.message.contains("add \"files\" to the worker's \"plugin.grants.allowed\""), "{}", refused.message);
+    let http = host.plugin("transform", "http").await;
+    http.check_grants(&grants).unwrap();
+    let check = async |hosts: &str, issues: usize| {
+        let config = RawConfig::from([("http.hosts".to_owned(), hosts.to_owned())]);
+        assert_eq!(http.validate(&config).await.unwrap().len(), issues, "{hosts}");
+    };
+    check("api.example.com", 0).await;
+    check("api.example.org", 1).await;
+}
+
+#[tokio::test]
+async fn tasks_of_a_connector_share_a_cache() {
+    let host = Host::new();
+    let plugin = host.plugin("transform", "cache").await;
+    let task = async |connector: &str, task: u32| {
+        let ctx = TaskContext { connector: connector.into(), task, alias: Some("once".into()), ..host.ctx(&[]) };
+        let mut transform = plugin.transform(ctx).await.unwrap();
+        transform.configure().await.unwrap();
+        let applied = transform.apply(&host.batch()).await.is_ok();
+        (transform, applied)
+    };
+    let (_first, added) = task("orders", 0).await;
+    assert!(added);
+    assert!(!task("orders", 1).await.1, "the cache is shared");
+    assert!(task("payments", 0).await.1, "connectors have their own");
 }

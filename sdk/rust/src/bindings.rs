@@ -14,6 +14,7 @@ pub mod host {
                 include millrace:plugin/base@0.1.0;
                 import millrace:plugin/files@0.1.0;
                 import millrace:plugin/postgres@0.1.0;
+                import millrace:plugin/http@0.1.0;
             }
         ",
         world: "millrace:sdk/host",

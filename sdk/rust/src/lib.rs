@@ -4,7 +4,7 @@
 //! [`export_transform!`], and run `millrace plugin build`. One value of the type is one task. `README.md` beside this
 //! crate goes through it step by step.
 //!
-//! Everything but the capability `postgres` also works under plain `cargo test`: schemas are interned in a table of the
+//! Everything but the capabilities `postgres` and `http` also works under plain `cargo test`: schemas are interned in a table of the
 //! thread, log lines go to the terminal, files are real files, and a [`Batch`] is made from rows.
 
 #[doc(hidden)]
@@ -12,16 +12,19 @@ pub mod bindings;
 
 pub mod alerts;
 mod batch;
+pub mod cache;
 pub mod clock;
 mod config;
 pub mod edit;
 mod error;
 mod export;
 pub mod files;
+pub mod http;
 mod info;
 pub mod log;
 pub mod metrics;
 pub mod postgres;
+pub mod random;
 pub mod schema;
 mod sink;
 mod source;

@@ -6,12 +6,15 @@ use crate::bindings;
 use crate::state::State;
 
 mod alerts;
+pub(crate) mod cache;
 mod clock;
 mod config;
 pub(crate) mod files;
+pub(crate) mod http;
 pub(crate) mod logging;
 mod metrics;
 pub(crate) mod postgres;
+mod random;
 pub(crate) mod records;
 pub(crate) mod wasi;
 
@@ -41,9 +44,12 @@ pub(crate) const CAPABILITIES: &[Capability] = &[
     capability!("alerts", true, alerts),
     capability!("config", true, config),
     capability!("clock", true, clock),
+    capability!("random", true, random),
+    capability!("cache", true, cache),
     Capability { name: "records", free: true, link: records::link },
     capability!("files", false, files),
     capability!("postgres", false, postgres),
+    capability!("http", false, http),
 ];
 
 impl bindings::types::Host for State {}

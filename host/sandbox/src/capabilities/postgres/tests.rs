@@ -93,6 +93,8 @@ impl Server {
             settings: Settings::new(&config, &ConfigDef::default(), &bindings),
             keys: ConfigDef::default(),
             bindings,
+            http: crate::capabilities::http::Http::none(),
+            cache: Default::default(),
         };
         Target::of(&owner, "source")
     }

@@ -174,7 +174,7 @@ impl Alias<'_> {
 }
 
 /// What the worker adds to a transform's own keys.
-fn every_transform() -> [ConfigKey; 3] {
+fn every_transform() -> [ConfigKey; 4] {
     let key = |name, kind, default, documentation| ConfigKey::new(name, kind, default, Importance::Medium, documentation);
     let mut grants = key(
         "grants",
@@ -182,8 +182,16 @@ fn every_transform() -> [ConfigKey; 3] {
         Default::Value(String::new()),
         "Capabilities that the transform may use beyond the base, such as files.",
     );
-    grants.importance = Importance::Low;
-    grants.extension = true;
+    let mut hosts = key(
+        "http.hosts",
+        ConfigType::List,
+        Default::Value(String::new()),
+        "Hosts that the transform may reach by the capability http, as in plugin.http.hosts.",
+    );
+    for key in [&mut grants, &mut hosts] {
+        key.importance = Importance::Low;
+        key.extension = true;
+    }
     [
         key("predicate", ConfigType::String, Default::Null, "Alias of the predicate that a record must meet."),
         key(
@@ -193,6 +201,7 @@ fn every_transform() -> [ConfigKey; 3] {
             "Whether the transform is for records that do not meet the predicate.",
         ),
         grants,
+        hosts,
     ]
 }
 

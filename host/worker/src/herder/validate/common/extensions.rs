@@ -102,6 +102,17 @@ pub(super) const EXTENSIONS: &[Row] = &[
         "Flush time-out",
         "How long a stopping task waits for the log, in milliseconds; the worker's when it is not given, else 5000.",
     ),
+    (
+        "plugin.http.hosts",
+        List,
+        "",
+        Low,
+        PLUGIN,
+        11,
+        Wide,
+        "HTTP hosts",
+        "Hosts that the plugin may reach by the capability http: names, *.name, addresses or networks such as 10.0.0.0/8, with :port where only that is meant. Addresses that are not of the internet must be listed as such.",
+    ),
 ];
 
 /// Of sinks alone.
