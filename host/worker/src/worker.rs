@@ -175,7 +175,8 @@ async fn start(
     doing("starting the log and loading plugins", None);
     let schemas = Schemas::new();
     // Compiling takes seconds the first time: it goes on beside everything else.
-    let plugins = tokio::spawn(load_plugins(data.plugin_cache(), config.plugin_path.clone(), schemas.clone()));
+    let plugins =
+        tokio::spawn(load_plugins(sandbox_config(&config, data.plugin_cache()), config.plugin_path.clone(), schemas.clone()));
     let broker = match config.embedded() {
         true => Some(embedded(&config, data).await?),
         false => None,
@@ -323,8 +324,16 @@ async fn until_kafka<F: Future<Output = anyhow::Result<()>>>(attempt: impl Fn() 
     }
 }
 
-async fn load_plugins(cache: PathBuf, paths: Vec<PathBuf>, schemas: Arc<Schemas>) -> anyhow::Result<(Plugins, Sandbox)> {
-    let sandbox = Sandbox::new(SandboxConfig::new(cache))?;
+fn sandbox_config(config: &WorkerConfig, cache: PathBuf) -> SandboxConfig {
+    SandboxConfig {
+        grants_allowed: config.grants_allowed.clone(),
+        http_hosts_allowed: config.http_hosts_allowed.clone(),
+        ..SandboxConfig::new(cache)
+    }
+}
+
+async fn load_plugins(config: SandboxConfig, paths: Vec<PathBuf>, schemas: Arc<Schemas>) -> anyhow::Result<(Plugins, Sandbox)> {
+    let sandbox = Sandbox::new(config)?;
     let (plugins, refused) = sandbox.scan(&paths, &schemas).await;
     for file in refused {
         tracing::error!("{} is not a plugin: {}", file.file.display(), file.reason);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_record::RawConfig;
+use millrace_sandbox::Hosts;
 
 use super::http::{self, AdminListeners, CrossOrigin, ResponseHeader};
 use super::reader::Reader;
@@ -40,6 +41,10 @@ pub struct WorkerConfig {
     pub embedded_flush: String,
     pub data_dir: PathBuf,
     pub plugin_path: Vec<PathBuf>,
+    /// `plugin.grants.allowed`: the capabilities that a connector may be granted; none: all.
+    pub grants_allowed: Option<Vec<String>>,
+    /// `plugin.http.hosts.allowed`: the hosts that a connector may list; none: any.
+    pub http_hosts_allowed: Option<Hosts>,
     /// The first is the one that is advertised.
     pub listeners: Vec<SocketAddr>,
     pub admin_listeners: AdminListeners,
@@ -173,6 +178,8 @@ impl WorkerConfig {
         if plugin_path.is_empty() {
             plugin_path.push(beside.join("plugins"));
         }
+        let grants_allowed = grants_allowed(&mut read, raw);
+        let http_hosts_allowed = http_hosts_allowed(&mut read, raw);
         let graceful = Duration::from_millis(read.number("task.shutdown.graceful.timeout.ms", 0u64, 5_000));
 
         let schema_monitor = monitor_settings(&mut read, &statuses);
@@ -186,6 +193,8 @@ impl WorkerConfig {
             embedded_flush: read.text("embedded.broker.flush").unwrap_or_default().to_ascii_lowercase(),
             data_dir: PathBuf::from(read.text("data.dir").unwrap_or_default()),
             plugin_path,
+            grants_allowed,
+            http_hosts_allowed,
             listeners: rest_listeners,
             admin_listeners,
             cross_origin,
@@ -242,6 +251,27 @@ fn resolve(raw: &RawConfig, wrong: &mut Vec<WrongSetting>, warnings: &mut Vec<St
 fn standalone(raw: &RawConfig) -> bool {
     let given = |key: &str| raw.get(key).is_some_and(|v| !v.trim().is_empty());
     given("offset.storage.file.filename") && !["group.id", "config.storage.topic", "status.storage.topic"].into_iter().any(given)
+}
+
+/// Given and empty means that nothing is granted, so it is told from not given.
+fn grants_allowed(read: &mut Reader, raw: &RawConfig) -> Option<Vec<String>> {
+    const KEY: &str = "plugin.grants.allowed";
+    raw.get(KEY)?;
+    let allowed = read.list(KEY);
+    let known: Vec<_> = millrace_sandbox::grantable().collect();
+    if let Some(wrong) = allowed.iter().find(|a| !known.contains(&a.as_str())) {
+        let message = format!("invalid value {wrong}: there is no such capability; give some of {}", known.join(", "));
+        read.wrong(KEY, message);
+    }
+    Some(allowed)
+}
+
+/// Given and empty means that no host is reached.
+fn http_hosts_allowed(read: &mut Reader, raw: &RawConfig) -> Option<Hosts> {
+    const KEY: &str = "plugin.http.hosts.allowed";
+    raw.get(KEY)?;
+    let text = read.text(KEY).unwrap_or_default();
+    Hosts::parse(&text).map_err(|e| read.wrong(KEY, format!("invalid value {text}: {e}"))).ok()
 }
 
 fn required(read: &mut Reader, key: &str, alone: bool, default: &str) -> String {
@@ -380,6 +410,21 @@ mod tests {
         assert_eq!((c.offsets.replication, c.statuses.replication), (1, 3));
         assert_eq!(c.plugin_path.len(), 2);
         assert_eq!(understood.warnings.len(), 1, "{:?}", understood.warnings);
+    }
+
+    #[test]
+    fn what_plugins_may_be_granted_is_capped() {
+        let c = understand(&[]).unwrap().config;
+        assert!(c.grants_allowed.is_none() && c.http_hosts_allowed.is_none());
+        let c = understand(&[("plugin.grants.allowed", "http, files"), ("plugin.http.hosts.allowed", "*.example.com")])
+            .unwrap()
+            .config;
+        assert_eq!(c.grants_allowed.unwrap(), ["http", "files"]);
+        assert!(c.http_hosts_allowed.unwrap().names("api.example.com", 443));
+        let c = understand(&[("plugin.grants.allowed", ""), ("plugin.http.hosts.allowed", "")]).unwrap().config;
+        assert_eq!((c.grants_allowed, c.http_hosts_allowed), (Some(Vec::new()), Some(Hosts::default())));
+        let wrong = understand(&[("plugin.grants.allowed", "htpp"), ("plugin.http.hosts.allowed", "http://a")]).unwrap_err();
+        assert_eq!(wrong, ["plugin.grants.allowed", "plugin.http.hosts.allowed"]);
     }
 
     #[test]
