@@ -15,6 +15,7 @@ mod cache;
 mod call;
 mod capabilities;
 pub mod componentize;
+pub mod contents;
 mod engine;
 mod error;
 mod grants;

@@ -1,13 +1,15 @@
 //! What was built into components, tried the way a worker loads them, and put where workers look.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use millrace_record::{PluginKind, Schemas};
+use millrace_record::Schemas;
 use millrace_sandbox::componentize::{self, ComponentizeError};
 use millrace_sandbox::{Sandbox, SandboxConfig};
 
+use super::host::noun;
 use super::languages::Artifact;
 
 pub struct Installer {
@@ -17,6 +19,22 @@ pub struct Installer {
     runtime: tokio::runtime::Runtime,
     sandbox: Option<Sandbox>,
     schemas: Arc<Schemas>,
+}
+
+/// A plugin that is where workers look.
+pub struct Installed {
+    pub file: PathBuf,
+    /// What it is; none: it was there already.
+    what: Option<String>,
+}
+
+impl fmt::Display for Installed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.what {
+            Some(what) => write!(f, "built     {} ({what})", self.file.display()),
+            None => write!(f, "unchanged {}", self.file.display()),
+        }
+    }
 }
 
 impl Installer {
@@ -32,7 +50,7 @@ impl Installer {
     }
 
     /// Puts a plugin and its grants into the output directory, unless they are there already.
-    pub fn install(&mut self, artifact: &Artifact) -> anyhow::Result<()> {
+    pub fn install(&mut self, artifact: &Artifact) -> anyhow::Result<Installed> {
         let built = std::fs::read(&artifact.file).with_context(|| format!("cannot read {}", artifact.file.display()))?;
         let component = match componentize::component(&built) {
             Err(ComponentizeError::AlreadyComponent) => built,
@@ -41,8 +59,7 @@ impl Installer {
         self.install_grants(artifact)?;
         let file = self.out.join(format!("{}.wasm", artifact.name));
         if std::fs::read(&file).is_ok_and(|there| there == component) {
-            println!("unchanged {}", file.display());
-            return Ok(());
+            return Ok(Installed { file, what: None });
         }
         let tried = self.scratch.0.join(format!("{}.wasm", artifact.name));
         std::fs::write(&tried, &component).with_context(|| format!("cannot write {}", tried.display()))?;
@@ -51,8 +68,7 @@ impl Installer {
             .with_context(|| format!("plugin \"{}\" was built but a worker would refuse it", artifact.name))?;
         // A worker that scans now sees the old file or the new one, never half of one.
         std::fs::rename(&tried, &file).with_context(|| format!("cannot write {}", file.display()))?;
-        println!("built     {} ({what}, {} KiB)", file.display(), component.len().div_ceil(1024));
-        Ok(())
+        Ok(Installed { file, what: Some(format!("{what}, {} KiB", component.len().div_ceil(1024))) })
     }
 
     fn install_grants(&self, artifact: &Artifact) -> anyhow::Result<()> {
@@ -75,12 +91,7 @@ impl Installer {
         };
         let plugin = self.runtime.block_on(sandbox.load(file, &self.schemas))?;
         let info = plugin.info();
-        let kind = match info.kind {
-            PluginKind::Source => "source",
-            PluginKind::Sink => "sink",
-            PluginKind::Transform => "transform",
-        };
-        Ok(format!("{kind} {} {}", info.name, info.version))
+        Ok(format!("{} {} {}", noun(info.kind), info.name, info.version))
     }
 }
 

@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-pub use manifest::{FILE as MANIFEST, Manifest};
+use super::new::{Kind, Starter};
+pub use manifest::{FILE as MANIFEST, Manifest, check_name};
 
 /// Every language, in the order in which a directory is asked whether it is one's.
 pub static LANGUAGES: &[&dyn Language] = &[
@@ -42,6 +43,11 @@ pub trait Language: Sync {
 
     /// Finds the tools of this machine, as seen from `dir`. The error names what is missing and the command that installs it.
     fn builder(&self, dir: &Path) -> anyhow::Result<Box<dyn Builder>>;
+
+    /// The project from which `plugin new` makes one of a kind; none: there is none of that kind.
+    fn starter(&self, _kind: Kind) -> Option<Starter> {
+        None
+    }
 
     /// What to look at when a project gave no plugin.
     fn hint(&self) -> &'static str;

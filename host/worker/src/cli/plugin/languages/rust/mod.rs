@@ -6,6 +6,7 @@ mod toolchain;
 use std::fmt;
 use std::path::Path;
 
+use super::super::new::{Kind, Starter};
 use super::{Artifact, Builder, Job, Language, Project};
 
 pub struct Rust;
@@ -21,6 +22,16 @@ impl Language for Rust {
 
     fn builder(&self, dir: &Path) -> anyhow::Result<Box<dyn Builder>> {
         Ok(Box::new(toolchain::find(dir)?))
+    }
+
+    fn starter(&self, kind: Kind) -> Option<Starter> {
+        let dir = match kind {
+            Kind::Transform => "sdk/rust/templates/transform",
+            Kind::Source => "sdk/rust/templates/source",
+            Kind::Sink => "sdk/rust/templates/sink",
+        };
+        let rewrite = &[("path = \"../..\"", "path = \"vendor/millrace/sdk/rust\"")];
+        Some(Starter { dir, needs: &["sdk/rust", "wit"], rewrite })
     }
 
     fn hint(&self) -> &'static str {
