@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use millrace_plugin::{
-    BatchWriter, ConfigKey, Error, PluginInfo, Polled, RecordMeta, Schema, Source, SourceOffset, TaskContext, clock, export_source,
-    schema,
+    BatchWriter, ConfigKey, Error, PluginInfo, Polled, RecordMeta, Schema, Source, SourceOffset, TaskContext, clock,
+    export_source, schema,
 };
 
 export_source!(MyPlugin);
@@ -31,7 +31,9 @@ impl Source for MyPlugin {
     fn start(ctx: TaskContext, committed: Vec<SourceOffset>) -> Result<Self, Error> {
         let next = match committed.first() {
             None => 0,
-            Some(c) => next_of(&c.offset).ok_or_else(|| Error::fatal("my-plugin.offset", format!("cannot resume from {}", c.offset)))?,
+            Some(c) => {
+                next_of(&c.offset).ok_or_else(|| Error::fatal("my-plugin.offset", format!("cannot resume from {}", c.offset)))?
+            }
         };
         Ok(MyPlugin {
             topic: ctx.config.required("topic")?.to_owned(),

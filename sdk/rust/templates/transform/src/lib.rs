@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use millrace_plugin::edit::{Edit, copy_edited};
 use millrace_plugin::{
-    Batch, BatchWriter, ConfigKey, Error, Kind, Outcome, PluginInfo, RecordFailure, TaskContext, Transform, export_transform, schema,
+    Batch, BatchWriter, ConfigKey, Error, Kind, Outcome, PluginInfo, RecordFailure, TaskContext, Transform, export_transform,
+    schema,
 };
 
 export_transform!(MyPlugin);
