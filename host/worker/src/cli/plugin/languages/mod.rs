@@ -2,14 +2,17 @@
 //!
 //! A language is a file (or folder) beside this one, with a line in [`LANGUAGES`]. It ends where a component's file, or that
 //! of a core module with the contract's metadata in it, is written; trying it, its grants and installing are the same for
-//! all ([`super::install`]). It downloads nothing: a missing tool is an error that names the command that installs it.
+//! all ([`super::install`]). A missing tool is an error that names the command that installs it; where a
+//! language has a package manager, that may install tools of pinned versions in the directory `.millrace` of what is built.
 
 #![allow(
     dead_code,
     reason = "crates need neither a manifest nor tools of their own: what does is for languages that are not here yet"
 )]
 
+mod kit;
 mod manifest;
+mod python;
 mod rust;
 pub mod tools;
 
@@ -24,6 +27,7 @@ pub use manifest::{FILE as MANIFEST, Manifest, check_name};
 /// Every language, in the order in which a directory is asked whether it is one's.
 pub static LANGUAGES: &[&dyn Language] = &[
     &rust::Rust, //
+    &python::Python,
 ];
 
 /// A language that plugins are written in.
