@@ -5,16 +5,17 @@
 //! all ([`super::install`]). A missing tool is an error that names the command that installs it; where a
 //! language has a package manager, that may install tools of pinned versions in the directory `.millrace` of what is built.
 
-#![allow(
-    dead_code,
-    reason = "crates need neither a manifest nor tools of their own: what does is for languages that are not here yet"
-)]
-
+<<<<<<< HEAD
 mod kit;
+=======
+mod c;
+mod go;
+>>>>>>> 5ab59a8 (plugin: Build transforms in Go and C)
 mod manifest;
 mod python;
 mod rust;
 pub mod tools;
+mod wasi;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,12 @@ pub use manifest::{FILE as MANIFEST, Manifest, check_name};
 /// Every language, in the order in which a directory is asked whether it is one's.
 pub static LANGUAGES: &[&dyn Language] = &[
     &rust::Rust, //
+<<<<<<< HEAD
     &python::Python,
+=======
+    &go::Go,
+    &c::C,
+>>>>>>> 5ab59a8 (plugin: Build transforms in Go and C)
 ];
 
 /// A language that plugins are written in.
