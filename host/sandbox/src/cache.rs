@@ -33,8 +33,15 @@ struct Entry {
     info: Option<types::PluginInfo>,
 }
 
-/// The name of a component's entry.
+/// The name of a component's entry, which begins with the component's digest.
 pub(crate) struct Key(String);
+
+impl Key {
+    /// Of the component, in hexadecimal digits.
+    pub fn sha256(&self) -> &str {
+        self.0.split('-').next().unwrap_or_default()
+    }
+}
 
 /// A component out of the cache.
 pub(crate) struct Cached {

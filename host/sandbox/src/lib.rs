@@ -36,6 +36,6 @@ pub use capabilities::http::hosts::{Hosts, HostsError};
 pub use engine::{Sandbox, SandboxConfig};
 pub use error::{LoadError, SandboxError};
 pub use grants::grantable;
-pub use load::give_back_memory;
+pub use load::{Loaded, give_back_memory};
 pub use metrics::{BUCKETS as HISTOGRAM_BUCKETS, Figure, FigureKind, Metrics};
 pub use scan::Refused;

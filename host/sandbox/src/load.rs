@@ -2,7 +2,7 @@
 //! asked what it is.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use millrace_record::{Plugin, PluginKind, RawConfig, Schemas, Wake};
@@ -34,13 +34,30 @@ pub(crate) fn layer(wasm: &[u8]) -> Option<Layer> {
     }
 }
 
+/// A plugin, and the file that it was loaded from.
+#[derive(Clone)]
+pub struct Loaded {
+    pub plugin: Arc<dyn Plugin>,
+    pub file: PathBuf,
+    /// Of the component, in hexadecimal digits.
+    pub sha256: String,
+    pub bytes: u64,
+}
+
 impl Sandbox {
     /// Loads one component.
     pub async fn load(&self, file: &Path, schemas: &Arc<Schemas>) -> Result<Arc<dyn Plugin>, LoadError> {
+        Ok(self.load_file(file, schemas).await?.plugin)
+    }
+
+    /// Loads one component, and says what file it was.
+    pub async fn load_file(&self, file: &Path, schemas: &Arc<Schemas>) -> Result<Loaded, LoadError> {
         let (inner, path) = (self.inner.clone(), file.to_owned());
         let opened = tokio::task::spawn_blocking(move || Opened::open(&inner, &path));
         let opened = opened.await.map_err(|e| LoadError::Compile(e.to_string()))??;
-        opened.describe(&self.inner, file, schemas).await
+        let (sha256, bytes) = (opened.key.sha256().to_owned(), opened.bytes);
+        let plugin = opened.describe(&self.inner, file, schemas).await?;
+        Ok(Loaded { plugin, file: file.to_owned(), sha256, bytes })
     }
 }
 
@@ -51,6 +68,7 @@ struct Opened {
     needs: Vec<grants::Need>,
     installed: Vec<String>,
     key: crate::cache::Key,
+    bytes: u64,
     info: Option<types::PluginInfo>,
 }
 
@@ -69,7 +87,7 @@ impl Opened {
         };
         let kind = kind(inner, &component)?;
         let needs = grants::needs(&inner.engine, &component)?;
-        Ok(Opened { component, kind, needs, installed: grants::installed(file)?, key, info })
+        Ok(Opened { component, kind, needs, installed: grants::installed(file)?, key, bytes: wasm.len() as u64, info })
     }
 
     async fn describe(self, inner: &Arc<Inner>, file: &Path, schemas: &Arc<Schemas>) -> Result<Arc<dyn Plugin>, LoadError> {

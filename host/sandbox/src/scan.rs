@@ -6,6 +6,7 @@ use std::sync::Arc;
 use millrace_record::{Plugin, Schemas};
 
 use crate::engine::Sandbox;
+use crate::load::Loaded;
 
 /// A file that is not taken for a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,37 +17,45 @@ pub struct Refused {
 }
 
 impl Sandbox {
-    /// Loads every `*.wasm` of the paths, each a component or a directory that holds some. Of two plugins of one kind and
-    /// name the first on the path is taken.
+    /// Loads every `*.wasm` of the paths, each a component or a directory that holds some. Of two plugins of one kind, name
+    /// and version the first on the path is taken.
     pub async fn scan(&self, paths: &[PathBuf], schemas: &Arc<Schemas>) -> (Vec<Arc<dyn Plugin>>, Vec<Refused>) {
+        let (loaded, refused) = self.scan_files(paths, schemas).await;
+        (loaded.into_iter().map(|l| l.plugin).collect(), refused)
+    }
+
+    /// The same, with the file of each.
+    pub async fn scan_files(&self, paths: &[PathBuf], schemas: &Arc<Schemas>) -> (Vec<Loaded>, Vec<Refused>) {
         let (files, mut refused) = files(paths);
-        let loads = files.iter().map(|file| self.load(file, schemas));
-        let loaded = futures::future::join_all(loads).await;
-        let mut plugins: Vec<(Arc<dyn Plugin>, &Path)> = Vec::new();
-        for (file, loaded) in files.iter().zip(loaded) {
-            let plugin = match loaded {
-                Ok(plugin) => plugin,
+        let loads = files.iter().map(|file| self.load_file(file, schemas));
+        let all = futures::future::join_all(loads).await;
+        let mut taken: Vec<Loaded> = Vec::new();
+        for (file, loaded) in files.into_iter().zip(all) {
+            let loaded = match loaded {
+                Ok(loaded) => loaded,
                 Err(error) => {
-                    refused.push(Refused { file: file.clone(), reason: error.to_string() });
+                    refused.push(Refused { file, reason: error.to_string() });
                     continue;
                 }
             };
-            let same = |(other, _): &&(Arc<dyn Plugin>, &Path)| {
-                (other.info().kind, &other.info().name) == (plugin.info().kind, &plugin.info().name)
+            let info = loaded.plugin.info();
+            let same = |other: &&Loaded| {
+                let other = other.plugin.info();
+                (other.kind, &other.name, &other.version) == (info.kind, &info.name, &info.version)
             };
-            match plugins.iter().find(same) {
-                Some((_, first)) => refused.push(Refused {
-                    file: file.clone(),
-                    reason: format!(
-                        "its name \"{}\" is taken by {}; remove one of them from \"plugin.path\"",
-                        plugin.info().name,
-                        first.display()
-                    ),
-                }),
-                None => plugins.push((plugin, file)),
+            match taken.iter().find(same) {
+                Some(first) => {
+                    let first = first.file.display();
+                    let reason = format!(
+                        "its name \"{}\" and version \"{}\" are taken by {first}; remove one of them from \"plugin.path\"",
+                        info.name, info.version
+                    );
+                    refused.push(Refused { file, reason });
+                }
+                None => taken.push(loaded),
             }
         }
-        (plugins.into_iter().map(|(p, _)| p).collect(), refused)
+        (taken, refused)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::kafka::admin::{Admin, TopicError};
 use crate::kafka::client::{ClientKind, ClientSettings};
 use crate::loggers::{self, Loggers};
 use crate::metrics::Metrics;
-use crate::plugins::Plugins;
+use crate::plugins::{Installed, Plugins, Store as PluginStore};
 use crate::registry::clients::Registries;
 use crate::registry::monitor::SchemaMonitor;
 use crate::registry::monitor::connectors::OfHerder;
@@ -175,8 +175,9 @@ async fn start(
     doing("starting the log and loading plugins", None);
     let schemas = Schemas::new();
     // Compiling takes seconds the first time: it goes on beside everything else.
-    let plugins =
-        tokio::spawn(load_plugins(sandbox_config(&config, data.plugin_cache()), config.plugin_path.clone(), schemas.clone()));
+    let loading =
+        load_plugins(sandbox_config(&config, data.plugin_cache()), data.plugins(), config.plugin_path.clone(), schemas.clone());
+    let plugins = tokio::spawn(loading);
     let broker = match config.embedded() {
         true => Some(embedded(&config, data).await?),
         false => None,
@@ -332,20 +333,29 @@ fn sandbox_config(config: &WorkerConfig, cache: PathBuf) -> SandboxConfig {
     }
 }
 
-async fn load_plugins(config: SandboxConfig, paths: Vec<PathBuf>, schemas: Arc<Schemas>) -> anyhow::Result<(Plugins, Sandbox)> {
+async fn load_plugins(
+    config: SandboxConfig,
+    uploads: PathBuf,
+    paths: Vec<PathBuf>,
+    schemas: Arc<Schemas>,
+) -> anyhow::Result<(Plugins, Sandbox)> {
     let sandbox = Sandbox::new(config)?;
-    let (plugins, refused) = sandbox.scan(&paths, &schemas).await;
+    let store = PluginStore::open(uploads, sandbox.clone(), schemas.clone())?;
+    let (found, refused) = sandbox.scan_files(&paths, &schemas).await;
     for file in refused {
         tracing::error!("{} is not a plugin: {}", file.file.display(), file.reason);
     }
-    for plugin in &plugins {
-        let info = plugin.info();
-        tracing::info!(plugin = info.name, kind = crate::plugins::kind_name(info.kind), version = info.version, "plugin loaded");
+    let found = found.into_iter().map(Installed::on_path);
+    let native = crate::plugins::native_transforms().into_iter().map(Installed::built_in);
+    let plugins = Plugins::open(found.chain(native).collect(), store).await?;
+    let now = plugins.now();
+    let components = now.all().iter().filter(|i| i.origin.component().is_some());
+    for id in components.clone().map(Installed::id) {
+        tracing::info!(plugin = id.name, kind = id.kind, version = id.version, "plugin loaded");
     }
-    if plugins.is_empty() {
+    if components.count() == 0 {
         let paths: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
         tracing::warn!("no plugins in {}; set \"plugin.path\" to the folder that holds their *.wasm", paths.join(", "));
     }
-    let all = plugins.into_iter().chain(crate::plugins::native_transforms()).collect();
-    Ok((Plugins::new(all), sandbox))
+    Ok((plugins, sandbox))
 }

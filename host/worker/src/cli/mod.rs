@@ -5,6 +5,7 @@ mod demo;
 mod health;
 mod plugin;
 mod run;
+mod transform;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,9 @@ enum Command {
     /// Build plugins: components that a worker finds on its plugin.path.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Try transforms on records.
+    #[command(subcommand)]
+    Transform(transform::Transform),
 }
 
 impl Cli {
@@ -41,6 +45,7 @@ impl Cli {
             Command::Consume(command) => command.run(),
             Command::Demo(command) => command.run(),
             Command::Plugin(command) => command.run(),
+            Command::Transform(command) => command.run(),
         }
     }
 }

@@ -65,8 +65,22 @@ pub struct WorkerConfig {
     pub topic_tracking_reset: bool,
     pub override_policy: OverridePolicy,
     pub log_level: String,
+    /// `plugin.upload.*`
+    pub uploads: UploadSettings,
     /// `schema.monitor.*`
     pub schema_monitor: MonitorSettings,
+}
+
+/// What of its plugins a worker lets be changed over REST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadSettings {
+    /// By default where every listener is of this machine alone: REST asks nobody who he is, and whoever may upload decides
+    /// what runs with the credentials of connectors.
+    pub enabled: bool,
+    /// The largest component.
+    pub bytes_max: u64,
+    /// Whether an upload must bring its digest.
+    pub digest_required: bool,
 }
 
 /// Which `producer.override.*`, `consumer.override.*` and `admin.override.*` a connector may have.
@@ -183,6 +197,14 @@ impl WorkerConfig {
         let graceful = Duration::from_millis(read.number("task.shutdown.graceful.timeout.ms", 0u64, 5_000));
 
         let schema_monitor = monitor_settings(&mut read, &statuses);
+        let uploads = UploadSettings {
+            enabled: match read.text("plugin.upload.enabled") {
+                Some(_) => read.boolean("plugin.upload.enabled"),
+                None => rest_listeners.iter().all(|l| l.ip().is_loopback()),
+            },
+            bytes_max: read.number("plugin.upload.max.bytes", 1u64, 128 << 20),
+            digest_required: read.boolean("plugin.upload.require.digest"),
+        };
         let mut with_defaults = raw.clone();
         for key in ["key.converter", "value.converter", "header.converter"] {
             with_defaults.entry(key.into()).or_insert_with(|| keys::find(key).and_then(|k| k.default).unwrap_or("").into());
@@ -212,6 +234,7 @@ impl WorkerConfig {
             topic_tracking_reset: read.boolean("topic.tracking.allow.reset"),
             override_policy,
             log_level,
+            uploads,
             schema_monitor,
             raw: with_defaults,
             providers: Arc::new(providers),

@@ -11,6 +11,7 @@ use millrace_record::config::ConfigType;
 use millrace_record::{Plugin, RawConfig};
 
 use super::Herder;
+use super::plugins::Taken;
 use crate::providers::Resolved;
 use crate::secrets;
 use crate::storage::configs::{ConnectorState, TargetState};
@@ -28,6 +29,8 @@ pub struct Connector {
 struct Applied {
     config: RawConfig,
     tasks: Vec<RawConfig>,
+    /// Another version of a plugin is another connector.
+    plugins: Taken,
 }
 
 /// What is to run: the plugin, the connector's configuration and the tasks', references resolved.
@@ -153,7 +156,8 @@ impl Herder {
         for task in &state.tasks {
             tasks.push(self.resolve_for(name, &plugin, task).await?.config);
         }
-        Ok(Configured { plugin, applied: Applied { config, tasks } })
+        let plugins = self.taken(&plugin, &config);
+        Ok(Configured { plugin, applied: Applied { config, tasks, plugins } })
     }
 
     /// The plugin and the tasks that it makes of the configuration, after they were committed; or a trace.
@@ -179,7 +183,8 @@ impl Herder {
         if kept != state.tasks {
             self.configs.put_tasks(name, &kept).await.map_err(|e| format!("connector {name}: {e}"))?;
         }
-        Ok(Configured { plugin, applied: Applied { config: resolved.config, tasks } })
+        let plugins = self.taken(&plugin, &resolved.config);
+        Ok(Configured { plugin, applied: Applied { config: resolved.config, tasks, plugins } })
     }
 
     /// A configuration that a plugin is about to get; what is secret in it is hidden from here on. An error is a trace.
@@ -257,7 +262,8 @@ impl Herder {
         for task in &state.tasks {
             tasks.push(self.resolve_for(name, plugin, task).await?.config);
         }
-        connector.applied = Some(Applied { config, tasks });
+        let plugins = self.taken(plugin, &config);
+        connector.applied = Some(Applied { config, tasks, plugins });
         Ok(())
     }
 }

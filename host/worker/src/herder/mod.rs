@@ -4,7 +4,9 @@
 //! connector is done by one at a time and may be asked for as often as one likes; connectors do not wait for each other.
 
 mod apply;
+pub mod dry_run;
 mod offsets;
+mod plugins;
 mod restart;
 mod validate;
 
@@ -18,7 +20,7 @@ use parking_lot::Mutex;
 
 use crate::config::WorkerConfig;
 use crate::metrics::Metrics;
-use crate::plugins::Plugins;
+use crate::plugins::{Plugins, Requirement};
 use crate::providers::{ResolveError, Resolved};
 use crate::registry::monitor::SchemaMonitor;
 use crate::storage::StorageError;
@@ -29,8 +31,9 @@ use crate::task::{TaskEvents, TaskId, TaskRuntime, TaskState};
 
 pub use apply::Connector;
 pub use offsets::Altered;
+pub use plugins::Moved;
 pub use restart::Restart;
-pub use validate::{ConfigInfo, ConfigInfos, Definition, no_version};
+pub use validate::{ConfigInfo, ConfigInfos, Definition};
 
 /// How many connectors may be made, changed and deleted at a time: their records go to the log together.
 const CHANGES_AT_ONCE: usize = 64;
@@ -63,6 +66,14 @@ pub struct ConnectorInfo {
     pub config: RawConfig,
     pub tasks: usize,
     pub kind: Option<PluginKind>,
+}
+
+/// Which version of its plugin a connector wants.
+const VERSION: &str = "connector.plugin.version";
+
+/// Whether a configuration is of a sink.
+fn consumes(config: &RawConfig) -> bool {
+    ["topics", "topics.regex"].iter().any(|k| config.get(*k).is_some_and(|v| !v.trim().is_empty()))
 }
 
 /// Desired state and running tasks of this worker.
@@ -154,18 +165,21 @@ impl Herder {
     /// The plugin that a connector's configuration names, with its references or without them.
     pub fn plugin(&self, config: &RawConfig) -> Result<Arc<dyn Plugin>, String> {
         let class = config.get("connector.class").map(|c| c.trim()).unwrap_or_default();
-        if class.contains("${") {
-            let only = RawConfig::from([("connector.class".to_owned(), class.to_owned())]);
+        let version = config.get(VERSION).map(String::as_str);
+        if class.contains("${") || version.is_some_and(|v| v.contains("${")) {
+            let mut only = RawConfig::from([("connector.class".to_owned(), class.to_owned())]);
+            only.extend(config.get(VERSION).map(|v| (VERSION.to_owned(), v.clone())));
             let resolved = self.worker.providers.resolve(&only).map_err(|e| e.to_string())?;
             let class = resolved.config.get("connector.class").map(|c| c.trim()).unwrap_or_default();
-            return self.named(class, config).map_err(|text| resolved.concealed(&text));
+            let version = resolved.config.get(VERSION).map(String::as_str);
+            return self.named(class, version, config).map_err(|text| resolved.concealed(&text));
         }
-        self.named(class, config)
+        self.named(class, version, config)
     }
 
-    fn named(&self, class: &str, config: &RawConfig) -> Result<Arc<dyn Plugin>, String> {
-        let consumes = ["topics", "topics.regex"].iter().any(|k| config.get(*k).is_some_and(|v| !v.trim().is_empty()));
-        self.plugins.connector(class, consumes)
+    fn named(&self, class: &str, version: Option<&str>, config: &RawConfig) -> Result<Arc<dyn Plugin>, String> {
+        let required = Requirement::parse(version.unwrap_or("latest")).map_err(|e| e.to_string())?;
+        self.plugins.connector(class, consumes(config), required.as_ref())
     }
 
     /// Makes a connector; its configuration is valid or nothing is done.

@@ -6,7 +6,7 @@ use millrace_record::config::{ConfigDef, ConfigKey, ConfigType, Default, Importa
 use millrace_record::convert::{BUILT_IN, BuiltIn};
 use millrace_record::{Plugin, PluginKind};
 
-use super::{Plugins, VERSION, class, kind_name};
+use super::{Installed, Plugins, Requirement, VERSION, class, kind_name};
 use crate::pattern::REGEX;
 
 /// A predicate that the worker has built in.
@@ -66,11 +66,20 @@ impl Known {
         }
     }
 
-    /// As Connect counts them: a class of two kinds has each version twice.
-    pub fn versions(&self) -> String {
+    /// Oldest first, and as Connect counts them: a class of two kinds has each version twice.
+    pub fn versions(&self, plugins: &Plugins) -> Vec<String> {
         match self {
-            Known::Converter(c) if c.converter && c.header => format!("[{VERSION}, {VERSION}]"),
-            _ => format!("[{}]", self.version()),
+            Known::Plugin(plugin) => plugins.versions(&**plugin),
+            Known::Converter(c) if c.converter && c.header => vec![VERSION.to_owned(); 2],
+            Known::Converter(_) | Known::Predicate(_) => vec![VERSION.to_owned()],
+        }
+    }
+
+    /// The same in the newest version that fits.
+    pub fn fitting(&self, plugins: &Plugins, required: Option<&Requirement>) -> Option<Known> {
+        match self {
+            Known::Plugin(plugin) => plugins.fitting(plugin, required).map(Known::Plugin),
+            _ => required.is_none_or(|r| r.has(self.version())).then(|| self.clone()),
         }
     }
 
@@ -103,7 +112,7 @@ impl Known {
 impl Plugins {
     /// Whatever has this name: a full class name, a simple one, an alias or our short name.
     pub fn known(&self, name: &str) -> Option<Known> {
-        let plugin = self.named(name).first().map(|p| Known::Plugin((*p).clone()));
+        let plugin = self.named(name, None).into_iter().next().map(Known::Plugin);
         let converter = || BuiltIn::find(name).map(Known::Converter);
         let predicate = || {
             let simple = |class: &str| class.rsplit('.').next() == Some(name);
@@ -114,23 +123,30 @@ impl Plugins {
 
     /// The plugins that have this name: a source and a sink may share a short one.
     pub fn of_any_kind(&self, name: &str) -> Vec<Known> {
-        self.named(name).into_iter().map(|p| Known::Plugin(p.clone())).collect()
+        self.named(name, None).into_iter().map(Known::Plugin).collect()
     }
 
     /// The classes that stand in for a base class, `...HoistField`, which is none itself: `...HoistField$Key` and so on.
-    pub fn below_base(&self, base: &str) -> Vec<&str> {
-        let below = |c: &&str| c.strip_prefix(base).is_some_and(|rest| rest.starts_with('$'));
-        self.list().iter().map(|p| class(&**p)).filter(below).collect()
+    pub fn below_base(&self, base: &str) -> Vec<String> {
+        let set = self.now();
+        let classes = set.all().iter().map(|i| class(&*i.plugin));
+        let mut below: Vec<_> =
+            classes.filter(|c| c.strip_prefix(base).is_some_and(|rest| rest.starts_with('$'))).map(str::to_owned).collect();
+        below.dedup();
+        below
     }
 
     /// Class, kind and version of everything, in Connect's order; or of connectors alone.
-    pub fn listing(&self, connectors_only: bool) -> Vec<(&str, &'static str, &str)> {
-        let plugins = self.list().iter().filter(|p| !connectors_only || p.info().kind != PluginKind::Transform);
-        let mut all: Vec<_> = plugins.map(|p| (class(&**p), kind_name(p.info().kind), p.info().version.as_str())).collect();
+    pub fn listing(&self, connectors_only: bool) -> Vec<(String, &'static str, String)> {
+        let set = self.now();
+        let plugins = set.all().iter().filter(|i| !connectors_only || i.kind() != PluginKind::Transform);
+        let entry = |i: &Installed| (class(&*i.plugin).to_owned(), kind_name(i.kind()), i.version().to_owned());
+        let mut all: Vec<_> = plugins.map(entry).collect();
         if !connectors_only {
-            all.extend(PREDICATES.iter().map(|p| (p.class, "predicate", VERSION)));
-            all.extend(BUILT_IN.iter().filter(|c| c.converter).map(|c| (c.class, "converter", VERSION)));
-            all.extend(BUILT_IN.iter().filter(|c| c.header).map(|c| (c.class, "header_converter", VERSION)));
+            let own = |class: &str, kind| (class.to_owned(), kind, VERSION.to_owned());
+            all.extend(PREDICATES.iter().map(|p| own(p.class, "predicate")));
+            all.extend(BUILT_IN.iter().filter(|c| c.converter).map(|c| own(c.class, "converter")));
+            all.extend(BUILT_IN.iter().filter(|c| c.header).map(|c| own(c.class, "header_converter")));
         }
         all
     }

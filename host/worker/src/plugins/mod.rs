@@ -1,18 +1,28 @@
 //! The installed plugins by the names that connector configurations use: a fully qualified class name of the ecosystem,
 //! its simple name, Connect's alias (without `Connector`), or our short name. A source and a sink may share a short name.
 //! And whatever else a class name may name: built-in converters and predicates.
+//!
+//! A plugin may be there in several versions. What is installed changes while the worker runs: whoever asks gets what is
+//! installed then, and keeps it for as long as he holds it.
 
+mod install;
 mod known;
+mod set;
+mod store;
 mod version;
 
 use std::sync::Arc;
 
 use millrace_record::{Plugin, PluginKind, TaskError};
+use parking_lot::RwLock;
 
 use crate::task::PluginLookup;
 
+pub use install::{InstallError, Outcome, same};
 pub use known::{Known, predicate_classes};
-pub use version::{Requirement, WrongRange};
+pub use set::{Component, Id, Installed, Origin, Set};
+pub use store::{Incoming, Store, StoreError};
+pub use version::{Requirement, WrongRange, no_version};
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -24,9 +34,9 @@ pub fn native_transforms() -> Vec<Arc<dyn Plugin>> {
 /// All plugins of the worker.
 #[derive(Default)]
 pub struct Plugins {
-    all: Vec<Arc<dyn Plugin>>,
-    /// Of transforms, sorted.
-    transforms: Arc<[String]>,
+    set: RwLock<Arc<Set>>,
+    /// Where uploaded ones are kept. None: nothing can be uploaded.
+    store: Option<Store>,
 }
 
 /// Names in Connect's lists.
@@ -44,54 +54,70 @@ pub fn class(plugin: &dyn Plugin) -> &str {
 }
 
 impl Plugins {
-    pub fn new(mut all: Vec<Arc<dyn Plugin>>) -> Self {
-        all.sort_by(|a, b| (kind_name(a.info().kind), class(&**a)).cmp(&(kind_name(b.info().kind), class(&**b))));
-        let transforms = all.iter().filter(|p| p.info().kind == PluginKind::Transform);
-        let transforms = transforms.map(|p| class(&**p).to_owned()).collect();
-        Plugins { all, transforms }
+    /// Plugins that do not change.
+    pub fn new(all: Vec<Arc<dyn Plugin>>) -> Self {
+        let all = all.into_iter().map(Installed::built_in).collect();
+        Plugins { set: RwLock::new(Arc::new(Set::new(all, Default::default()))), store: None }
+    }
+
+    /// What is installed now.
+    pub fn now(&self) -> Arc<Set> {
+        self.set.read().clone()
     }
 
     /// The classes of all transforms, sorted.
     pub fn transform_classes(&self) -> Arc<[String]> {
-        self.transforms.clone()
+        self.now().transform_classes()
     }
 
-    /// Sorted by kind and class.
-    pub fn list(&self) -> &[Arc<dyn Plugin>] {
-        &self.all
+    /// The plugins that have this name, each in the version that is taken; a full class name finds one.
+    fn named(&self, name: &str, required: Option<&Requirement>) -> Vec<Arc<dyn Plugin>> {
+        self.now().named(name, required).into_iter().map(|i| i.plugin.clone()).collect()
     }
 
-    /// Those that have this name; a full class name finds one.
-    fn named(&self, name: &str) -> Vec<&Arc<dyn Plugin>> {
-        let answers = |p: &&Arc<dyn Plugin>| {
-            // A nested class has its full name alone, as in Connect.
-            (p.info().name == name && !name.contains('$')) || p.info().class_names.iter().any(|c| names(c, name))
-        };
-        self.all.iter().filter(answers).collect()
+    /// The versions of a plugin, oldest first.
+    pub fn versions(&self, plugin: &dyn Plugin) -> Vec<String> {
+        let info = plugin.info();
+        let set = self.now();
+        let versions = set.versions_of(&info.name).into_iter().filter(|i| i.kind() == info.kind);
+        versions.map(|i| i.version().to_owned()).collect()
     }
 
-    /// A source or sink. A short name that both have is told apart by `topics` or `topics.regex`, which only sinks have.
-    pub fn connector(&self, name: &str, consumes: bool) -> Result<Arc<dyn Plugin>, String> {
-        let mut found = self.named(name);
+    /// A source or sink, in the newest version that fits. A short name that both have is told apart by `topics` or
+    /// `topics.regex`, which only sinks have.
+    pub fn connector(&self, name: &str, consumes: bool, required: Option<&Requirement>) -> Result<Arc<dyn Plugin>, String> {
+        let mut found = self.named(name, None);
         found.retain(|p| p.info().kind != PluginKind::Transform);
         if found.len() > 1 {
             let kind = if consumes { PluginKind::Sink } else { PluginKind::Source };
             found.retain(|p| p.info().kind == kind);
         }
-        match found[..] {
-            [one] => Ok(one.clone()),
+        match &found[..] {
+            [one] => self.fitting(one, required).ok_or_else(|| {
+                let required = required.map(Requirement::to_string).unwrap_or_default();
+                no_version(class(&**one), &required, &self.versions(&**one))
+            }),
             [] => {
-                let connectors = self.all.iter().filter(|p| p.info().kind != PluginKind::Transform);
+                let set = self.now();
+                let connectors = set.all().iter().filter(|i| i.kind() != PluginKind::Transform);
                 Err(format!(
                     "Failed to find any class that implements Connector and which name matches {name}, available connectors are: {}",
-                    connectors.map(describe).collect::<Vec<_>>().join(", ")
+                    connectors.map(|i| describe(&i.plugin)).collect::<Vec<_>>().join(", ")
                 ))
             }
             _ => Err(format!(
                 "More than one connector matches alias {name}. Please use full package and class name instead. Classes found: {}",
-                found.into_iter().map(describe).collect::<Vec<_>>().join(", ")
+                found.iter().map(describe).collect::<Vec<_>>().join(", ")
             )),
         }
+    }
+
+    /// The newest version of a plugin that fits.
+    pub fn fitting(&self, plugin: &Arc<dyn Plugin>, required: Option<&Requirement>) -> Option<Arc<dyn Plugin>> {
+        let Some(required) = required else { return Some(plugin.clone()) };
+        let info = plugin.info();
+        let all = self.named(&info.name, Some(required));
+        all.into_iter().find(|p| (p.info().kind, &p.info().name) == (info.kind, &info.name))
     }
 }
 
@@ -114,21 +140,33 @@ fn describe(plugin: &Arc<dyn Plugin>) -> String {
 }
 
 impl PluginLookup for Plugins {
-    fn find(&self, class: &str, kind: PluginKind) -> Result<Arc<dyn Plugin>, TaskError> {
-        let found = self.named(class).into_iter().find(|p| p.info().kind == kind).cloned();
-        found.ok_or_else(|| {
-            let known: Vec<_> = self.all.iter().filter(|p| p.info().kind == kind).map(|p| p.info().name.as_str()).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let mut error = TaskError::config(
-                "type",
-                format!(
-                    "no {} is called \"{class}\"; there is: {known}; put its component into \"plugin.path\"",
-                    kind_name(kind)
-                ),
-            );
+    fn find(&self, class: &str, kind: PluginKind, version: Option<&str>) -> Result<Arc<dyn Plugin>, TaskError> {
+        let not_found = |field: &str, message: String| {
+            let mut error = TaskError::config(field, message);
             error.code = "plugin.not-found".into();
             error
-        })
+        };
+        let required = match version.map(Requirement::parse) {
+            Some(Err(wrong)) => return Err(not_found("plugin.version", wrong.to_string())),
+            Some(Ok(required)) => required,
+            None => None,
+        };
+        let of_kind = |required| self.named(class, required).into_iter().find(|p| p.info().kind == kind);
+        if let Some(found) = of_kind(required.as_ref()) {
+            return Ok(found);
+        }
+        if let (Some(other), Some(required)) = (of_kind(None), &required) {
+            let why = no_version(self::class(&*other), &required.to_string(), &self.versions(&*other));
+            return Err(not_found("plugin.version", why));
+        }
+        let set = self.now();
+        let mut known: Vec<_> = set.all().iter().filter(|i| i.kind() == kind).map(|i| i.plugin.info().name.as_str()).collect();
+        known.dedup();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let kind = kind_name(kind);
+        let why =
+            format!("no {kind} is called \"{class}\"; there is: {known}; put its component into \"plugin.path\" or upload it");
+        Err(not_found("type", why))
     }
 }
 
@@ -181,7 +219,7 @@ pub mod tests {
     #[test]
     fn every_name_resolves() {
         let p = plugins();
-        let kind = |name: &str, consumes: bool| p.connector(name, consumes).map(|p| p.info().kind);
+        let kind = |name: &str, consumes: bool| p.connector(name, consumes, None).map(|p| p.info().kind);
         for name in ["org.apache.kafka.connect.file.FileStreamSinkConnector", "FileStreamSinkConnector", "FileStreamSink"] {
             assert_eq!(kind(name, false), Ok(PluginKind::Sink), "{name}");
         }

@@ -94,6 +94,12 @@ impl Range {
     }
 }
 
+/// Connect's text for a version that is not installed.
+pub fn no_version(class: &str, required: &str, have: &[String]) -> String {
+    let have = have.join(", ");
+    format!("Plugin {class} not found that matches the version range {required}, available versions: [{have}]")
+}
+
 impl std::fmt::Display for Requirement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (i, r) in self.0.iter().enumerate() {

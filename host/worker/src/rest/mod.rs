@@ -15,6 +15,8 @@ mod plugins;
 mod root;
 mod schema_changes;
 mod schema_rules;
+mod transforms;
+mod uploads;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,6 +127,11 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(plugins::list))
         .routes(routes!(plugins::config))
         .routes(routes!(plugins::validate))
+        .routes(routes!(uploads::list, uploads::upload))
+        .routes(routes!(uploads::versions))
+        .routes(routes!(uploads::delete))
+        .routes(routes!(uploads::roll_back))
+        .routes(routes!(transforms::dry_run))
         .routes(routes!(schema_changes::list))
         .routes(routes!(schema_changes::stream))
         .routes(routes!(schema_changes::get))

@@ -10,8 +10,8 @@ use super::body::{self, JsonObject};
 use super::openapi::plugin_schemas::*;
 use super::openapi::schemas::{ErrorMessage, GivenConfig};
 use super::{Answer, App, RestError, json as answer};
-use crate::herder::{Definition, Herder, HerderError, no_version};
-use crate::plugins::{Known, Requirement};
+use crate::herder::{Definition, Herder, HerderError};
+use crate::plugins::{Known, Requirement, no_version};
 
 type Params = Query<Vec<(String, String)>>;
 
@@ -38,7 +38,7 @@ pub async fn list(State(rest): App, Query(params): Params) -> Answer {
     let herder = rest.herder().await?;
     // Java reads everything but "true" as false.
     let connectors_only = param(&params, "connectorsOnly").is_none_or(|v| v.is_empty() || v.eq_ignore_ascii_case("true"));
-    let entry = |(class, kind, version): (&str, &str, &str)| json!({"class": class, "type": kind, "version": version});
+    let entry = |(class, kind, version): (String, &str, String)| json!({"class": class, "type": kind, "version": version});
     let listed: Vec<Value> = herder.plugins.listing(connectors_only).into_iter().map(entry).collect();
     Ok(answer(StatusCode::OK, &Value::from(listed)))
 }
@@ -57,7 +57,7 @@ pub async fn list(State(rest): App, Query(params): Params) -> Answer {
     ))]
 pub async fn config(State(rest): App, Path(name): Path<String>, Query(params): Params) -> Answer {
     let herder = rest.herder().await?;
-    let Some(known) = herder.plugins.known(&name) else {
+    let Some(mut known) = herder.plugins.known(&name) else {
         if !herder.plugins.below_base(&name).is_empty() {
             return Err(RestError::new(StatusCode::INTERNAL_SERVER_ERROR, "Instantiation error"));
         }
@@ -67,10 +67,12 @@ pub async fn config(State(rest): App, Path(name): Path<String>, Query(params): P
         let refused = |why: String| RestError::new(StatusCode::BAD_REQUEST, why);
         match Requirement::parse(version) {
             Err(_) => return Err(refused(format!("Invalid version specification: {version}"))),
-            Ok(Some(required)) if !required.has(known.version()) => {
-                return Err(refused(no_version(known.class(), &required, &known.versions())));
+            Ok(required) => {
+                known = known.fitting(&herder.plugins, required.as_ref()).ok_or_else(|| {
+                    let required = required.map(|r| r.to_string()).unwrap_or_default();
+                    refused(no_version(known.class(), &required, &known.versions(&herder.plugins)))
+                })?;
             }
-            Ok(_) => {}
         }
     }
     let definitions: Vec<Definition> = herder.definitions(&known);

@@ -49,6 +49,11 @@ impl DataDir {
         self.dir.join("broker")
     }
 
+    /// Where uploaded plugins are kept.
+    pub fn plugins(&self) -> PathBuf {
+        self.dir.join("plugins")
+    }
+
     /// Where compiled plugins are kept.
     pub fn plugin_cache(&self) -> PathBuf {
         self.dir.join("plugin-cache")

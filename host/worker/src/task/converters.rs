@@ -28,9 +28,14 @@ impl Converters {
     /// The connector's, else the worker's. A connector that names a class brings that class's settings itself, as in
     /// Connect: the worker's are for the worker's class.
     pub fn new(spec: &TaskSpec, runtime: &TaskRuntime) -> Result<Self, TaskError> {
+        Self::of(&spec.connector_config, runtime)
+    }
+
+    /// The same, of a configuration alone.
+    pub fn of(config: &RawConfig, runtime: &TaskRuntime) -> Result<Self, TaskError> {
         let make = |role: &str, default: &str| {
             let key = format!("{role}.converter");
-            let of: &RawConfig = if spec.connector_config.contains_key(&key) { &spec.connector_config } else { &runtime.worker };
+            let of: &RawConfig = if config.contains_key(&key) { config } else { &runtime.worker };
             let class = of.get(&key).map_or(default, |c| c.trim());
             let own = below(of, &format!("{key}."));
             let made = (runtime.converters)(class, role == "key", &own, &runtime.schemas)

@@ -23,8 +23,9 @@ pub trait KafkaClients: Send + Sync {
 
 /// Finds a plugin by its name, a class name of the ecosystem or its alias.
 pub trait PluginLookup: Send + Sync {
-    /// The error names `class` and lists what there is of this kind.
-    fn find(&self, class: &str, kind: PluginKind) -> Result<Arc<dyn Plugin>, TaskError>;
+    /// In the newest version that fits `version`: one, or ranges as Maven writes them. The error names `class` and lists what
+    /// there is of this kind, or in which versions it is there.
+    fn find(&self, class: &str, kind: PluginKind, version: Option<&str>) -> Result<Arc<dyn Plugin>, TaskError>;
 }
 
 /// What all tasks of a worker share.

@@ -12,6 +12,7 @@ mod sink;
 mod source;
 mod supervise;
 
+pub(crate) use converters::Converters;
 pub use counters::{Committed, Counter, Counters, Level, TaskMeasures};
 pub(crate) use handle::Target;
 pub use handle::{KafkaClients, PluginLookup, TaskHandle, TaskRuntime};

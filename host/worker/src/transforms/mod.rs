@@ -28,6 +28,15 @@ pub(crate) struct Chain {
     schemas: Arc<Schemas>,
 }
 
+/// How long a transform took.
+pub(crate) struct StepTime {
+    pub alias: String,
+    pub class: String,
+    /// How many reached it.
+    pub records: usize,
+    pub took: std::time::Duration,
+}
+
 /// A record that a transform could not handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Failed {
@@ -79,14 +88,19 @@ pub(crate) fn below(config: &RawConfig, prefix: &str) -> RawConfig {
 impl Chain {
     /// Makes and configures an instance of each transform. The error's `field` is the key at fault.
     pub async fn new(spec: &TaskSpec, runtime: &TaskRuntime) -> Result<Chain, TaskError> {
-        let config = &spec.connector_config;
+        Self::of(&spec.id.connector, spec.id.task, &spec.connector_config, runtime).await
+    }
+
+    /// The same for a connector that need not be there.
+    pub async fn of(connector: &str, task: u32, config: &RawConfig, runtime: &TaskRuntime) -> Result<Chain, TaskError> {
         let mut steps = Vec::new();
         for alias in list(config.get("transforms")) {
             let key = format!("transforms.{alias}.type");
             let class = config.get(&key).ok_or_else(|| {
                 TaskError::config(&key, format!("transform \"{alias}\" has no type; set \"{key}\" to the name of a transform"))
             })?;
-            let plugin = runtime.plugins.find(class, PluginKind::Transform)?;
+            let version = config.get(&format!("transforms.{alias}.plugin.version")).map(String::as_str);
+            let plugin = runtime.plugins.find(class, PluginKind::Transform, version)?;
             let mut own = below(config, &format!("transforms.{alias}."));
             for reserved in ["type", "predicate", "negate", "plugin.version"] {
                 own.remove(reserved);
@@ -94,8 +108,8 @@ impl Chain {
             let grants = list(own.remove("grants").as_ref());
             plugin.check_grants(&grants)?;
             let context = TaskContext {
-                connector: spec.id.connector.clone(),
-                task: spec.id.task,
+                connector: connector.to_owned(),
+                task,
                 config: own,
                 alias: Some(alias.clone()),
                 schemas: runtime.schemas.clone(),
@@ -121,6 +135,21 @@ impl Chain {
             step.apply(&mut out, &self.schemas).await?;
         }
         Ok(out)
+    }
+
+    /// Sends a batch through, and says how long each transform took. For who looks, not for who runs.
+    pub async fn apply_timed(&mut self, records: Batch) -> (Result<Transformed, TaskError>, Vec<StepTime>) {
+        let mut out = Transformed { records, origin: None, failed: Vec::new() };
+        let mut times = Vec::with_capacity(self.steps.len());
+        for step in &mut self.steps {
+            let (records, started) = (out.records.len(), std::time::Instant::now());
+            let done = if records == 0 { Ok(()) } else { step.apply(&mut out, &self.schemas).await };
+            times.push(StepTime { alias: step.alias.clone(), class: step.class.clone(), records, took: started.elapsed() });
+            if let Err(error) = done {
+                return (Err(error), times);
+            }
+        }
+        (Ok(out), times)
     }
 
     pub async fn close(&mut self) {

@@ -5,7 +5,7 @@ use millrace_record::config::{Checked, ConfigDef, ConfigKey, ConfigType, Default
 
 use super::infos::ConfigInfo;
 use super::{Validation, below, list};
-use crate::plugins::Known;
+use crate::plugins::{Known, Requirement};
 
 /// The settings that name aliases.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Validation<'_> {
         if let Some(base) = &class.base {
             class.checked.errors.push(base.clone());
         }
-        let known = class.known.filter(|k| alias.family.takes(k));
+        let mut known = class.known.filter(|k| alias.family.takes(k));
 
         let mut key = alias.key("type", ConfigType::Class, Default::Required, 0, "type");
         key.documentation = "The class, by its full or simple name.".into();
@@ -92,16 +92,23 @@ impl Validation<'_> {
             Family::Predicates => crate::plugins::predicate_classes(),
         };
         let version = known.as_ref().map(|k| k.version().to_owned());
-        let default = version.clone().map_or(Default::Null, Default::Value);
+        let versions = known.as_ref().map(|k| k.versions(&self.herder.plugins)).unwrap_or_default();
+        let default = version.map_or(Default::Null, Default::Value);
         let mut key = alias.key("plugin.version", ConfigType::String, default, 1, "version");
         key.documentation = "Version of the class: one, or a range as Maven writes it.".into();
         let mut checked = key.check(&version_name, "plugin.version", self.given(&version_name));
+        if let (Some(newest), Given::Text(text)) = (&known, self.given(&version_name))
+            && let Ok(required) = Requirement::parse(text)
+            && let Some(fitting) = newest.fitting(&self.herder.plugins, required.as_ref())
+        {
+            known = Some(fitting);
+        }
         let well = match &known {
             Some(known) => self.version(&version_name, known, &mut [&mut info.errors, &mut checked.errors]),
             None => true,
         };
         let mut version_info = ConfigInfo::new(key.into(), checked);
-        version_info.recommended = version.into_iter().collect();
+        version_info.recommended = versions.into();
         self.infos.configs.extend([info, version_info]);
         if let Some(known) = known.filter(|_| well) {
             self.class_keys(alias, &known);

@@ -20,7 +20,7 @@ use millrace_record::config::{ConfigKey, Default, Given, Parsed};
 use millrace_record::{Plugin, PluginKind, RawConfig, TaskError};
 
 use super::{Herder, HerderError};
-use crate::plugins::{Known, Requirement, class};
+use crate::plugins::{Known, Requirement, class, no_version};
 use crate::providers::Resolved;
 use crate::secrets::HIDDEN;
 
@@ -59,24 +59,29 @@ impl Herder {
 
     /// The error is of a request that cannot be answered.
     async fn validate_resolved(&self, named: &str, config: &RawConfig, nulls: &[String]) -> Result<ConfigInfos, String> {
-        let plugin = self.plugin(config)?;
+        let class_name = config.get("connector.class").map(|c| c.trim()).unwrap_or_default();
+        let plugin = self.plugins.connector(class_name, super::consumes(config), None)?;
         let mut validation = Validation {
             herder: self,
             config,
             nulls,
             plugin: plugin.clone(),
+            newest: plugin.info().version.clone(),
             infos: ConfigInfos { name: named.to_owned(), ..ConfigInfos::default() },
             converters: Vec::new(),
         };
         let version = config.get("connector.plugin.version").map(String::as_str).unwrap_or("latest");
         match Requirement::parse(version) {
             Err(wrong) => Err(wrong.to_string()),
-            Ok(Some(required)) if !required.has(&plugin.info().version) => Ok(validation.of_another_version(&no_version(
-                class(&*plugin),
-                &required,
-                &Known::Plugin(plugin.clone()).versions(),
-            ))),
-            Ok(_) => {
+            Ok(required) => {
+                match self.plugins.fitting(&plugin, required.as_ref()) {
+                    Some(fitting) => validation.plugin = fitting,
+                    None => {
+                        let required = required.map(|r| r.to_string()).unwrap_or_default();
+                        let why = no_version(class(&*plugin), &required, &self.plugins.versions(&*plugin));
+                        return Ok(validation.of_another_version(&why));
+                    }
+                }
                 validation.whole().await;
                 Ok(validation.infos)
             }
@@ -93,7 +98,7 @@ impl Herder {
             return definitions;
         }
         let of_version = |d: &Definition| match d.0.name.as_str() {
-            "connector.plugin.version" => versioned(&d.0, &plugin.info().version).into(),
+            "connector.plugin.version" => versioned(&d.0, &plugin.info().version, self.plugins.versions(&**plugin)).into(),
             _ => d.clone(),
         };
         // A plugin may define a key of this name itself: its word counts.
@@ -127,16 +132,11 @@ fn shown(config: &RawConfig, nulls: &[String]) -> String {
     format!("{{{}}}", pairs.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(", "))
 }
 
-/// Connect's text for a version that is not installed.
-pub fn no_version(class: &str, required: &Requirement, have: &str) -> String {
-    format!("Plugin {class} not found that matches the version range {required}, available versions: {have}")
-}
-
-/// The definition of a version whose default is the installed one.
-fn versioned(key: &ConfigKey, version: &str) -> ConfigKey {
+/// The definition of a version whose default is the newest one.
+fn versioned(key: &ConfigKey, newest: &str, all: Vec<String>) -> ConfigKey {
     let mut key = key.clone();
-    key.default = Default::Value(version.to_owned());
-    key.recommended = vec![version.to_owned()];
+    key.default = Default::Value(newest.to_owned());
+    key.recommended = all;
     key
 }
 
@@ -146,12 +146,18 @@ struct Validation<'a> {
     config: &'a RawConfig,
     nulls: &'a [String],
     plugin: Arc<dyn Plugin>,
+    /// The version that is taken where none is asked for.
+    newest: String,
     infos: ConfigInfos,
     /// Those whose own keys are to follow.
     converters: Vec<(Role, Known)>,
 }
 
 impl<'a> Validation<'a> {
+    fn versioned(&self, key: &ConfigKey) -> ConfigKey {
+        versioned(key, &self.newest, self.herder.plugins.versions(&*self.plugin))
+    }
+
     fn kind(&self) -> PluginKind {
         self.plugin.info().kind
     }
@@ -199,7 +205,7 @@ impl<'a> Validation<'a> {
             let key = &definition.0;
             match Role::of(&key.name) {
                 Some((_, true)) => self.push(ConfigKey { visible: false, ..ConfigKey::clone(key) }.into()),
-                _ if key.name == "connector.plugin.version" => self.push(versioned(key, &self.plugin.info().version).into()),
+                _ if key.name == "connector.plugin.version" => self.push(self.versioned(key).into()),
                 _ => self.push(definition.clone()),
             }
         }
@@ -217,7 +223,7 @@ impl<'a> Validation<'a> {
                 (Some((_, false)), _) => waiting = Some(definition),
                 (Some((role, true)), Some(class)) => self.converter(role, class, definition),
                 _ if name == "connector.plugin.version" => {
-                    let key = versioned(&definition.0, &self.plugin.info().version);
+                    let key = self.versioned(&definition.0);
                     self.push(key.into());
                 }
                 _ => self.push(definition.clone()),
@@ -301,7 +307,9 @@ impl<'a> Validation<'a> {
     fn version(&self, key: &str, known: &Known, errors: &mut [&mut Vec<String>]) -> bool {
         let Given::Text(text) = self.given(key) else { return true };
         let why = match Requirement::parse(text) {
-            Ok(Some(required)) if !required.has(known.version()) => no_version(known.class(), &required, &known.versions()),
+            Ok(Some(required)) if !required.has(known.version()) => {
+                no_version(known.class(), &required.to_string(), &known.versions(&self.herder.plugins))
+            }
             Ok(_) => return true,
             Err(wrong) => wrong.to_string(),
         };

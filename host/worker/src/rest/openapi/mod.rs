@@ -9,6 +9,8 @@ pub mod plugin_schemas;
 pub mod schemas;
 #[cfg(test)]
 mod tests;
+pub mod try_schemas;
+pub mod upload_schemas;
 
 use std::sync::LazyLock;
 
@@ -90,7 +92,11 @@ fn common(operation: &mut Operation) {
         add("400", "The path is not UTF-8, or has a control character or an escape that is none", true);
     }
     add("406", "The client accepts no JSON", false);
-    if operation.request_body.is_some() {
+    let json = |body: &RefOr<_>| match body {
+        RefOr::T(utoipa::openapi::request_body::RequestBody { content, .. }) => content.contains_key("application/json"),
+        RefOr::Ref(_) => true,
+    };
+    if operation.request_body.as_ref().is_some_and(json) {
         add("413", "The body is larger than 8 MiB", true);
         add("415", "The body's Content-Type is not application/json", false);
         add("500", "The body is not the JSON that is asked for, or the worker failed or took longer than 90 s", true);

@@ -17,8 +17,10 @@ pub struct C;
 const WASI_HEADERS: &str = "/usr/include/wasm32-wasi";
 const WASI_LIBRARY: &str = "/usr/lib/wasm32-wasi";
 const INSTALL: &str = "sudo apt-get install clang-19 lld-19 wasi-libc\" or \"pip install ziglang==0.17.0";
-const CLANG: Tool =
-    Tool { programs: &["clang-19", "clang-22", "clang-21", "clang-20", "clang-18", "clang-17", "clang-16", "clang"], install: INSTALL };
+const CLANG: Tool = Tool {
+    programs: &["clang-19", "clang-22", "clang-21", "clang-20", "clang-18", "clang-17", "clang-16", "clang"],
+    install: INSTALL,
+};
 
 impl Language for C {
     fn name(&self) -> &'static str {

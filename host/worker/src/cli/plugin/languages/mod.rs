@@ -5,12 +5,9 @@
 //! all ([`super::install`]). A missing tool is an error that names the command that installs it; where a
 //! language has a package manager, that may install tools of pinned versions in the directory `.millrace` of what is built.
 
-<<<<<<< HEAD
-mod kit;
-=======
 mod c;
 mod go;
->>>>>>> 5ab59a8 (plugin: Build transforms in Go and C)
+mod kit;
 mod manifest;
 mod python;
 mod rust;
@@ -28,12 +25,9 @@ pub use manifest::{FILE as MANIFEST, Manifest, check_name};
 /// Every language, in the order in which a directory is asked whether it is one's.
 pub static LANGUAGES: &[&dyn Language] = &[
     &rust::Rust, //
-<<<<<<< HEAD
     &python::Python,
-=======
     &go::Go,
     &c::C,
->>>>>>> 5ab59a8 (plugin: Build transforms in Go and C)
 ];
 
 /// A language that plugins are written in.
