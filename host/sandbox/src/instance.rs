@@ -9,6 +9,7 @@ use wasmtime::component::{InstancePre, ResourceTable};
 
 use crate::bindings::{offsets, sink, source, transform, types};
 use crate::call::{self, Computing, Waits};
+use crate::capabilities::logging::Lines;
 use crate::engine::Inner;
 use crate::limits::{HANDED_BYTES_MAX, Limits};
 use crate::state::{Owner, State};

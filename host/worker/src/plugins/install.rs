@@ -89,7 +89,9 @@ impl Plugins {
                 let mut withdrawn = now.withdrawn().clone();
                 if withdrawn.remove(&id) {
                     store.note_withdrawn(&withdrawn)?;
-                    self.swap(|_, w| drop(w.remove(&id)));
+                    self.swap(|_, w| {
+                        w.remove(&id);
+                    });
                 }
                 return Ok(Outcome { installed: other.clone(), new: false });
             }

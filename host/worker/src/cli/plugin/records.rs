@@ -132,7 +132,7 @@ impl Codec {
     }
 
     fn json(&mut self, topic: &str, schema: Option<u32>, row: Option<Row<'_>>) -> anyhow::Result<Part> {
-        let mut read = |by: &mut Box<dyn Converter>| {
+        let read = |by: &mut Box<dyn Converter>| {
             let mut text = Vec::new();
             let any = by.encode(topic, schema, row, &mut text).map_err(|e| anyhow!(e.failed()))?;
             if any { serde_json::from_slice(&text).context("it is no JSON") } else { Ok(Value::Null) }
