@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::types::{self, ComponentItem};
+use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ProfilingStrategy};
 
 use crate::alerts::Alerts;
@@ -118,14 +119,54 @@ impl Inner {
     /// What every plugin may import, and the named capabilities.
     pub fn linker(&self, component: &Component, granted: &BTreeSet<&str>) -> wasmtime::Result<Linker<State>> {
         let mut linker = Linker::new(&self.engine);
-        if component.component_type().imports(&self.engine).any(|(import, _)| wasi::offers(import)) {
-            wasi::link(&mut linker)?;
-        }
-        for capability in CAPABILITIES.iter().filter(|c| c.free || granted.contains(c.name)) {
-            (capability.link)(&mut linker)?;
-        }
+        self.link(&mut linker, component, granted)?;
         Ok(linker)
     }
+
+    /// What every plugin may import; all else that the component asks for traps when it is used.
+    pub fn bare_linker(&self, component: &Component) -> wasmtime::Result<Linker<State>> {
+        let mut linker = Linker::new(&self.engine);
+        // Not of wasmtime's own making (`define_unknown_imports_as_traps`): that takes a version of WASI that is not the very one
+        // that the host has for unknown.
+        for (import, item) in component.component_type().imports(&self.engine) {
+            if let (false, ComponentItem::ComponentInstance(instance)) = (wasi::offers(import), item.ty) {
+                trap_instead(&mut linker.instance(import)?, import, &instance, &self.engine)?;
+            }
+        }
+        linker.allow_shadowing(true);
+        self.link(&mut linker, component, &BTreeSet::new())?;
+        Ok(linker)
+    }
+
+    fn link(&self, linker: &mut Linker<State>, component: &Component, granted: &BTreeSet<&str>) -> wasmtime::Result<()> {
+        if component.component_type().imports(&self.engine).any(|(import, _)| wasi::offers(import)) {
+            wasi::link(linker)?;
+        }
+        for capability in CAPABILITIES.iter().filter(|c| c.free || granted.contains(c.name)) {
+            (capability.link)(linker)?;
+        }
+        Ok(())
+    }
+}
+
+/// Functions that trap in place of all that an interface has.
+fn trap_instead(
+    linker: &mut LinkerInstance<'_, State>,
+    interface: &str,
+    instance: &types::ComponentInstance,
+    engine: &Engine,
+) -> wasmtime::Result<()> {
+    for (name, item) in instance.exports(engine) {
+        match item.ty {
+            ComponentItem::ComponentFunc(_) => {
+                let what = format!("{interface}#{name}");
+                linker.func_new(name, move |_, _, _, _| Err(wasmtime::format_err!("{what} may not be used here")))?;
+            }
+            ComponentItem::Resource(_) => linker.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The engine's settings; `pool`: how many instances there is room for from the start.

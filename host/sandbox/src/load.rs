@@ -1,7 +1,6 @@
 //! A file into a plugin: read, compiled or taken from the cache, its imports and exports held against the contract, and
 //! asked what it is.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -166,9 +165,7 @@ async fn ask(maker: Maker) -> Result<types::PluginInfo, LoadError> {
 
 /// A component whose capabilities trap when they are used: for calls that may use none.
 fn bare(inner: &Inner, component: &Component, kind: PluginKind) -> wasmtime::Result<WorldPre> {
-    let mut linker = inner.linker(component, &BTreeSet::new())?;
-    linker.define_unknown_imports_as_traps(component)?;
-    WorldPre::new(kind, linker.instantiate_pre(component)?)
+    WorldPre::new(kind, inner.bare_linker(component)?.instantiate_pre(component)?)
 }
 
 /// The kind of a component by its exports.
