@@ -48,7 +48,9 @@ impl Language for Go {
 /// `go1.26.8`; a development version passes.
 fn new_enough(version: &str) -> bool {
     let Some(numbers) = version.strip_prefix("go") else { return true };
-    let mut numbers = numbers.split('.').map(|n| n.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0));
+    // Of a release candidate, "25rc1", what is before the letters.
+    let mut numbers =
+        numbers.split('.').map(|n| n.split(|c: char| !c.is_ascii_digit()).next().unwrap_or("").parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= LEAST
 }
 

@@ -14,7 +14,8 @@ pub const TRANSFORM_WORLD: &str = "plain-transform";
 /// The contract, with the world that Python builds for; where it is.
 pub fn wit(home: &Path) -> anyhow::Result<PathBuf> {
     let dir = write(home, "wit", "wit", |path| path.ends_with(".wit"))?;
-    let world = embedded::below("sdk").find(|(path, _)| *path == "transform.wit").context("sdk/transform.wit is not in this program")?;
+    let world =
+        embedded::below("sdk").find(|(path, _)| *path == "transform.wit").context("sdk/transform.wit is not in this program")?;
     write_file(&dir.join("plain-transform.wit"), world.1)?;
     Ok(dir)
 }
