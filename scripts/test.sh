@@ -21,12 +21,12 @@ say "SDKs of other languages: their own tests"
 apt_install python3
 PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -s sdk/python/tests
 (cd sdk/python/starter && PYTHONPATH=.. PYTHONDONTWRITEBYTECODE=1 python3 -m unittest)
-have node || apt_install nodejs
-node --test sdk/javascript/tests/sdk.test.mjs
+have node || apt_install nodejs npm
+node --test sdk/javascript/tests/
 # The starter finds the SDK as it does after an author's "npm install".
 starter="$(mktemp -d)"
-cp sdk/javascript/starter/* "$starter"
+cp -r sdk/javascript/starter/* "$starter"
 mkdir "$starter/node_modules" && ln -s "$ROOT/sdk/javascript" "$starter/node_modules/millrace-plugin"
-node --test "$starter/mask-email.test.js"
+node --test "$starter/my-plugin.test.js"
 rm -r "$starter"
 say "all suites passed"

@@ -56,8 +56,12 @@ class View {
   column(path) {
     const found = this.samples.map((sample) => get(sample, path));
     if (found.every((value) => value === undefined)) return null;
-    const shown = (value) => (typeof value === "object" && !(value instanceof Uint8Array) ? stringify(value) : value);
-    return pack(path, found.map((value) => (value === undefined || value === null ? null : shown(value))), undefined);
+    const values = found.map((value) => value ?? null);
+    const kind = (value) => (value instanceof Uint8Array ? "bytes" : typeof value);
+    const kinds = new Set(values.filter((value) => value !== null).map(kind));
+    // As the worker does: what has no kind of its own, or several, comes as JSON text.
+    const shown = kinds.size > 1 || kinds.has("object") ? values.map((v) => (v === null ? null : stringify(v))) : values;
+    return pack(path, shown, undefined);
   }
 }
 

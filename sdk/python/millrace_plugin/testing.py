@@ -89,7 +89,11 @@ class View:
         found = [_get(sample, path) for sample in self.samples]
         if not any(there for there, _ in found):
             return None
-        values = [json.dumps(v) if isinstance(v, (dict, list)) else v for _, v in found]
+        values = [v for _, v in found]
+        kinds = {"number" if type(v) in (int, float) else type(v) for v in values if v is not None}
+        # As the worker does: what has no kind of its own, or several, comes as JSON text.
+        if len(kinds) > 1 or kinds & {dict, list}:
+            values = [None if v is None else json.dumps(v) for v in values]
         return pack(path, values, None)
 
 

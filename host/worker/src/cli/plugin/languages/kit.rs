@@ -1,4 +1,5 @@
-//! The contract and the SDK of Python, as this program has them: an author needs no copy of the repository. They are written into the directory `.millrace` of what is built, where editors and tests find them too.
+//! The contract and the SDKs of Python and JavaScript, as this program has them: an author needs no copy of the repository.
+//! They are written into the directory `.millrace` of what is built, where editors and tests find them too.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ pub const DIR: &str = ".millrace";
 /// The world of `sdk/transform.wit`.
 pub const TRANSFORM_WORLD: &str = "plain-transform";
 
-/// The contract, with the world that Python builds for; where it is.
+/// The contract, with the world that Python and JavaScript build for; where it is.
 pub fn wit(home: &Path) -> anyhow::Result<PathBuf> {
     let dir = write(home, "wit", "wit", |path| path.ends_with(".wit"))?;
     let world =
@@ -22,6 +23,16 @@ pub fn wit(home: &Path) -> anyhow::Result<PathBuf> {
 
 pub fn python(home: &Path) -> anyhow::Result<PathBuf> {
     write(home, "python", "sdk/python", |path| path.starts_with("millrace_plugin/"))
+}
+
+/// The package that authors import; it depends on no other.
+pub fn javascript(home: &Path) -> anyhow::Result<PathBuf> {
+    write(home, "javascript", "sdk/javascript", |path| path == "package.json" || path.starts_with("src/"))
+}
+
+/// The package whose dependencies are the tools of JavaScript, with what calls them.
+pub fn javascript_tools(home: &Path) -> anyhow::Result<PathBuf> {
+    write(home, "javascript-tools", "sdk/javascript/tools", |_| true)
 }
 
 /// Writes the files below a directory of the repository that are wanted; where they are.
@@ -55,5 +66,7 @@ mod tests {
         std::fs::write(&guest, "changed").unwrap();
         python(home.path()).unwrap();
         assert_ne!(std::fs::read_to_string(&guest).unwrap(), "changed");
+        assert!(javascript(home.path()).unwrap().join("src/guest.js").is_file());
+        assert!(javascript_tools(home.path()).unwrap().join("package-lock.json").is_file());
     }
 }

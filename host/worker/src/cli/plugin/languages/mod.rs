@@ -7,6 +7,7 @@
 
 mod c;
 mod go;
+mod javascript;
 mod kit;
 mod manifest;
 mod python;
@@ -26,6 +27,8 @@ pub use manifest::{FILE as MANIFEST, Manifest, check_name};
 pub static LANGUAGES: &[&dyn Language] = &[
     &rust::Rust, //
     &python::Python,
+    &javascript::JavaScript,
+    &javascript::TypeScript,
     &go::Go,
     &c::C,
 ];

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use super::super::new::{Kind, Starter};
 use super::tools::{self, Tool};
 use super::{Artifact, Builder, Job, Language, MANIFEST, Project, kit};
 
@@ -50,6 +51,11 @@ impl Language for Python {
                 .with_context(|| format!("or install it yourself: \"pip install componentize-py=={VERSION}\""))?;
         }
         Ok(Box::new(Componentizer { home, program, venv: Some(venv) }))
+    }
+
+    /// The first build brings the SDK, so that a project needs no copy.
+    fn starter(&self, kind: Kind) -> Option<Starter> {
+        (kind == Kind::Transform).then_some(Starter { dir: "sdk/python/starter", needs: &[], rewrite: &[] })
     }
 
     fn hint(&self) -> &'static str {

@@ -1,16 +1,17 @@
-// Bundles a transform and makes it a component: node build.mjs ENTRY OUT NAME VERSION WIT WORLD
+// Bundles a transform and makes it a component: node build.mjs SDK ENTRY OUT NAME VERSION WIT WORLD
 import { writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 
 import { componentize } from "componentize-qjs";
 import { build } from "esbuild";
 
-const sdk = join(dirname(fileURLToPath(import.meta.url)), "src");
-const [entry, out, name, version, witPath, world] = process.argv.slice(2);
+import { lettingGo } from "./lent.mjs";
+
+const [sdk, entry, out, name, version, witPath, world] = process.argv.slice(2);
+const src = join(resolve(sdk), "src");
 const source = `
 import author from ${JSON.stringify(resolve(entry))};
-import { load } from ${JSON.stringify(join(sdk, "guest.js"))};
+import { load } from ${JSON.stringify(join(src, "guest.js"))};
 export const { plugin, transform } = load(author, ${JSON.stringify({ name, version })});
 `;
 try {
@@ -23,13 +24,13 @@ try {
     mainFields: ["module", "main"],
     charset: "utf8",
     external: ["millrace:*"],
-    alias: { "millrace-plugin": join(sdk, "index.js") },
+    alias: { "millrace-plugin": join(src, "index.js") },
     write: false,
     logLevel: "warning",
   });
   const jsSource = bundled.outputFiles[0].text;
   const { component } = await componentize({ witPath, jsSource, world, sync: true, stubWasi: true });
-  await writeFile(out, component);
+  await writeFile(out, lettingGo(component));
 } catch (error) {
   // esbuild has said what is wrong with the source by itself.
   if (!error.errors) console.error(`cannot make a component of ${entry}: ${error.message ?? error}`);
