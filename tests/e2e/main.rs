@@ -12,6 +12,7 @@ mod debezium_vectors;
 mod differential;
 mod file_stream;
 mod metrics;
+mod plain_transform;
 mod plugin_metrics;
 mod plugin_uploads;
 mod postgres;

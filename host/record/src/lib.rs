@@ -17,7 +17,7 @@ mod select;
 pub mod view;
 
 pub use batch::{Batch, InvalidBatch};
-pub use convert::default_row;
+pub use convert::{Fitter, default_row};
 pub use error::{ErrorKind, RecordFailure, TaskError};
 pub use plugin::{
     Binding, Committed, Flushed, LateFailure, Mark, Outcome, Plugin, PluginInfo, PluginKind, Polled, RawConfig, SinkTask,

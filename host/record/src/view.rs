@@ -85,7 +85,7 @@ impl Column {
 /// whose kind differs from row to row come as JSON.
 pub fn column(batch: &Batch, schemas: &Arc<Schemas>, path: &str, packed: bool) -> Result<Column, String> {
     let view = batch.view();
-    let mut json = Json::new(schemas)?;
+    let mut json = Documents::new(schemas)?;
     let mut finder = Finder::new(path);
     let mut cells = Vec::with_capacity(view.len());
     for record in view.iter() {
@@ -106,7 +106,7 @@ pub fn column(batch: &Batch, schemas: &Arc<Schemas>, path: &str, packed: bool) -
 
 /// The `key` or the `value` of each row as schemaless JSON; none: it is null.
 pub fn documents(batch: &Batch, schemas: &Arc<Schemas>, part: &str) -> Result<Vec<Option<String>>, String> {
-    let mut json = Json::new(schemas)?;
+    let mut json = Documents::new(schemas)?;
     let view = batch.view();
     view.iter()
         .map(|r| {
@@ -120,19 +120,19 @@ pub fn documents(batch: &Batch, schemas: &Arc<Schemas>, part: &str) -> Result<Ve
         .collect()
 }
 
-/// Rows as JSON text.
-struct Json(Box<dyn Converter>, Vec<u8>);
+/// Rows as JSON text, as Connect's JsonConverter writes it without schemas.
+pub struct Documents(Box<dyn Converter>, Vec<u8>);
 
-impl Json {
-    fn new(schemas: &Arc<Schemas>) -> Result<Self, String> {
+impl Documents {
+    pub fn new(schemas: &Arc<Schemas>) -> Result<Self, String> {
         let config = RawConfig::from([
             ("schemas.enable".to_owned(), "false".to_owned()),
             ("replace.null.with.default".to_owned(), "false".to_owned()),
         ]);
-        Ok(Json(converter("org.apache.kafka.connect.json.JsonConverter", false, &config, schemas)?, Vec::new()))
+        Ok(Documents(converter("org.apache.kafka.connect.json.JsonConverter", false, &config, schemas)?, Vec::new()))
     }
 
-    fn text(&mut self, schema: Option<u32>, row: Row<'_>) -> Result<String, String> {
+    pub fn text(&mut self, schema: Option<u32>, row: Row<'_>) -> Result<String, String> {
         self.1.clear();
         self.0.encode("", schema, Some(row), &mut self.1).map_err(|e| e.failed().message)?;
         Ok(String::from_utf8_lossy(&self.1).into_owned())
@@ -169,7 +169,7 @@ impl<'p> Finder<'p> {
         Finder { part, header: "", names, last: None, found: false, kind: None }
     }
 
-    fn cell<'a>(&mut self, record: &Record<'a>, schemas: &Schemas, json: &mut Json) -> Result<Cell<'a>, String> {
+    fn cell<'a>(&mut self, record: &Record<'a>, schemas: &Schemas, json: &mut Documents) -> Result<Cell<'a>, String> {
         let (id, row) = match self.part {
             "key" => (record.key_schema(), record.key()),
             "value" => (record.value_schema(), record.value()),

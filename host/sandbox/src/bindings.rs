@@ -59,4 +59,5 @@ macro_rules! world {
 world!(source, "millrace:plugin/source-plugin");
 world!(sink, "millrace:plugin/sink-plugin");
 world!(transform, "millrace:plugin/transform-plugin");
+world!(plain, "millrace:plugin/plain-plugin");
 world!(offsets, "millrace:plugin/offsets-plugin");

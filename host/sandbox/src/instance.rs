@@ -7,10 +7,11 @@ use millrace_record::{ErrorKind, PluginKind, Schemas, TaskError, Wake};
 use wasmtime::Store;
 use wasmtime::component::{InstancePre, ResourceTable};
 
-use crate::bindings::{offsets, sink, source, transform, types};
+use crate::bindings::{offsets, plain, sink, source, transform, types};
 use crate::call::{self, Computing, Waits};
 use crate::capabilities::logging::Lines;
 use crate::engine::Inner;
+use crate::grants;
 use crate::limits::{HANDED_BYTES_MAX, Limits};
 use crate::state::{Owner, State};
 use crate::trap;
@@ -21,6 +22,8 @@ pub(crate) enum WorldPre {
     Source(source::SourcePluginPre<State>),
     Sink(sink::SinkPluginPre<State>),
     Transform(transform::TransformPluginPre<State>),
+    /// A transform over records as simple values.
+    Plain(plain::PlainPluginPre<State>),
     /// A source or sink, for its say on offsets.
     Offsets(offsets::OffsetsPluginPre<State>),
 }
@@ -30,7 +33,15 @@ pub(crate) enum World {
     Source(source::SourcePlugin),
     Sink(sink::SinkPlugin),
     Transform(transform::TransformPlugin),
+    Plain(plain::PlainPlugin),
     Offsets(offsets::OffsetsPlugin),
+}
+
+/// Whether a transform is one over records as simple values.
+fn is_plain(pre: &InstancePre<State>) -> bool {
+    let engine = pre.engine();
+    let ty = pre.component().component_type();
+    ty.exports(engine).any(|(name, _)| grants::of_contract(name).is_some_and(|(interface, _)| interface == "plain"))
 }
 
 impl WorldPre {
@@ -38,6 +49,7 @@ impl WorldPre {
         Ok(match kind {
             PluginKind::Source => WorldPre::Source(source::SourcePluginPre::new(pre)?),
             PluginKind::Sink => WorldPre::Sink(sink::SinkPluginPre::new(pre)?),
+            PluginKind::Transform if is_plain(&pre) => WorldPre::Plain(plain::PlainPluginPre::new(pre)?),
             PluginKind::Transform => WorldPre::Transform(transform::TransformPluginPre::new(pre)?),
         })
     }
@@ -47,7 +59,7 @@ impl WorldPre {
         let pre = match self {
             WorldPre::Source(pre) => pre.instance_pre(),
             WorldPre::Sink(pre) => pre.instance_pre(),
-            WorldPre::Transform(_) | WorldPre::Offsets(_) => return None,
+            WorldPre::Transform(_) | WorldPre::Plain(_) | WorldPre::Offsets(_) => return None,
         };
         offsets::OffsetsPluginPre::new(pre.clone()).ok().map(WorldPre::Offsets)
     }
@@ -57,6 +69,7 @@ impl WorldPre {
             WorldPre::Source(pre) => World::Source(pre.instantiate_async(store).await?),
             WorldPre::Sink(pre) => World::Sink(pre.instantiate_async(store).await?),
             WorldPre::Transform(pre) => World::Transform(pre.instantiate_async(store).await?),
+            WorldPre::Plain(pre) => World::Plain(pre.instantiate_async(store).await?),
             WorldPre::Offsets(pre) => World::Offsets(pre.instantiate_async(store).await?),
         })
     }
@@ -68,6 +81,7 @@ impl World {
             World::Source(w) => w.millrace_plugin_plugin().call_describe(store).await,
             World::Sink(w) => w.millrace_plugin_plugin().call_describe(store).await,
             World::Transform(w) => w.millrace_plugin_plugin().call_describe(store).await,
+            World::Plain(w) => w.millrace_plugin_plugin().call_describe(store).await,
             World::Offsets(w) => w.millrace_plugin_plugin().call_describe(store).await,
         }
     }
@@ -81,6 +95,7 @@ impl World {
             World::Source(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
             World::Sink(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
             World::Transform(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
+            World::Plain(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
             World::Offsets(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
         }
     }
@@ -95,7 +110,7 @@ impl World {
         Ok(match self {
             World::Source(w) => Some(w.millrace_plugin_source().call_task_configs(store, config, max_tasks).await?),
             World::Sink(w) => Some(w.millrace_plugin_sink().call_task_configs(store, config, max_tasks).await?),
-            World::Transform(_) | World::Offsets(_) => None,
+            World::Transform(_) | World::Plain(_) | World::Offsets(_) => None,
         })
     }
 

@@ -183,7 +183,7 @@ fn kind(inner: &Inner, component: &Component) -> Result<PluginKind, LoadError> {
             "plugin" => plugin = true,
             "source" => kinds.push(PluginKind::Source),
             "sink" => kinds.push(PluginKind::Sink),
-            "transform" => kinds.push(PluginKind::Transform),
+            "transform" | "plain" => kinds.push(PluginKind::Transform),
             _ => {}
         }
     }

@@ -95,6 +95,26 @@ pub mod transform {
     });
 }
 
+pub mod plain {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package millrace:sdk;
+            world plain-only {
+                export millrace:plugin/plain@0.1.0;
+            }
+        ",
+        world: "millrace:sdk/plain-only",
+        pub_export_macro: true,
+        export_macro_name: "__millrace_export_plain",
+        default_bindings_module: "millrace_plugin::bindings::plain",
+        type_section_suffix: "plain",
+        additional_derives: [PartialEq],
+        with: { "millrace:plugin/types@0.1.0": crate::bindings::host::millrace::plugin::types },
+        generate_all,
+    });
+}
+
 pub mod offsets {
     wit_bindgen::generate!({
         path: "../../wit",

@@ -74,3 +74,19 @@ macro_rules! export_transform {
         };
     };
 }
+
+/// Exports a [`PlainTransform`](crate::PlainTransform): `export_plain!(MyPlugin);`, once in a crate.
+#[macro_export]
+macro_rules! export_plain {
+    ($plugin:ty) => {
+        const _: () = {
+            $crate::__slot!(PlainSlot, $plugin);
+            #[allow(dead_code)]
+            type Exported = $crate::PlainExport<Slot>;
+            #[cfg(target_arch = "wasm32")]
+    $crate::bindings::host::__millrace_export_plugin!(Exported with_types_in $crate::bindings::host);
+            #[cfg(target_arch = "wasm32")]
+    $crate::bindings::plain::__millrace_export_plain!(Exported with_types_in $crate::bindings::plain);
+        };
+    };
+}

@@ -1,7 +1,7 @@
 //! Write sources, sinks and transforms for Millrace in Rust.
 //!
-//! Implement [`Source`], [`Sink`] or [`Transform`] for a type, name it in [`export_source!`], [`export_sink!`] or
-//! [`export_transform!`], and run `millrace plugin build`. One value of the type is one task. `README.md` beside this
+//! Implement [`Source`], [`Sink`], [`Transform`] or [`PlainTransform`] for a type, name it in [`export_source!`],
+//! [`export_sink!`], [`export_transform!`] or [`export_plain!`], and run `millrace plugin build`. One value of the type is one task. `README.md` beside this
 //! crate goes through it step by step.
 //!
 //! Everything but the capabilities `postgres` and `http` also works under plain `cargo test`: schemas are interned in a table of the
@@ -23,6 +23,7 @@ pub mod http;
 mod info;
 pub mod log;
 pub mod metrics;
+mod plain;
 pub mod postgres;
 pub mod random;
 pub mod schema;
@@ -36,11 +37,14 @@ pub use config::{Config, ConfigIssue, ConfigKey, ConfigType, Importance, Width};
 pub use error::{Error, ErrorKind, RecordFailure};
 pub use info::{Binding, PluginInfo, PluginKind, TaskContext};
 pub use millrace_row::{self as row, BatchWriter, Record, RecordMeta, Row, RowBuf, RowMark};
+pub use plain::{PlainFailure, PlainOutcome, PlainRecord, PlainTransform};
 pub use schema::{Field, Kind, Schema};
 pub use sink::{Flushed, LateFailure, Sink, TopicOffset, TopicPartition};
 pub use source::{Document, Encoded, Mark, Polled, Source, SourceOffset};
 pub use transform::{Outcome, Output, Patch, Replacement, Transform};
 
+#[doc(hidden)]
+pub use plain::{PlainExport, PlainSlot};
 #[doc(hidden)]
 pub use sink::{SinkExport, SinkSlot};
 #[doc(hidden)]

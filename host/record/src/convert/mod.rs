@@ -19,7 +19,7 @@ use std::sync::Arc;
 use millrace_row::{Row, RowBuf};
 
 pub use self::catalog::{BUILT_IN, BuiltIn, SIMPLE_HEADER_CONVERTER};
-pub use self::json::{default_row, read_text, unfit};
+pub use self::json::{Fitter, default_row, read_text, unfit};
 pub use self::logical::Logical;
 pub use self::settings::Settings;
 pub use self::text::to_string;

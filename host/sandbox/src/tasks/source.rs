@@ -67,7 +67,7 @@ fn lift(polled: guest::Polled, max_records: u32, schemas: &millrace_record::Sche
     let records = match polled.records {
         Encoded::Rows(rows) if rows.is_empty() => Batch::empty(),
         Encoded::Rows(rows) => Batch::check(rows, schemas).map_err(|e| e.to_string())?,
-        Encoded::Documents(documents) => wit::batch::from_documents(documents, None, schemas)?,
+        Encoded::Documents(documents) => wit::batch::from_documents(documents, None, schemas)?.0,
     };
     if records.len() > max_records as usize {
         return Err(format!("{} records where at most {max_records} were asked for", records.len()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millrace_record::view::{self, ColumnData as Data};
-use millrace_record::{Batch, Schemas, patch, row};
+use millrace_record::{Batch, Fitter, Schemas, patch, row};
 
 use crate::bindings::records::{Column, ColumnData, ColumnStyle, Document, Packed, Patch};
 use crate::bindings::types::{Error, ErrorKind};
@@ -46,19 +46,35 @@ pub(crate) fn patched(input: &Batch, patch: Patch, schemas: &Schemas) -> Result<
     patch::apply(input, schemas, &patch)
 }
 
-/// Records as JSON into a batch; `input` is what they descend from, with each one's row. What a document leaves out comes
-/// from there; without an input it is null.
+/// Why a record that a plugin made cannot be: it does not fit the schema it was put under.
+#[derive(Debug)]
+pub(crate) struct Failed(pub String);
+
+/// A batch of documents, and of each document that became no record its number and why.
+pub(crate) type Documented = (Batch, Vec<(usize, Failed)>);
+
+/// What documents descend from.
+pub(crate) struct Origins<'a> {
+    pub input: &'a Batch,
+    /// Of each document.
+    pub rows: &'a [u32],
+    pub fitter: &'a mut Fitter,
+}
+
+/// Records as JSON into a batch. What a document leaves out comes from the record that it descends from, as does the schema
+/// that it is put under; without one it is null, and schemaless.
 pub(crate) fn from_documents(
     documents: Vec<Document>,
-    input: Option<(&Batch, &[u32])>,
+    mut origins: Option<Origins<'_>>,
     schemas: &Schemas,
-) -> Result<Batch, String> {
-    let view = input.map(|(batch, _)| batch.view());
+) -> Result<Documented, String> {
+    let view = origins.as_ref().map(|o| o.input.view());
     let mut out = row::BatchWriter::new();
+    let mut failed = Vec::new();
     for (i, document) in documents.into_iter().enumerate() {
-        let record = match (&view, input) {
-            (Some(view), Some((_, origin))) => {
-                let from = origin.get(i).map(|o| *o as usize).filter(|o| *o < view.len());
+        let record = match (&view, &origins) {
+            (Some(view), Some(origins)) => {
+                let from = origins.rows.get(i).map(|o| *o as usize).filter(|o| *o < view.len());
                 Some((view, view.record(from.ok_or_else(|| format!("document {i} descends from no row"))?)))
             }
             _ => None,
@@ -77,35 +93,46 @@ pub(crate) fn from_documents(
             key_schema: None,
             value_schema: None,
         });
-        out.value_with(|rows| part(rows, document.value.as_deref(), record.map(|r| (r.value_schema(), r.value()))))?;
-        out.key_with(|rows| part(rows, document.key.as_deref(), record.map(|r| (r.key_schema(), r.key()))))?;
+        let value = record.map(|r| (r.value_schema(), r.value()));
+        let key = record.map(|r| (r.key_schema(), r.key()));
+        let mut fitter = origins.as_mut().map(|o| &mut *o.fitter);
+        let written = out
+            .value_with(|rows| part(rows, document.value.as_deref(), value, fitter.as_deref_mut()))
+            .and_then(|()| out.key_with(|rows| part(rows, document.key.as_deref(), key, fitter.as_deref_mut())));
+        if let Err(what) = written {
+            out.undo();
+            failed.push((i, what));
+            continue;
+        }
         if let Some(record) = &record {
             out.headers_from(record);
         }
         out.end();
     }
-    Batch::check(out.finish(), schemas).map_err(|e| e.to_string())
+    Ok((Batch::check(out.finish(), schemas).map_err(|e| e.to_string())?, failed))
 }
 
-/// A key or value of a document, or that of the record it descends from.
-fn part(
+/// A key or value of a document, under the schema of that of the record it descends from; none: that itself.
+pub(super) fn part(
     rows: &mut row::RowBuf,
     json: Option<&str>,
     from: Option<(Option<u32>, Option<row::Row<'_>>)>,
-) -> Result<Option<Option<u32>>, String> {
-    match (json, from) {
-        (Some(json), _) if json.trim() == "null" => Ok(None),
-        (Some(json), _) => {
-            let mark = rows.begin(1);
-            rows.text(mark, 0, json);
-            Ok(Some(None))
-        }
-        (None, Some((schema, Some(row)))) => {
-            rows.append(row);
-            Ok(Some(schema))
-        }
-        (None, _) => Ok(None),
+    fitter: Option<&mut Fitter>,
+) -> Result<Option<Option<u32>>, Failed> {
+    let Some(json) = json else {
+        let Some((schema, Some(row))) = from else { return Ok(None) };
+        rows.append(row);
+        return Ok(Some(schema));
+    };
+    if json.trim() == "null" {
+        return Ok(None);
     }
+    if let (Some((Some(schema), _)), Some(fitter)) = (from, fitter) {
+        return fitter.fit(Some(schema), json, rows).map(|id| Some(Some(id))).map_err(Failed);
+    }
+    let mark = rows.begin(1);
+    rows.text(mark, 0, json);
+    Ok(Some(None))
 }
 
 #[cfg(test)]
@@ -120,21 +147,24 @@ mod tests {
             key: key.map(str::to_owned),
             value: value.map(str::to_owned),
         };
-        let made = from_documents(vec![document(Some("t"), Some("\"k\""), Some("{\"a\":1}"))], None, &schemas).unwrap();
+        let made = vec![document(Some("t"), Some("\"k\""), Some("{\"a\":1}"))];
+        let (made, _) = from_documents(made, None, &schemas).unwrap();
+        let mut fitter = Fitter::new(&schemas);
+        let mut origins = |rows| Some(Origins { input: &made, rows, fitter: &mut fitter });
         let derived = vec![document(None, None, Some("null")), document(Some("u"), Some("7"), None)];
-        let derived = from_documents(derived, Some((&made, &[0, 0])), &schemas).unwrap();
+        let (derived, _) = from_documents(derived, origins(&[0, 0]), &schemas).unwrap();
         let view = derived.view();
         let text = |row: Option<row::Row<'_>>| row.map(|r| r.text(0).to_owned());
         let (a, b) = (view.record(0), view.record(1));
         assert_eq!((view.topic_of(&a), text(a.key()), text(a.value())), ("t", Some("\"k\"".into()), None));
         assert_eq!((view.topic_of(&b), text(b.key()), text(b.value())), ("u", Some("7".into()), Some("{\"a\":1}".into())));
 
-        let check = |documents: Vec<Document>, input: Option<(&Batch, &[u32])>, words: &str| {
-            let error = from_documents(documents, input, &schemas).unwrap_err();
+        let check = |documents: Vec<Document>, origins: Option<Origins<'_>>, words: &str| {
+            let error = from_documents(documents, origins, &schemas).unwrap_err();
             assert!(error.contains(words), "{error}");
         };
         check(vec![document(None, None, None)], None, "has no topic");
         check(vec![document(Some("t"), None, Some("{"))], None, "record 0: value");
-        check(vec![document(None, None, None)], Some((&made, &[3])), "descends from no row");
+        check(vec![document(None, None, None)], origins(&[3]), "descends from no row");
     }
 }

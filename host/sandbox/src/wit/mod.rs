@@ -3,4 +3,5 @@
 pub(crate) mod batch;
 pub(crate) mod error;
 pub(crate) mod info;
+pub(crate) mod plain;
 pub(crate) mod schema;

@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+mod fit;
 mod plan;
 mod schema;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use millrace_row::{Row, RowBuf, RowMark};
 
+pub use self::fit::Fitter;
 use self::plan::Node;
 use super::charset::Charset;
 use super::{ConvertError, Converter, Fault, Logical, NotConverted, Settings};
