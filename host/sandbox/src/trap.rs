@@ -3,6 +3,7 @@
 use millrace_record::{ErrorKind, TaskError};
 use std::time::Duration;
 use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
 use crate::call::DeadlineExceeded;
 use crate::limits::HANDED_BYTES_MAX;
@@ -53,6 +54,13 @@ fn reason(state: &State, deadline: Duration, error: &wasmtime::Error) -> (&'stat
     }
     if let (Some(words), Some(Trap::UnreachableCodeReached)) = (&state.last_words, error.downcast_ref::<Trap>()) {
         return ("plugin.panic", format!("it panicked: {words}"));
+    }
+    // How runtimes end that have WASI: Go's, after a panic.
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return match &state.last_words {
+            Some(words) => ("plugin.panic", format!("it panicked: {words}")),
+            None => ("plugin.exit", format!("it ended itself with the exit code {}; what it printed is in the log", exit.0)),
+        };
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => ("plugin.panic", "it panicked or aborted without a message".into()),

@@ -72,6 +72,9 @@ void mr_gauge(const char *name, double value, ...);
 void mr_observe(const char *name, double value, ...);
 uint64_t mr_now_us(void);
 
+/* Ends the instance, as a mistake of the plugin's own does; the task fails and shows the message, made of texts ended by NULL. */
+_Noreturn void mr_panic(const char *message, ...);
+
 /* ---- schemas ---- */
 
 typedef enum {
@@ -129,5 +132,12 @@ bool mr_configure(const mr_context_t *context, mr_error_t *error);
 /* Answers for the whole batch, or fails, and then nothing happened. */
 bool mr_apply(mr_lent_t *batch, mr_out_t *out, mr_error_t *error);
 void mr_close(void);
+
+/* What the keys do not say by themselves; a plugin without such rules leaves it out. mr_config reads what is to be checked. Every
+ * wrong setting at once, and no server is reached. */
+typedef struct mr_issues mr_issues_t;
+void mr_validate(mr_issues_t *issues);
+/* A wrong setting: what is wrong with which value, and the remedy, made of texts ended by NULL. */
+void mr_issue(mr_issues_t *issues, const char *key, const char *message, ...);
 
 #endif

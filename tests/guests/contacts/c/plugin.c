@@ -1,4 +1,4 @@
-/* A transform to start from: it masks an e-mail address, leaves records out, and makes many records of one. */
+/* For tests: masks an e-mail address, leaves records out, makes many records of one, refuses single records, and traps. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +10,7 @@ static const mr_key_t keys[] = {
     {.name = "drop.domain", .type = MR_TEXT, .importance = MR_MEDIUM, .doc = "Records whose address is of this domain are left out."},
     {.name = "split.field", .type = MR_TEXT, .importance = MR_MEDIUM,
      .doc = "A text field with values parted by commas: a record is made of each."},
+    {.name = "panic.domain", .type = MR_TEXT, .importance = MR_MEDIUM, .doc = "An address of this domain breaks the plugin."},
 };
 
 const mr_info_t mr_info = {
@@ -21,7 +22,7 @@ const mr_info_t mr_info = {
 };
 
 /* What the settings say, and where the fields are in values of each schema. */
-static const char *field, *domain, *split;
+static const char *field, *domain, *split, *broken;
 static mr_path_cache_t emails, splits;
 
 bool mr_configure(const mr_context_t *context, mr_error_t *error) {
@@ -29,7 +30,15 @@ bool mr_configure(const mr_context_t *context, mr_error_t *error) {
     field = mr_config_required("field", error);
     domain = mr_config("drop.domain");
     split = mr_config("split.field");
+    broken = mr_config("panic.domain");
     return field != NULL;
+}
+
+/* What the keys do not say by themselves. */
+void mr_validate(mr_issues_t *issues) {
+    const char *field_is = mr_config("field"), *split_is = mr_config("split.field");
+    if (field_is && split_is && strcmp(field_is, split_is) == 0)
+        mr_issue(issues, "split.field", "\"split.field\" is \"", split_is, "\", as \"field\" is; name another field", NULL);
 }
 
 void mr_close(void) {}
@@ -97,6 +106,7 @@ static bool change(mr_writer_t *writer, mr_record_t record, uint32_t row, uint32
             mr_out_failure(out, row, false, "contacts.no-address", "the field holds no e-mail address", NULL);
             return true;
         }
+        if (broken && same((mr_bytes_t){address.at + sign, address.len - sign}, broken)) mr_panic("an address of the domain ", broken, NULL);
         if (domain && same((mr_bytes_t){address.at + sign, address.len - sign}, domain)) return true; /* left out */
         uint8_t *masked = room(&masks, address.len);
         edits[n++] = mr_path_edit(email, masked, mask(masked, address, sign - 1));

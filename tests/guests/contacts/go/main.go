@@ -1,8 +1,9 @@
-// A transform to start from: it masks an e-mail address, leaves records out, and makes many records of one.
+// For tests: masks an e-mail address, leaves records out, makes many records of one, refuses single records, and panics.
 package main
 
 import (
 	"bytes"
+	"fmt"
 
 	"millrace/plugin"
 	"millrace/plugin/row"
@@ -17,6 +18,7 @@ var info = plugin.Info{
 		{Name: "field", Required: true, Doc: "The field that holds the address: \"email\", or below a struct \"after.email\"."},
 		{Name: "drop.domain", Doc: "Records whose address is of this domain are left out."},
 		{Name: "split.field", Doc: "A text field with values parted by commas: a record is made of each."},
+		{Name: "panic.domain", Doc: "An address of this domain breaks the plugin."},
 	},
 }
 
@@ -26,6 +28,7 @@ func main() {}
 
 type contacts struct {
 	domain []byte
+	broken []byte
 	plans  *plugin.PerSchema[plan]
 	masked []byte
 }
@@ -41,6 +44,9 @@ func (c *contacts) Configure(ctx plugin.Context) error {
 	if domain, ok := ctx.Config.Get("drop.domain"); ok {
 		c.domain = []byte(domain)
 	}
+	if broken, ok := ctx.Config.Get("panic.domain"); ok {
+		c.broken = []byte(broken)
+	}
 	split, _ := ctx.Config.Get("split.field")
 	c.plans = plugin.NewPerSchema(func(_ uint32, s *plugin.Schema) (p plan, err error) {
 		for _, f := range []struct {
@@ -53,6 +59,15 @@ func (c *contacts) Configure(ctx plugin.Context) error {
 		}
 		return p, nil
 	})
+	return nil
+}
+
+// Validate says what the keys do not say by themselves.
+func (c *contacts) Validate(config plugin.Config) []plugin.Issue {
+	field, _ := config.Get("field")
+	if split, ok := config.Get("split.field"); ok && split == field {
+		return []plugin.Issue{{Name: "split.field", Message: fmt.Sprintf("\"split.field\" is %q, as \"field\" is; name another field", split)}}
+	}
 	return nil
 }
 
@@ -91,6 +106,9 @@ func (c *contacts) Apply(batch *plugin.Batch) (*plugin.Outcome, error) {
 			if sign < 1 {
 				failures = append(failures, plugin.Poison(i, "contacts.no-address", "the field holds no e-mail address"))
 				continue
+			}
+			if c.broken != nil && bytes.EqualFold(address[sign+1:], c.broken) {
+				panic("an address of the domain " + string(c.broken))
 			}
 			if c.domain != nil && bytes.EqualFold(address[sign+1:], c.domain) {
 				continue // not in the output: left out

@@ -1,4 +1,4 @@
-module contacts
+module my-plugin
 
 go 1.25
 
@@ -7,4 +7,4 @@ require millrace/plugin v0.0.0
 require go.bytecodealliance.org/pkg v0.2.3 // indirect
 
 // Where the SDK is.
-replace millrace/plugin => ../
+replace millrace/plugin => ../..
