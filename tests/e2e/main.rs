@@ -14,6 +14,7 @@ mod file_stream;
 mod metrics;
 mod plain_transform;
 mod plugin_metrics;
+mod plugin_state;
 mod plugin_uploads;
 mod plugins_go_c;
 mod plugins_probe;

@@ -106,6 +106,7 @@ async fn main() {
             schemas: Arc::clone(&schemas),
             wake: Wake::default(),
             grants: Vec::new(),
+            services: Default::default(),
         };
         let mut transform = plugin.transform(ctx).await.expect("a transform");
         transform.configure().await.expect("it starts");

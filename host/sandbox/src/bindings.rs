@@ -15,6 +15,7 @@ mod host {
                 import millrace:plugin/clock@0.1.0;
                 import millrace:plugin/random@0.1.0;
                 import millrace:plugin/cache@0.1.0;
+                import millrace:plugin/state@0.1.0;
                 import millrace:plugin/records@0.1.0;
                 import millrace:plugin/files@0.1.0;
                 import millrace:plugin/postgres@0.1.0;

@@ -99,11 +99,13 @@ impl Opened {
                     plugin: stem,
                     connector: String::new(),
                     task: 0,
+                    alias: None,
                     settings: Settings::new(&RawConfig::new(), &Default::default(), &[]),
                     keys: Default::default(),
                     bindings: Vec::new(),
                     http: Http::none(),
                     cache: Default::default(),
+                    services: Default::default(),
                 };
                 let info = ask(Maker::new(inner, bare.clone(), owner, schemas.clone(), Wake::default())).await?;
                 let (inner, key, said) = (inner.clone(), self.key, info.clone());

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use millrace_record::config::ConfigIssue;
 use millrace_record::{
-    Plugin, PluginInfo, PluginKind, RawConfig, Schemas, SinkTask, SourceOffset, SourceTask, TaskContext, TaskError, Transform,
-    Wake,
+    Plugin, PluginInfo, PluginKind, RawConfig, Schemas, SinkTask, SourceOffset, SourceTask, StateLimits, TaskContext, TaskError,
+    Transform, Wake,
 };
 use parking_lot::Mutex;
 use wasmtime::component::Component;
@@ -17,11 +17,12 @@ use wasmtime::component::Component;
 use crate::bindings::offsets::exports::millrace::plugin::offsets::Altered;
 use crate::capabilities::http::resolve::System;
 use crate::capabilities::http::{Allowed, Http};
+use crate::capabilities::state;
 use crate::engine::Inner;
 use crate::grants::{self, Need};
 use crate::instance::{Instance, Maker, WorldPre};
 use crate::settings::Settings;
-use crate::state::Owner;
+use crate::state::{Owner, setting, within};
 use crate::{tasks, wit};
 
 /// The settings of a connector that the sandbox itself reads.
@@ -30,6 +31,9 @@ const CALL_DEADLINE: &str = "plugin.call.deadline.ms";
 /// Less than this and no language's runtime starts; more than this no address space holds.
 const MEMORY_LIMIT_RANGE: std::ops::RangeInclusive<u64> = 1 << 20..=4 << 30;
 const CALL_DEADLINE_RANGE: std::ops::RangeInclusive<u64> = 10..=3_600_000;
+/// All states are in the worker's memory.
+const STATE_BYTES_RANGE: std::ops::RangeInclusive<u64> = 1 << 10..=256 << 20;
+const STATE_ENTRIES_RANGE: std::ops::RangeInclusive<u64> = 1..=2_000_000;
 
 pub(crate) struct ComponentPlugin {
     pub sandbox: Arc<Inner>,
@@ -64,11 +68,13 @@ impl ComponentPlugin {
             plugin: self.info.name.as_str().into(),
             connector: connector.to_owned(),
             task,
+            alias: None,
             settings: Settings::new(config, &self.info.config, &self.info.bindings),
             keys: self.info.config.clone(),
             bindings: self.info.bindings.clone(),
             http: Http::none(),
             cache: Default::default(),
+            services: Default::default(),
         }
     }
 
@@ -108,6 +114,9 @@ impl ComponentPlugin {
         let mut owner = self.owner(&ctx.connector, ctx.task, &ctx.config);
         owner.http = http;
         owner.cache = self.sandbox.caches.shared(&ctx.connector, ctx.alias.as_deref(), &owner.plugin);
+        owner.services = ctx.services;
+        owner.services.state.limit(state_limits(&ctx.config, ctx.alias.as_deref())?);
+        owner.alias = ctx.alias;
         let mut maker = Maker::new(&self.sandbox, world, owner, ctx.schemas, ctx.wake);
         limits(&mut maker, &ctx.config)?;
         Ok(maker)
@@ -116,21 +125,37 @@ impl ComponentPlugin {
 
 /// The limits that a connector sets for its plugin.
 fn limits(maker: &mut Maker, config: &RawConfig) -> Result<(), TaskError> {
-    let read = |key: &str, range: std::ops::RangeInclusive<u64>| match config.get(key).map(|v| (v, v.trim().parse::<u64>())) {
+    if let Some(bytes) = limit(config, MEMORY_LIMIT, MEMORY_LIMIT_RANGE)? {
+        maker.memory_limit_bytes = bytes;
+    }
+    if let Some(ms) = limit(config, CALL_DEADLINE, CALL_DEADLINE_RANGE)? {
+        maker.call_deadline = Duration::from_millis(ms);
+    }
+    Ok(())
+}
+
+/// The most that the plugin's state may hold.
+fn state_limits(config: &RawConfig, alias: Option<&str>) -> Result<StateLimits, TaskError> {
+    let read = |key: &str, range| {
+        let read = limit(config, within(alias.is_some(), key), range);
+        read.map_err(|e| TaskError { field: Some(setting(alias, key)), ..e })
+    };
+    let default = StateLimits::default();
+    Ok(StateLimits {
+        bytes: read(state::MAX_BYTES, STATE_BYTES_RANGE)?.unwrap_or(default.bytes),
+        entries: read(state::MAX_ENTRIES, STATE_ENTRIES_RANGE)?.unwrap_or(default.entries),
+    })
+}
+
+fn limit(config: &RawConfig, key: &str, range: std::ops::RangeInclusive<u64>) -> Result<Option<u64>, TaskError> {
+    match config.get(key).map(|v| (v, v.trim().parse::<u64>())) {
         None => Ok(None),
         Some((_, Ok(n))) if range.contains(&n) => Ok(Some(n)),
         Some((v, _)) => Err(TaskError::config(
             key,
             format!("\"{key}\" is \"{v}\": give a whole number from {} to {}", range.start(), range.end()),
         )),
-    };
-    if let Some(bytes) = read(MEMORY_LIMIT, MEMORY_LIMIT_RANGE)? {
-        maker.memory_limit_bytes = bytes;
     }
-    if let Some(ms) = read(CALL_DEADLINE, CALL_DEADLINE_RANGE)? {
-        maker.call_deadline = Duration::from_millis(ms);
-    }
-    Ok(())
 }
 
 fn noun(kind: PluginKind) -> &'static str {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use millrace_record::config::ConfigDef;
-use millrace_record::{Binding, Schemas, Wake};
+use millrace_record::{Binding, Schemas, Services, Wake};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 
@@ -41,16 +41,35 @@ pub(crate) struct Owner {
     pub plugin: Arc<str>,
     pub connector: String,
     pub task: u32,
+    /// Of a transform: its place in the connector's configuration.
+    pub alias: Option<String>,
     pub settings: Settings,
     pub keys: ConfigDef,
     pub bindings: Vec<Binding>,
     pub http: Http,
     pub cache: Shared,
+    pub services: Services,
 }
 
 impl Owner {
+    /// A setting of the sandbox's own as the connector's author writes it: `plugin.state.max.bytes`, for a transform
+    /// `transforms.<alias>.state.max.bytes`.
+    pub fn setting(&self, key: &str) -> String {
+        setting(self.alias.as_deref(), key)
+    }
+
     /// The binding a guest names, of one capability.
     pub fn binding(&self, name: &str, capability: &str) -> Option<&Binding> {
         self.bindings.iter().find(|b| b.name == name && b.capability == capability)
     }
+}
+
+/// As [`Owner::setting`].
+pub(crate) fn setting(alias: Option<&str>, key: &str) -> String {
+    alias.map_or_else(|| key.to_owned(), |alias| format!("transforms.{alias}.{}", within(true, key)))
+}
+
+/// The name of such a setting within a plugin's configuration.
+pub(crate) fn within(transform: bool, key: &str) -> &str {
+    if transform { key.strip_prefix("plugin.").unwrap_or(key) } else { key }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace_record::{
-    Batch, ErrorKind, Plugin, RawConfig, Schemas, TaskContext, TaskError, TopicOffset, TopicPartition, Wake, row,
+    Batch, ErrorKind, Plugin, RawConfig, Schemas, Services, TaskContext, TaskError, TopicOffset, TopicPartition, Wake, row,
 };
 use millrace_sandbox::{Hosts, Sandbox, SandboxConfig, componentize};
 
@@ -54,6 +54,7 @@ impl Host {
             schemas: self.schemas.clone(),
             wake: Wake::default(),
             grants: Vec::new(),
+            services: Default::default(),
         }
     }
 
@@ -368,4 +369,44 @@ async fn tasks_of_a_connector_share_a_cache() {
     assert!(added);
     assert!(!task("orders", 1).await.1, "the cache is shared");
     assert!(task("payments", 0).await.1, "connectors have their own");
+}
+
+#[tokio::test]
+async fn a_state_is_kept_where_the_call_went_well() {
+    let host = Host::new();
+    let plugin = host.plugin("transform", "state").await;
+    let services = Services::default();
+    let task = async || {
+        let ctx = TaskContext { services: services.clone(), alias: Some("once".into()), ..host.ctx(&[]) };
+        let mut transform = plugin.transform(ctx).await.unwrap();
+        transform.configure().await.unwrap();
+        transform.apply(&host.batch()).await
+    };
+    task().await.unwrap();
+    services.state.undo();
+    task().await.unwrap();
+    let changed = services.state.take();
+    assert_eq!(changed.into_iter().collect::<Vec<_>>(), [("\0\0\0".into(), Some(vec![0; 5].into()))]);
+    assert_eq!(task().await.unwrap_err().kind, ErrorKind::Trap, "what was kept is there");
+}
+
+#[tokio::test]
+async fn a_state_is_bounded() {
+    let host = Host::new();
+    let plugin = host.plugin("transform", "state-flood").await;
+    let check = async |alias: Option<&str>, config: &[(&str, &str)], says: &[&str]| {
+        let ctx = TaskContext { alias: alias.map(str::to_owned), ..host.ctx(config) };
+        let mut transform = plugin.transform(ctx).await.unwrap();
+        transform.configure().await.unwrap();
+        let error = transform.apply(&host.batch()).await.unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Config, "state.full"));
+        assert_eq!(error.field.as_deref(), Some(says[0]));
+        assert!(says.iter().all(|s| error.message.contains(s)), "{}", error.message);
+    };
+    check(None, &[("plugin.state.max.entries", "7")], &["plugin.state.max.entries", "7 entries"]).await;
+    check(Some("t"), &[("state.max.entries", "9")], &["transforms.t.state.max.entries", "9 entries"]).await;
+    check(Some("t"), &[("state.max.bytes", "2000")], &["transforms.t.state.max.bytes", "the 2000"]).await;
+    let wrong = host.ctx(&[("plugin.state.max.bytes", "much")]);
+    let error = plugin.transform(wrong).await.err().expect("it is refused");
+    assert_eq!(error.field.as_deref(), Some("plugin.state.max.bytes"));
 }

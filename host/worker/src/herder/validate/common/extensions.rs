@@ -113,6 +113,28 @@ pub(super) const EXTENSIONS: &[Row] = &[
         "HTTP hosts",
         "Hosts that the plugin may reach by the capability http: names, *.name, addresses or networks such as 10.0.0.0/8, with :port where only that is meant. Addresses that are not of the internet must be listed as such.",
     ),
+    (
+        "plugin.state.max.bytes",
+        Long,
+        "16777216",
+        Low,
+        PLUGIN,
+        12,
+        Narrow,
+        "State bytes",
+        "The most bytes that the plugin may keep as its state, in each task.",
+    ),
+    (
+        "plugin.state.max.entries",
+        Long,
+        "100000",
+        Low,
+        PLUGIN,
+        13,
+        Narrow,
+        "State entries",
+        "The most entries that the plugin may keep as its state, in each task.",
+    ),
 ];
 
 /// Of sinks alone.
@@ -145,6 +167,8 @@ pub(super) const SINK_EXTENSIONS: &[Row] = &[
 pub(super) const AT_LEAST: &[(&str, i64)] = &[
     ("plugin.memory.limit.bytes", 65_536),
     ("plugin.call.deadline.ms", 1),
+    ("plugin.state.max.bytes", 1_024),
+    ("plugin.state.max.entries", 1),
     ("batch.max.records", 1),
     ("batch.max.bytes", 1_024),
     ("retry.max.attempts", 1),
