@@ -123,6 +123,36 @@ bool millrace_plugin_records_get_schema(uint32_t id, millrace_plugin_records_sch
     return id < n_schemas;
 }
 
+static text_t copied(text_t t) { return (text_t){(uint8_t *)mr_terminated(t.ptr, t.len), t.len}; }
+
+bool millrace_plugin_records_intern_schema(millrace_plugin_records_schema_t *s, uint32_t *id, millrace_plugin_records_error_t *e) {
+    (void)e;
+    schemas = realloc(schemas, sizeof *schemas * (n_schemas + 1));
+    if (!schemas) abort();
+    /* What is lent is copied; the host would also know a schema that it has. */
+    millrace_plugin_types_type_node_t *nodes = mr_alloc(sizeof *nodes * s->nodes.len);
+    for (size_t i = 0; i < s->nodes.len; i++) {
+        millrace_plugin_types_type_node_t *to = &nodes[i];
+        *to = s->nodes.ptr[i];
+        to->name.val = copied(to->name.val);
+        to->doc.val = copied(to->doc.val);
+        to->default_value.val = copied(to->default_value.val);
+        to->parameters.ptr = mr_alloc(sizeof *to->parameters.ptr * to->parameters.len);
+        for (size_t p = 0; p < to->parameters.len; p++) {
+            transform_plugin_tuple2_string_string_t *from = &s->nodes.ptr[i].parameters.ptr[p];
+            to->parameters.ptr[p] = (transform_plugin_tuple2_string_string_t){copied(from->f0), copied(from->f1)};
+        }
+        to->fields.ptr = mr_alloc(sizeof *to->fields.ptr * to->fields.len);
+        for (size_t f = 0; f < to->fields.len; f++) {
+            millrace_plugin_types_field_t *from = &s->nodes.ptr[i].fields.ptr[f];
+            to->fields.ptr[f] = (millrace_plugin_types_field_t){copied(from->name), from->node};
+        }
+    }
+    schemas[n_schemas] = (millrace_plugin_types_schema_t){{nodes, s->nodes.len}};
+    *id = (uint32_t)n_schemas++;
+    return true;
+}
+
 uint32_t millrace_plugin_records_method_batch_len(millrace_plugin_records_borrow_batch_t self) { return (void)self, in.records; }
 
 void millrace_plugin_records_method_batch_rows(millrace_plugin_records_borrow_batch_t self, transform_plugin_list_u8_t *ret) {

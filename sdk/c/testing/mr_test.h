@@ -5,7 +5,7 @@
  *     mr_test_configure();             NULL: it took its settings
  *     mr_test_apply(&writer);          NULL: it answered; then look at mr_test_out and mr_test_failure
  *
- * What the host does with an answer is not here: edits (mr_out_drop, mr_out_remove, mr_out_set_texts) are counted and not
+ * What the host does with an answer is not here: edits (mr_out_drop, mr_out_remove, mr_out_set_texts and its kin) are counted and not
  * made, and columns are not there. `millrace plugin test` has both. */
 #ifndef MR_TEST_H
 #define MR_TEST_H
