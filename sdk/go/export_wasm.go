@@ -14,7 +14,6 @@ import (
 func exportInfo(kind uint8, info Info, fresh func() any) {
 	exportPlugin.OnDescribe = func() wit.PluginInfo { return wireInfo(kind, info) }
 	exportPlugin.OnValidate = func(given []pair) []wit.ConfigIssue {
-		defer ends()
 		v, ok := fresh().(Validator)
 		if !ok {
 			return nil
@@ -32,7 +31,7 @@ func ExportTransform(info Info, fresh func() Transform) {
 	exportInfo(wit.PluginKindTransform, info, func() any { return fresh() })
 	var task Transform
 	exportTransform.OnConfigure = func(ctx wit.TaskContext) *wit.Error {
-		defer ends()
+		defer collect()
 		c := contextOf(ctx, info.Keys)
 		bound(c.MemoryLimit)
 		t := fresh()
@@ -43,9 +42,9 @@ func ExportTransform(info Info, fresh func() Transform) {
 		return nil
 	}
 	exportTransform.OnApply = func(batch *millrace_plugin_records.Batch) (out millrace_plugin_transform.Outcome, failed *wit.Error) {
-		defer ends()
+		defer collect()
 		if task == nil {
-			return out, wireError(notStarted)
+			return out, wireError(Fatal("plugin.not-started", "the host called a task before it was started"))
 		}
 		outcome, err := task.Apply(&Batch{host: hostBatch{batch}})
 		if err != nil {
@@ -54,7 +53,6 @@ func ExportTransform(info Info, fresh func() Transform) {
 		return wireOutcome(outcome), nil
 	}
 	exportTransform.OnClose = func() {
-		defer ends()
 		if task != nil {
 			task.Close()
 			task = nil
@@ -67,7 +65,9 @@ func wireOutcome(o *Outcome) (w millrace_plugin_transform.Outcome) {
 	if o == nil {
 		return w
 	}
-	w.Failures = wireFailures(o.Failures)
+	for _, f := range o.Failures {
+		w.Failures = append(w.Failures, wit.RecordFailure(f))
+	}
 	switch {
 	case o.Patch != nil:
 		p := millrace_plugin_records.Patch{DropRows: o.Patch.DropRows, RemoveFields: o.Patch.RemoveFields}
@@ -80,26 +80,16 @@ func wireOutcome(o *Outcome) (w millrace_plugin_transform.Outcome) {
 		if o.Rows != nil {
 			r.Records = millrace_plugin_records.MakeEncodedRows(o.Rows)
 		} else {
-			r.Records = millrace_plugin_records.MakeEncodedDocuments(wireDocuments(o.Documents))
+			documents := make([]millrace_plugin_records.Document, 0, len(o.Documents))
+			for _, d := range o.Documents {
+				documents = append(documents, millrace_plugin_records.Document{
+					Topic: option(d.Topic), Key: option(d.Key), Value: option(d.Value)})
+			}
+			r.Records = millrace_plugin_records.MakeEncodedDocuments(documents)
 		}
 		w.Output = millrace_plugin_transform.MakeOutputReplace(r)
 	}
 	return w
-}
-
-func wireFailures(from []RecordFailure) (to []wit.RecordFailure) {
-	for _, f := range from {
-		to = append(to, wit.RecordFailure(f))
-	}
-	return to
-}
-
-func wireDocuments(from []Document) []millrace_plugin_records.Document {
-	to := make([]millrace_plugin_records.Document, 0, len(from))
-	for _, d := range from {
-		to = append(to, millrace_plugin_records.Document{Topic: option(d.Topic), Key: option(d.Key), Value: option(d.Value)})
-	}
-	return to
 }
 
 func wireInfo(kind uint8, info Info) wit.PluginInfo {

@@ -40,10 +40,9 @@ class View {
 }
 
 /** The exports for what an author's module exports. */
-export function load(exported, { name, version }, capabilities = {}) {
+export function load(exported, { name, version }) {
   const author = checked(exported);
   bind({
-    capabilities,
     enabled: (level) => logging.enabled(level),
     log: (level, message, fields) => logging.log(level, message, fields),
     figure: (kind, name, value, labels) => metrics[FIGURES[kind]](name, labels, value),

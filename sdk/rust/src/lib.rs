@@ -29,7 +29,6 @@ pub mod random;
 pub mod schema;
 mod sink;
 mod source;
-pub mod state;
 mod transform;
 
 pub use batch::{Batch, Column, ColumnData, ColumnStyle, Packed};

@@ -1,3 +1,0 @@
-package sink
-
-import _ "millrace/plugin/internal/wit/sink_exports"

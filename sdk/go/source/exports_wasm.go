@@ -1,3 +1,0 @@
-package source
-
-import _ "millrace/plugin/internal/wit/source_exports"
