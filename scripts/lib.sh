@@ -57,6 +57,34 @@ find_wasm_target() {
   apt_install rustc-web cargo-web rust-web-src lld-19
 }
 
+# Go in a version that plugins can be built with. A Go that is older fetches a newer one from Go's module proxy by itself.
+install_go() {
+  have go || apt_install golang-go
+  if ! at_least "$(go env GOVERSION | tr -d go)" 1.25; then
+    export GOTOOLCHAIN=go1.25.0+auto
+    say "$(GOTOOLCHAIN=local go version) is older than plugins need: using $(go env GOVERSION)"
+  fi
+}
+
+# C for WebAssembly: clang with wasi-libc, Debian's packages where they can be had, else Zig's from PyPI. `millrace plugin
+# build` finds either by itself.
+install_wasi_c() {
+  if have clang-19 && have wasm-ld-19 && [ -d /usr/include/wasm32-wasi ]; then say "C for WebAssembly: clang-19"; return 0; fi
+  if have zig; then say "C for WebAssembly: zig $(zig version)"; return 0; fi
+  if (apt_install clang-19 lld-19 wasi-libc) 2>/dev/null; then say "C for WebAssembly: clang-19, from apt-get"; return 0; fi
+  local venv="$CACHE/zig/venv"
+  if ! "$venv/bin/python" -m ziglang version >/dev/null 2>&1; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
+    rm -rf "$CACHE/zig"; mkdir -p "$CACHE/zig/bin"
+    python3 -m venv "$venv"
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check ziglang==0.17.0
+    printf '#!/bin/sh\nexec "%s" -m ziglang "$@"\n' "$venv/bin/python" >"$CACHE/zig/bin/zig"
+    chmod +x "$CACHE/zig/bin/zig"
+  fi
+  export PATH="$CACHE/zig/bin:$PATH"
+  say "C for WebAssembly: zig $(zig version), from PyPI"
+}
+
 # Compilers and libraries that the host needs.
 install_build_tools() {
   apt_install build-essential pkg-config libssl-dev zlib1g-dev ca-certificates git

@@ -4,6 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 install_build_tools
 install_postgres
+install_go
+install_wasi_c
 "$ROOT/scripts/fetch-peers.sh" kafka apicurio
 "$ROOT/scripts/clients.sh"
 build --workspace --all-targets
@@ -29,4 +31,10 @@ cp -r sdk/javascript/starter/* "$starter"
 mkdir "$starter/node_modules" && ln -s "$ROOT/sdk/javascript" "$starter/node_modules/millrace-plugin"
 node --test "$starter/my-plugin.test.js"
 rm -r "$starter"
+# Every language's row codec is held to what the host's own reads and writes.
+"$CARGO" run --release --locked --quiet -p millrace-row --example vectors -- --check
+(cd sdk/go && go test ./...)
+for project in sdk/go/templates/*/ tests/guests/contacts/go/; do (cd "$project" && go test ./...); done
+make -C sdk/c/tests
+make -C sdk/c/templates/transform
 say "all suites passed"

@@ -16,16 +16,29 @@ generate() {
     wit-bindgen "$@" >"$new/log" 2>&1 || { cat "$new/log" >&2; exit 1; }
 }
 
+# Worlds that import every capability: a component imports only what its plugin calls.
+mkdir "$new/wit"
+cp "$wit"/*.wit "$new/wit"
+{
+    echo 'package millrace:plugin@0.1.0;'
+    for kind in transform source sink; do
+        echo "world $kind-plugin {"
+        sed -n 's/^interface \([a-z0-9-]*\) .*/\1/p' "$wit"/*.wit |
+            grep -Evx 'types|plugin|transform|plain|source|sink|offsets' | sed 's/.*/  import &;/'
+        echo "  export plugin; export $kind; }"
+    done
+} >"$new/wit/world.wit"
+
 mkdir -p "$new/go" "$new/c"
-for kind in transform; do
-    generate go "$wit" --world $kind-plugin --pkg-name millrace/plugin/internal/wit --out-dir "$new/$kind"
+for kind in transform source sink; do
+    generate go "$new/wit" --world $kind-plugin --pkg-name millrace/plugin/internal/wit --out-dir "$new/$kind"
     # What the worlds import is the same in each; what they export is a package for each.
     cp -r "$new/$kind"/millrace_plugin_* "$new/go"
     mkdir "$new/go/${kind}_exports"
     sed "s/^package wit_exports$/package ${kind}_exports/" "$new/$kind/wit_exports/wit_exports.go" \
         >"$new/go/${kind}_exports/wit_exports.go"
 done
-generate c "$wit" --world transform-plugin --out-dir "$new/c"
+generate c "$new/wit" --world transform-plugin --out-dir "$new/c"
 
 if [ "${1:-}" = --check ]; then
     for name in "$new"/go/*; do

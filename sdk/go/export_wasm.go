@@ -14,6 +14,7 @@ import (
 func exportInfo(kind uint8, info Info, fresh func() any) {
 	exportPlugin.OnDescribe = func() wit.PluginInfo { return wireInfo(kind, info) }
 	exportPlugin.OnValidate = func(given []pair) []wit.ConfigIssue {
+		defer ends()
 		v, ok := fresh().(Validator)
 		if !ok {
 			return nil
@@ -31,7 +32,7 @@ func ExportTransform(info Info, fresh func() Transform) {
 	exportInfo(wit.PluginKindTransform, info, func() any { return fresh() })
 	var task Transform
 	exportTransform.OnConfigure = func(ctx wit.TaskContext) *wit.Error {
-		defer collect()
+		defer ends()
 		c := contextOf(ctx, info.Keys)
 		bound(c.MemoryLimit)
 		t := fresh()
@@ -42,9 +43,9 @@ func ExportTransform(info Info, fresh func() Transform) {
 		return nil
 	}
 	exportTransform.OnApply = func(batch *millrace_plugin_records.Batch) (out millrace_plugin_transform.Outcome, failed *wit.Error) {
-		defer collect()
+		defer ends()
 		if task == nil {
-			return out, wireError(Fatal("plugin.not-started", "the host called a task before it was started"))
+			return out, wireError(notStarted)
 		}
 		outcome, err := task.Apply(&Batch{host: hostBatch{batch}})
 		if err != nil {
@@ -53,6 +54,7 @@ func ExportTransform(info Info, fresh func() Transform) {
 		return wireOutcome(outcome), nil
 	}
 	exportTransform.OnClose = func() {
+		defer ends()
 		if task != nil {
 			task.Close()
 			task = nil
@@ -65,9 +67,7 @@ func wireOutcome(o *Outcome) (w millrace_plugin_transform.Outcome) {
 	if o == nil {
 		return w
 	}
-	for _, f := range o.Failures {
-		w.Failures = append(w.Failures, wit.RecordFailure(f))
-	}
+	w.Failures = wireFailures(o.Failures)
 	switch {
 	case o.Patch != nil:
 		p := millrace_plugin_records.Patch{DropRows: o.Patch.DropRows, RemoveFields: o.Patch.RemoveFields}
@@ -80,16 +80,26 @@ func wireOutcome(o *Outcome) (w millrace_plugin_transform.Outcome) {
 		if o.Rows != nil {
 			r.Records = millrace_plugin_records.MakeEncodedRows(o.Rows)
 		} else {
-			documents := make([]millrace_plugin_records.Document, 0, len(o.Documents))
-			for _, d := range o.Documents {
-				documents = append(documents, millrace_plugin_records.Document{
-					Topic: option(d.Topic), Key: option(d.Key), Value: option(d.Value)})
-			}
-			r.Records = millrace_plugin_records.MakeEncodedDocuments(documents)
+			r.Records = millrace_plugin_records.MakeEncodedDocuments(wireDocuments(o.Documents))
 		}
 		w.Output = millrace_plugin_transform.MakeOutputReplace(r)
 	}
 	return w
+}
+
+func wireFailures(from []RecordFailure) (to []wit.RecordFailure) {
+	for _, f := range from {
+		to = append(to, wit.RecordFailure(f))
+	}
+	return to
+}
+
+func wireDocuments(from []Document) []millrace_plugin_records.Document {
+	to := make([]millrace_plugin_records.Document, 0, len(from))
+	for _, d := range from {
+		to = append(to, millrace_plugin_records.Document{Topic: option(d.Topic), Key: option(d.Key), Value: option(d.Value)})
+	}
+	return to
 }
 
 func wireInfo(kind uint8, info Info) wit.PluginInfo {

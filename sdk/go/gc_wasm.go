@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+
+	witRuntime "go.bytecodealliance.org/pkg/wit/runtime"
 )
 
 // A collection that starts while the host is placing an answer in this memory (in cabi_realloc) reads the clock, and an
@@ -24,7 +26,11 @@ func bound(limit uint64) {
 	}
 }
 
+// collect comes when every answer of the host that the call still needs is held by a value of Go.
 func collect() {
+	// What the host has placed in this memory is pinned until this says otherwise; the bindings say so only in exports
+	// that take texts or lists.
+	witRuntime.Unpin()
 	metrics.Read(allocated)
 	if now := allocated[0].Value.Uint64(); now-collectedAt > collectBytes {
 		runtime.GC()

@@ -3,7 +3,6 @@ package plugin
 import (
 	"time"
 
-	"millrace/plugin/internal/wit/millrace_plugin_clock"
 	"millrace/plugin/internal/wit/millrace_plugin_config"
 	"millrace/plugin/internal/wit/millrace_plugin_logging"
 	"millrace/plugin/internal/wit/millrace_plugin_metrics"
@@ -226,8 +225,6 @@ func hostGauge(name string, labels []Label, v float64) {
 func hostObserve(name string, labels []Label, v float64) {
 	millrace_plugin_metrics.HistogramRecord(name, pairs(labels), v)
 }
-
-func hostNow() time.Time { return time.UnixMicro(int64(millrace_plugin_clock.NowUs())) }
 
 func configOf(given []pair, keys []Key) Config {
 	m := make(map[string]string, len(given))

@@ -90,6 +90,3 @@ func Gauge(name string, value float64, labels ...Label) { hostGauge(name, labels
 
 // Observe records into a histogram.
 func Observe(name string, value float64, labels ...Label) { hostObserve(name, labels, value) }
-
-// Now is the host's clock.
-func Now() time.Time { return hostNow() }

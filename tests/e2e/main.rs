@@ -1,6 +1,5 @@
 //! The built worker with the real plugins, driven by REST and by Kafka clients only.
 
-mod attack;
 mod avro;
 mod cli;
 mod clients;
@@ -15,7 +14,11 @@ mod file_stream;
 mod metrics;
 mod plain_transform;
 mod plugin_metrics;
+mod plugin_state;
 mod plugin_uploads;
+mod plugins_go_c;
+mod plugins_probe;
+mod plugins_starters;
 mod postgres;
 mod postgres_ddl;
 mod postgres_ddl_avro;

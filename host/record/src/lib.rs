@@ -14,16 +14,18 @@ pub mod patch;
 mod plugin;
 mod schema;
 mod select;
+mod state;
 pub mod view;
 
 pub use batch::{Batch, InvalidBatch};
 pub use convert::{Fitter, default_row};
 pub use error::{ErrorKind, RecordFailure, TaskError};
 pub use plugin::{
-    Binding, Committed, Flushed, LateFailure, Mark, Outcome, Plugin, PluginInfo, PluginKind, Polled, RawConfig, SinkTask,
-    SourceOffset, SourceTask, TaskContext, TopicOffset, TopicPartition, Transform, Wake,
+    Binding, Committed, Flushed, LateFailure, Mark, Outcome, Plugin, PluginInfo, PluginKind, Polled, RawConfig, Services,
+    SinkTask, SourceOffset, SourceTask, TaskContext, TopicOffset, TopicPartition, Transform, Wake,
 };
-pub use schema::{Field, Kind, Quota, Schema, Schemas, TooManySchemas};
+pub use schema::{Field, Kind, Schema, Schemas};
+pub use state::{KeyedState, StateChanges, StateFull, StateLimits, StatePage};
 
 pub use millrace_row as row;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::config::{ConfigDef, ConfigIssue};
-use crate::{Batch, RecordFailure, Schemas, TaskError};
+use crate::{Batch, KeyedState, RecordFailure, Schemas, TaskError};
 
 /// A connector's or task's configuration, as written: keys and values are text.
 pub type RawConfig = BTreeMap<String, String>;
@@ -96,6 +96,16 @@ pub struct TaskContext {
     pub wake: Wake,
     /// Capabilities granted by the connector's configuration (`plugin.grants`, `transforms.<alias>.grants`).
     pub grants: Vec<String>,
+    pub services: Services,
+}
+
+/// What a worker does for a task besides. By default nothing is kept of it, and nothing outside is held back.
+#[derive(Debug, Clone, Default)]
+pub struct Services {
+    /// What the plugin keeps from one run to the next.
+    pub state: KeyedState,
+    /// The task is only tried: what writes to the outside is refused.
+    pub dry_run: bool,
 }
 
 /// Connect's source partition and offset.

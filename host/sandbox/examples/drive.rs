@@ -53,6 +53,7 @@ async fn main() -> Result<(), Error> {
         schemas: schemas.clone(),
         wake: Wake::default(),
         grants: vec!["files".into(), "postgres".into()],
+        services: Default::default(),
     };
     if info.kind != PluginKind::Transform {
         let configs = plugin.task_configs(&config, 1).await?;

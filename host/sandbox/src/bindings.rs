@@ -15,6 +15,7 @@ mod host {
                 import millrace:plugin/clock@0.1.0;
                 import millrace:plugin/random@0.1.0;
                 import millrace:plugin/cache@0.1.0;
+                import millrace:plugin/state@0.1.0;
                 import millrace:plugin/records@0.1.0;
                 import millrace:plugin/files@0.1.0;
                 import millrace:plugin/postgres@0.1.0;
@@ -44,32 +45,20 @@ mod host {
 
 pub use host::millrace::plugin::*;
 
-// The export `plugin` is a world of its own, for there are components that have it as it first was.
 macro_rules! world {
-    ($module:ident, $text:literal) => {
+    ($module:ident, $world:literal) => {
         pub mod $module {
             wasmtime::component::bindgen!({
                 path: "../../wit",
-                inline: $text,
-                world: "millrace:exported/only",
+                world: $world,
                 exports: { default: async },
                 with: { "millrace:plugin": crate::bindings },
             });
         }
     };
 }
-world!(plugin, "package millrace:exported; world only { export millrace:plugin/plugin@0.1.0; }");
-world!(source, "package millrace:exported; world only { export millrace:plugin/source@0.1.0; }");
-world!(sink, "package millrace:exported; world only { export millrace:plugin/sink@0.1.0; }");
-world!(transform, "package millrace:exported; world only { export millrace:plugin/transform@0.1.0; }");
-world!(plain, "package millrace:exported; world only { export millrace:plugin/plain@0.1.0; }");
-world!(offsets, "package millrace:exported; world only { export millrace:plugin/offsets@0.1.0; }");
-
-/// `plugin` as the contract first had it: a configuration key without attributes.
-pub mod first {
-    wasmtime::component::bindgen!({
-        path: "wit/first",
-        world: "millrace:plugin/first",
-        exports: { default: async },
-    });
-}
+world!(source, "millrace:plugin/source-plugin");
+world!(sink, "millrace:plugin/sink-plugin");
+world!(transform, "millrace:plugin/transform-plugin");
+world!(plain, "millrace:plugin/plain-plugin");
+world!(offsets, "millrace:plugin/offsets-plugin");

@@ -99,11 +99,13 @@ impl Opened {
                     plugin: stem,
                     connector: String::new(),
                     task: 0,
+                    alias: None,
                     settings: Settings::new(&RawConfig::new(), &Default::default(), &[]),
                     keys: Default::default(),
                     bindings: Vec::new(),
                     http: Http::none(),
                     cache: Default::default(),
+                    services: Default::default(),
                 };
                 let info = ask(Maker::new(inner, bare.clone(), owner, schemas.clone(), Wake::default())).await?;
                 let (inner, key, said) = (inner.clone(), self.key, info.clone());
@@ -122,7 +124,6 @@ impl Opened {
             needs: self.needs,
             installed: self.installed,
             schemas: schemas.clone(),
-            linked: Default::default(),
             idle: Default::default(),
         }))
     }
@@ -159,9 +160,8 @@ pub fn give_back_memory() {}
 async fn ask(maker: Maker) -> Result<types::PluginInfo, LoadError> {
     let describe = |e: millrace_record::TaskError| LoadError::Describe(e.message);
     let mut instance = Instance::make(&maker).await.map_err(describe)?;
-    let describer = instance.describer().map_err(describe)?;
     let call = instance.begin("describe").map_err(describe)?;
-    let answer = call.run(describer.describe(&mut instance.store)).await;
+    let answer = instance.world.plugin_describe(&mut instance.store).await;
     instance.end(call, answer).map_err(describe)
 }
 

@@ -1,6 +1,6 @@
 //! A component as the worker sees it: a plugin that makes tasks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,29 +8,32 @@ use std::time::Duration;
 use async_trait::async_trait;
 use millrace_record::config::ConfigIssue;
 use millrace_record::{
-    Plugin, PluginInfo, PluginKind, RawConfig, Schemas, SinkTask, SourceOffset, SourceTask, TaskContext, TaskError, Transform,
-    Wake,
+    Plugin, PluginInfo, PluginKind, RawConfig, Schemas, SinkTask, SourceOffset, SourceTask, StateLimits, TaskContext, TaskError,
+    Transform, Wake,
 };
 use parking_lot::Mutex;
 use wasmtime::component::Component;
 
 use crate::bindings::offsets::exports::millrace::plugin::offsets::Altered;
+use crate::capabilities::http::resolve::System;
 use crate::capabilities::http::{Allowed, Http};
+use crate::capabilities::state;
 use crate::engine::Inner;
 use crate::grants::{self, Need};
 use crate::instance::{Instance, Maker, WorldPre};
 use crate::settings::Settings;
-use crate::state::Owner;
+use crate::state::{Owner, setting, within};
 use crate::{tasks, wit};
 
 /// The settings of a connector that the sandbox itself reads.
 const MEMORY_LIMIT: &str = "plugin.memory.limit.bytes";
 const CALL_DEADLINE: &str = "plugin.call.deadline.ms";
-const CALL_TIMEOUT: &str = "plugin.call.timeout.ms";
 /// Less than this and no language's runtime starts; more than this no address space holds.
 const MEMORY_LIMIT_RANGE: std::ops::RangeInclusive<u64> = 1 << 20..=4 << 30;
 const CALL_DEADLINE_RANGE: std::ops::RangeInclusive<u64> = 10..=3_600_000;
-const CALL_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 10..=86_400_000;
+/// All states are in the worker's memory.
+const STATE_BYTES_RANGE: std::ops::RangeInclusive<u64> = 1 << 10..=256 << 20;
+const STATE_ENTRIES_RANGE: std::ops::RangeInclusive<u64> = 1..=2_000_000;
 
 pub(crate) struct ComponentPlugin {
     pub sandbox: Arc<Inner>,
@@ -43,8 +46,6 @@ pub(crate) struct ComponentPlugin {
     /// The grants beside the file.
     pub installed: Vec<String>,
     pub schemas: Arc<Schemas>,
-    /// Linked with what was granted, by that: tasks share it.
-    pub linked: Mutex<HashMap<Vec<String>, WorldPre>>,
     /// Instances that have validated and may do so again: making one costs more than the call.
     pub idle: Mutex<Vec<Validator>>,
 }
@@ -67,11 +68,13 @@ impl ComponentPlugin {
             plugin: self.info.name.as_str().into(),
             connector: connector.to_owned(),
             task,
+            alias: None,
             settings: Settings::new(config, &self.info.config, &self.info.bindings),
             keys: self.info.config.clone(),
             bindings: self.info.bindings.clone(),
             http: Http::none(),
             cache: Default::default(),
+            services: Default::default(),
         }
     }
 
@@ -91,23 +94,6 @@ impl ComponentPlugin {
         Some(ConfigIssue { name: key.to_owned(), message, recommended: Vec::new() })
     }
 
-    /// The component, its imports linked. What is granted and not needed makes no difference.
-    fn linked(&self, kind: PluginKind, granted: &BTreeSet<&str>) -> Result<WorldPre, TaskError> {
-        let needed = |capability: &&&str| self.needs.iter().any(|n| n.capability == **capability);
-        let by: Vec<String> = granted.iter().filter(needed).map(|c| (*c).to_owned()).collect();
-        let mut linked = self.linked.lock();
-        if let Some(world) = linked.get(&by) {
-            return Ok(world.clone());
-        }
-        let world = self
-            .sandbox
-            .linker(&self.component, granted)
-            .and_then(|linker| WorldPre::new(kind, linker.instantiate_pre(&self.component)?))
-            .map_err(|e| TaskError::fatal("plugin.link", format!("cannot link plugin \"{}\": {e:#}", self.info.name)))?;
-        linked.insert(by, world.clone());
-        Ok(world)
-    }
-
     /// What a task's instances are made of, with the capabilities that were granted.
     fn maker(&self, ctx: TaskContext, kind: PluginKind) -> Result<Maker, TaskError> {
         if self.info.kind != kind {
@@ -118,12 +104,19 @@ impl ComponentPlugin {
         }
         self.check_grants(&ctx.grants)?;
         let granted: BTreeSet<&str> = self.installed.iter().chain(&ctx.grants).map(String::as_str).collect();
-        let world = self.linked(kind, &granted)?;
+        let world = self
+            .sandbox
+            .linker(&self.component, &granted)
+            .and_then(|linker| WorldPre::new(kind, linker.instantiate_pre(&self.component)?))
+            .map_err(|e| TaskError::fatal("plugin.link", format!("cannot link plugin \"{}\": {e:#}", self.info.name)))?;
         let policy = self.sandbox.config.http_hosts_allowed.clone();
-        let http = Http::new(Allowed::read(&ctx.config, ctx.alias.as_deref(), policy)?, self.sandbox.config.resolver.clone());
+        let http = Http::new(Allowed::read(&ctx.config, ctx.alias.as_deref(), policy)?, Arc::new(System));
         let mut owner = self.owner(&ctx.connector, ctx.task, &ctx.config);
         owner.http = http;
         owner.cache = self.sandbox.caches.shared(&ctx.connector, ctx.alias.as_deref(), &owner.plugin);
+        owner.services = ctx.services;
+        owner.services.state.limit(state_limits(&ctx.config, ctx.alias.as_deref())?);
+        owner.alias = ctx.alias;
         let mut maker = Maker::new(&self.sandbox, world, owner, ctx.schemas, ctx.wake);
         limits(&mut maker, &ctx.config)?;
         Ok(maker)
@@ -132,24 +125,37 @@ impl ComponentPlugin {
 
 /// The limits that a connector sets for its plugin.
 fn limits(maker: &mut Maker, config: &RawConfig) -> Result<(), TaskError> {
-    let read = |key: &str, range: std::ops::RangeInclusive<u64>| match config.get(key).map(|v| (v, v.trim().parse::<u64>())) {
+    if let Some(bytes) = limit(config, MEMORY_LIMIT, MEMORY_LIMIT_RANGE)? {
+        maker.memory_limit_bytes = bytes;
+    }
+    if let Some(ms) = limit(config, CALL_DEADLINE, CALL_DEADLINE_RANGE)? {
+        maker.call_deadline = Duration::from_millis(ms);
+    }
+    Ok(())
+}
+
+/// The most that the plugin's state may hold.
+fn state_limits(config: &RawConfig, alias: Option<&str>) -> Result<StateLimits, TaskError> {
+    let read = |key: &str, range| {
+        let read = limit(config, within(alias.is_some(), key), range);
+        read.map_err(|e| TaskError { field: Some(setting(alias, key)), ..e })
+    };
+    let default = StateLimits::default();
+    Ok(StateLimits {
+        bytes: read(state::MAX_BYTES, STATE_BYTES_RANGE)?.unwrap_or(default.bytes),
+        entries: read(state::MAX_ENTRIES, STATE_ENTRIES_RANGE)?.unwrap_or(default.entries),
+    })
+}
+
+fn limit(config: &RawConfig, key: &str, range: std::ops::RangeInclusive<u64>) -> Result<Option<u64>, TaskError> {
+    match config.get(key).map(|v| (v, v.trim().parse::<u64>())) {
         None => Ok(None),
         Some((_, Ok(n))) if range.contains(&n) => Ok(Some(n)),
         Some((v, _)) => Err(TaskError::config(
             key,
             format!("\"{key}\" is \"{v}\": give a whole number from {} to {}", range.start(), range.end()),
         )),
-    };
-    if let Some(bytes) = read(MEMORY_LIMIT, MEMORY_LIMIT_RANGE)? {
-        maker.memory_limit_bytes = bytes;
     }
-    if let Some(ms) = read(CALL_DEADLINE, CALL_DEADLINE_RANGE)? {
-        maker.times.deadline = Duration::from_millis(ms);
-    }
-    if let Some(ms) = read(CALL_TIMEOUT, CALL_TIMEOUT_RANGE)? {
-        maker.times.timeout = Duration::from_millis(ms);
-    }
-    Ok(())
 }
 
 fn noun(kind: PluginKind) -> &'static str {
@@ -173,7 +179,7 @@ impl Plugin for ComponentPlugin {
 
     async fn validate(&self, config: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
         // An instance with limits of its own is for that configuration alone.
-        let shared = ![MEMORY_LIMIT, CALL_DEADLINE, CALL_TIMEOUT].iter().any(|key| config.contains_key(*key));
+        let shared = !config.contains_key(MEMORY_LIMIT) && !config.contains_key(CALL_DEADLINE);
         let idle = if shared { self.idle.lock().pop() } else { None };
         let mut validator = match idle {
             Some(mut validator) => {
@@ -184,9 +190,8 @@ impl Plugin for ComponentPlugin {
         };
         let instance = &mut validator.instance;
         let shown: Vec<_> = instance.store.data().owner.settings.shown().clone().into_iter().collect();
-        let describer = instance.describer()?;
         let call = instance.begin("validate")?;
-        let answer = call.run(describer.validate(&mut instance.store, &shown)).await;
+        let answer = instance.world.plugin_validate(&mut instance.store, &shown).await;
         let issues = instance.end(call, answer)?;
         validator.calls += 1;
         if shared && validator.calls < CALLS_MAX {
@@ -207,7 +212,7 @@ impl Plugin for ComponentPlugin {
         let owner = instance.store.data().owner.clone();
         let shown: Vec<_> = owner.settings.shown().clone().into_iter().collect();
         let call = instance.begin("task-configs")?;
-        let answer = call.run(instance.world.task_configs(&mut instance.store, &shown, max_tasks)).await;
+        let answer = instance.world.task_configs(&mut instance.store, &shown, max_tasks).await;
         let Some(answer) = instance.end(call, answer)? else { return Ok(Vec::new()) };
         let configs = answer.map_err(wit::error::lift)?;
         if configs.len() > max_tasks as usize {
@@ -228,7 +233,7 @@ impl Plugin for ComponentPlugin {
         };
         let altered: Vec<_> = offsets.iter().map(lower).collect();
         let call = instance.begin("alter")?;
-        let answer = call.run(instance.world.alter_offsets(&mut instance.store, &shown, &altered)).await;
+        let answer = instance.world.alter_offsets(&mut instance.store, &shown, &altered).await;
         instance.end(call, answer)?.unwrap_or(Ok(false)).map_err(wit::error::lift)
     }
 

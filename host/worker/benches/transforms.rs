@@ -59,6 +59,7 @@ async fn make(schemas: &Arc<Schemas>, name: &str, settings: &[(&str, &str)]) -> 
         schemas: schemas.clone(),
         wake: Wake::default(),
         grants: Vec::new(),
+        services: Default::default(),
     };
     plugin.transform(context).await.expect("its settings are right")
 }

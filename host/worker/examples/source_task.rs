@@ -181,6 +181,7 @@ async fn main() -> anyhow::Result<()> {
         worker: [("value.converter.schemas.enable".to_owned(), "false".to_owned())].into(),
         schemas,
         offsets: stored.clone(),
+        states: Arc::new(NoStates),
         events: Arc::new(Quiet),
         clients: clients.clone(),
         plugins: Arc::new(NoPlugins),

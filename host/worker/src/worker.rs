@@ -35,6 +35,7 @@ use crate::rest::entry::Entry;
 use crate::rest::{self, Rest, Stage};
 use crate::storage::configs::ConfigStore;
 use crate::storage::offsets::OffsetTopic;
+use crate::storage::plugin_state::StateTopic;
 use crate::storage::status::StatusStore;
 use crate::storage::{DataDir, StateLog, StorageError};
 use crate::task::TaskRuntime;
@@ -200,6 +201,7 @@ async fn start(
     let configs = Arc::new(ConfigStore::new(log.clone(), &config.configs.topic));
     let offsets = Arc::new(OffsetTopic::new(log.clone(), &config.offsets.topic));
     let statuses = StatusStore::new(log.clone(), &config.statuses.topic, worker_id);
+    let states = Arc::new(StateTopic::new(log.clone(), clients.clone(), &client_id, config.plugin_state.clone()));
 
     doing("waiting for Kafka", None);
     let cluster_id = cluster_id(&log).await;
@@ -209,17 +211,22 @@ async fn start(
     doing("reading the internal topics", Some(&cluster_id));
     until_kafka(|| {
         let (log, config, client_id) = (log.clone(), config.clone(), client_id.clone());
-        let (configs, offsets, statuses) = (configs.clone(), offsets.clone(), statuses.clone());
+        let (configs, offsets, statuses, states) = (configs.clone(), offsets.clone(), statuses.clone(), states.clone());
         async move {
+            // Where no plugin has kept a state there is no topic of them.
+            let any = log.has(states.topic(), KAFKA_WAIT).await?;
             let read = tokio::task::spawn_blocking(move || {
-                let topics = [config.configs.topic.clone(), config.offsets.topic.clone(), config.statuses.topic.clone()];
+                let mut topics = vec![config.configs.topic.clone(), config.offsets.topic.clone(), config.statuses.topic.clone()];
+                topics.extend(any.then(|| states.topic().to_owned()));
                 log.read(&format!("{client_id}-state"), &topics, |topic, key, value| {
                     if topic == topics[0] {
                         configs.take(key, value)
                     } else if topic == topics[1] {
                         offsets.take(key, value)
-                    } else {
+                    } else if topic == topics[2] {
                         statuses.take(key, value)
+                    } else {
+                        states.take(key, value)
                     }
                 })
             });
@@ -256,6 +263,7 @@ async fn start(
         worker: config.raw.clone(),
         schemas,
         offsets: offsets.clone(),
+        states: states.clone(),
         events: Arc::new(events),
         clients: Arc::new(clients),
         plugins: plugins.clone(),
@@ -264,7 +272,7 @@ async fn start(
     });
     let writer = tokio::spawn(statuses.clone().write_behind());
     let herder =
-        Herder::new(config, cluster_id, plugins, configs, statuses, offsets, runtime, versions, metrics, monitor.clone());
+        Herder::new(config, cluster_id, plugins, configs, statuses, offsets, states, runtime, versions, metrics, monitor.clone());
     of_herder.set(Arc::downgrade(&herder));
     let mut monitoring = Vec::new();
     if let Some(monitor) = monitor {
@@ -272,7 +280,7 @@ async fn start(
         monitoring.extend(sandbox.alerts().take().map(|alerts| tokio::spawn(monitor.clone().hear(alerts))));
         monitoring.push(tokio::spawn(monitor.run()));
     }
-    herder.begin();
+    herder.begin().await;
     Ok(Running { herder, broker, registry, writer, monitoring })
 }
 

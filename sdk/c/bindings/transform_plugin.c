@@ -3,6 +3,72 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Imported Functions from `millrace:plugin/alerts@0.1.0`
+
+__attribute__((__import_module__("millrace:plugin/alerts@0.1.0"), __import_name__("table-changed")))
+extern void __wasm_import_millrace_plugin_alerts_table_changed(uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *, size_t);
+
+// Imported Functions from `millrace:plugin/cache@0.1.0`
+
+__attribute__((__import_module__("millrace:plugin/cache@0.1.0"), __import_name__("get")))
+extern void __wasm_import_millrace_plugin_cache_get(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/cache@0.1.0"), __import_name__("put")))
+extern void __wasm_import_millrace_plugin_cache_put(uint8_t *, size_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/cache@0.1.0"), __import_name__("add")))
+extern void __wasm_import_millrace_plugin_cache_add(uint8_t *, size_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/cache@0.1.0"), __import_name__("delete")))
+extern int32_t __wasm_import_millrace_plugin_cache_delete(uint8_t *, size_t);
+
+// Imported Functions from `millrace:plugin/clock@0.1.0`
+
+__attribute__((__import_module__("millrace:plugin/clock@0.1.0"), __import_name__("now-us")))
+extern int64_t __wasm_import_millrace_plugin_clock_now_us(void);
+
+__attribute__((__import_module__("millrace:plugin/clock@0.1.0"), __import_name__("monotonic-ns")))
+extern int64_t __wasm_import_millrace_plugin_clock_monotonic_ns(void);
+
+__attribute__((__import_module__("millrace:plugin/clock@0.1.0"), __import_name__("sleep")))
+extern int32_t __wasm_import_millrace_plugin_clock_sleep(int32_t);
+
+// Imported Functions from `millrace:plugin/config@0.1.0`
+
+__attribute__((__import_module__("millrace:plugin/config@0.1.0"), __import_name__("get")))
+extern void __wasm_import_millrace_plugin_config_get(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/config@0.1.0"), __import_name__("all")))
+extern void __wasm_import_millrace_plugin_config_all(uint8_t *);
+
+// Imported Functions from `millrace:plugin/files@0.1.0`
+
+__attribute__((__import_module__("millrace:plugin/files@0.1.0"), __import_name__("[static]reader.open")))
+extern void __wasm_import_millrace_plugin_files_static_reader_open(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/files@0.1.0"), __import_name__("[method]reader.read")))
+extern void __wasm_import_millrace_plugin_files_method_reader_read(int32_t, int64_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/files@0.1.0"), __import_name__("[method]reader.len")))
+extern void __wasm_import_millrace_plugin_files_method_reader_len(int32_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/files@0.1.0"), __import_name__("[static]appender.open")))
+extern void __wasm_import_millrace_plugin_files_static_appender_open(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/files@0.1.0"), __import_name__("[method]appender.append")))
+extern void __wasm_import_millrace_plugin_files_method_appender_append(int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/files@0.1.0"), __import_name__("[method]appender.sync")))
+extern void __wasm_import_millrace_plugin_files_method_appender_sync(int32_t, uint8_t *);
+
+// Imported Functions from `millrace:plugin/http@0.1.0`
+
+__attribute__((__import_module__("millrace:plugin/http@0.1.0"), __import_name__("send")))
+extern void __wasm_import_millrace_plugin_http_send(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/http@0.1.0"), __import_name__("send-all")))
+extern void __wasm_import_millrace_plugin_http_send_all(uint8_t *, size_t, int32_t, uint8_t *);
+
 // Imported Functions from `millrace:plugin/logging@0.1.0`
 
 __attribute__((__import_module__("millrace:plugin/logging@0.1.0"), __import_name__("enabled")))
@@ -22,29 +88,54 @@ extern void __wasm_import_millrace_plugin_metrics_gauge_set(uint8_t *, size_t, u
 __attribute__((__import_module__("millrace:plugin/metrics@0.1.0"), __import_name__("histogram-record")))
 extern void __wasm_import_millrace_plugin_metrics_histogram_record(uint8_t *, size_t, uint8_t *, size_t, double);
 
-// Imported Functions from `millrace:plugin/alerts@0.1.0`
+// Imported Functions from `millrace:plugin/postgres@0.1.0`
 
-__attribute__((__import_module__("millrace:plugin/alerts@0.1.0"), __import_name__("table-changed")))
-extern void __wasm_import_millrace_plugin_alerts_table_changed(uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *, size_t);
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[static]connection.open")))
+extern void __wasm_import_millrace_plugin_postgres_static_connection_open(uint8_t *, size_t, uint8_t *);
 
-// Imported Functions from `millrace:plugin/config@0.1.0`
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[method]connection.query")))
+extern void __wasm_import_millrace_plugin_postgres_method_connection_query(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("millrace:plugin/config@0.1.0"), __import_name__("get")))
-extern void __wasm_import_millrace_plugin_config_get(uint8_t *, size_t, uint8_t *);
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[method]connection.execute")))
+extern void __wasm_import_millrace_plugin_postgres_method_connection_execute(int32_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("millrace:plugin/config@0.1.0"), __import_name__("all")))
-extern void __wasm_import_millrace_plugin_config_all(uint8_t *);
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[method]connection.submit")))
+extern void __wasm_import_millrace_plugin_postgres_method_connection_submit(int32_t, uint8_t *, size_t, uint8_t *);
 
-// Imported Functions from `millrace:plugin/clock@0.1.0`
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[method]connection.outcome")))
+extern void __wasm_import_millrace_plugin_postgres_method_connection_outcome(int32_t, uint8_t *);
 
-__attribute__((__import_module__("millrace:plugin/clock@0.1.0"), __import_name__("now-us")))
-extern int64_t __wasm_import_millrace_plugin_clock_now_us(void);
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[method]connection.copy-in")))
+extern void __wasm_import_millrace_plugin_postgres_method_connection_copy_in(int32_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("millrace:plugin/clock@0.1.0"), __import_name__("monotonic-ns")))
-extern int64_t __wasm_import_millrace_plugin_clock_monotonic_ns(void);
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[method]connection.copy-out")))
+extern void __wasm_import_millrace_plugin_postgres_method_connection_copy_out(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("millrace:plugin/clock@0.1.0"), __import_name__("sleep")))
-extern int32_t __wasm_import_millrace_plugin_clock_sleep(int32_t);
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[method]copy-reader.next")))
+extern void __wasm_import_millrace_plugin_postgres_method_copy_reader_next(int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[static]replication.open")))
+extern void __wasm_import_millrace_plugin_postgres_static_replication_open(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[method]replication.query")))
+extern void __wasm_import_millrace_plugin_postgres_method_replication_query(int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[method]replication.start")))
+extern void __wasm_import_millrace_plugin_postgres_method_replication_start(int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[method]replication.next")))
+extern void __wasm_import_millrace_plugin_postgres_method_replication_next(int32_t, int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[method]replication.ack")))
+extern void __wasm_import_millrace_plugin_postgres_method_replication_ack(int32_t, int64_t, uint8_t *);
+
+// Imported Functions from `millrace:plugin/random@0.1.0`
+
+__attribute__((__import_module__("millrace:plugin/random@0.1.0"), __import_name__("get-bytes")))
+extern void __wasm_import_millrace_plugin_random_get_bytes(int32_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/random@0.1.0"), __import_name__("get-u64")))
+extern int64_t __wasm_import_millrace_plugin_random_get_u64(void);
 
 // Imported Functions from `millrace:plugin/records@0.1.0`
 
@@ -65,6 +156,194 @@ extern void __wasm_import_millrace_plugin_records_method_batch_column(int32_t, u
 
 __attribute__((__import_module__("millrace:plugin/records@0.1.0"), __import_name__("[method]batch.documents")))
 extern void __wasm_import_millrace_plugin_records_method_batch_documents(int32_t, uint8_t *, size_t, uint8_t *);
+
+// Exported Functions from `millrace:plugin/plugin@0.1.0`
+
+__attribute__((__weak__, __export_name__("cabi_post_millrace:plugin/plugin@0.1.0#describe")))
+void __wasm_export_exports_millrace_plugin_plugin_describe_post_return(uint8_t * arg0) {
+  if ((*((size_t*) (arg0 + (2*sizeof(void*))))) > 0) {
+    free(*((uint8_t **) (arg0 + sizeof(void*))));
+  }
+  if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
+    free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
+  }
+  if ((*((size_t*) (arg0 + (6*sizeof(void*))))) > 0) {
+    free(*((uint8_t **) (arg0 + (5*sizeof(void*)))));
+  }
+  size_t len = *((size_t*) (arg0 + (8*sizeof(void*))));
+  if (len > 0) {
+    uint8_t *ptr = *((uint8_t **) (arg0 + (7*sizeof(void*))));
+    for (size_t i = 0; i < len; i++) {
+      uint8_t *base = ptr + i * (2*sizeof(void*));
+      (void) base;
+      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+        free(*((uint8_t **) (base + 0)));
+      }
+    }
+    free(ptr);
+  }
+  size_t len9 = *((size_t*) (arg0 + (10*sizeof(void*))));
+  if (len9 > 0) {
+    uint8_t *ptr10 = *((uint8_t **) (arg0 + (9*sizeof(void*))));
+    for (size_t i11 = 0; i11 < len9; i11++) {
+      uint8_t *base = ptr10 + i11 * (21*sizeof(void*));
+      (void) base;
+      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+        free(*((uint8_t **) (base + 0)));
+      }
+      switch ((int32_t) (int32_t) *((uint8_t*) (base + (3*sizeof(void*))))) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          if ((*((size_t*) (base + (5*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (base + (4*sizeof(void*)))));
+          }
+          break;
+        }
+      }
+      if ((*((size_t*) (base + (8*sizeof(void*))))) > 0) {
+        free(*((uint8_t **) (base + (7*sizeof(void*)))));
+      }
+      switch ((int32_t) (int32_t) *((uint8_t*) (base + (9*sizeof(void*))))) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          if ((*((size_t*) (base + (11*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (base + (10*sizeof(void*)))));
+          }
+          break;
+        }
+      }
+      if ((*((size_t*) (base + (14*sizeof(void*))))) > 0) {
+        free(*((uint8_t **) (base + (13*sizeof(void*)))));
+      }
+      size_t len0 = *((size_t*) (base + (16*sizeof(void*))));
+      if (len0 > 0) {
+        uint8_t *ptr1 = *((uint8_t **) (base + (15*sizeof(void*))));
+        for (size_t i2 = 0; i2 < len0; i2++) {
+          uint8_t *base = ptr1 + i2 * (2*sizeof(void*));
+          (void) base;
+          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+            free(*((uint8_t **) (base + 0)));
+          }
+        }
+        free(ptr1);
+      }
+      size_t len3 = *((size_t*) (base + (18*sizeof(void*))));
+      if (len3 > 0) {
+        uint8_t *ptr4 = *((uint8_t **) (base + (17*sizeof(void*))));
+        for (size_t i5 = 0; i5 < len3; i5++) {
+          uint8_t *base = ptr4 + i5 * (2*sizeof(void*));
+          (void) base;
+          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+            free(*((uint8_t **) (base + 0)));
+          }
+        }
+        free(ptr4);
+      }
+      size_t len6 = *((size_t*) (base + (20*sizeof(void*))));
+      if (len6 > 0) {
+        uint8_t *ptr7 = *((uint8_t **) (base + (19*sizeof(void*))));
+        for (size_t i8 = 0; i8 < len6; i8++) {
+          uint8_t *base = ptr7 + i8 * (4*sizeof(void*));
+          (void) base;
+          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+            free(*((uint8_t **) (base + 0)));
+          }
+          if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (base + (2*sizeof(void*)))));
+          }
+        }
+        free(ptr7);
+      }
+    }
+    free(ptr10);
+  }
+  size_t len15 = *((size_t*) (arg0 + (12*sizeof(void*))));
+  if (len15 > 0) {
+    uint8_t *ptr16 = *((uint8_t **) (arg0 + (11*sizeof(void*))));
+    for (size_t i17 = 0; i17 < len15; i17++) {
+      uint8_t *base = ptr16 + i17 * (6*sizeof(void*));
+      (void) base;
+      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+        free(*((uint8_t **) (base + 0)));
+      }
+      if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+        free(*((uint8_t **) (base + (2*sizeof(void*)))));
+      }
+      size_t len12 = *((size_t*) (base + (5*sizeof(void*))));
+      if (len12 > 0) {
+        uint8_t *ptr13 = *((uint8_t **) (base + (4*sizeof(void*))));
+        for (size_t i14 = 0; i14 < len12; i14++) {
+          uint8_t *base = ptr13 + i14 * (4*sizeof(void*));
+          (void) base;
+          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+            free(*((uint8_t **) (base + 0)));
+          }
+          if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+            free(*((uint8_t **) (base + (2*sizeof(void*)))));
+          }
+        }
+        free(ptr13);
+      }
+    }
+    free(ptr16);
+  }
+  size_t len18 = *((size_t*) (arg0 + (14*sizeof(void*))));
+  if (len18 > 0) {
+    uint8_t *ptr19 = *((uint8_t **) (arg0 + (13*sizeof(void*))));
+    for (size_t i20 = 0; i20 < len18; i20++) {
+      uint8_t *base = ptr19 + i20 * 4;
+      (void) base;
+    }
+    free(ptr19);
+  }
+  size_t len21 = *((size_t*) (arg0 + (16*sizeof(void*))));
+  if (len21 > 0) {
+    uint8_t *ptr22 = *((uint8_t **) (arg0 + (15*sizeof(void*))));
+    for (size_t i23 = 0; i23 < len21; i23++) {
+      uint8_t *base = ptr22 + i23 * (2*sizeof(void*));
+      (void) base;
+      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+        free(*((uint8_t **) (base + 0)));
+      }
+    }
+    free(ptr22);
+  }
+}
+
+__attribute__((__weak__, __export_name__("cabi_post_millrace:plugin/plugin@0.1.0#validate")))
+void __wasm_export_exports_millrace_plugin_plugin_validate_post_return(uint8_t * arg0) {
+  size_t len0 = *((size_t*) (arg0 + sizeof(void*)));
+  if (len0 > 0) {
+    uint8_t *ptr1 = *((uint8_t **) (arg0 + 0));
+    for (size_t i2 = 0; i2 < len0; i2++) {
+      uint8_t *base = ptr1 + i2 * (6*sizeof(void*));
+      (void) base;
+      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+        free(*((uint8_t **) (base + 0)));
+      }
+      if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
+        free(*((uint8_t **) (base + (2*sizeof(void*)))));
+      }
+      size_t len = *((size_t*) (base + (5*sizeof(void*))));
+      if (len > 0) {
+        uint8_t *ptr = *((uint8_t **) (base + (4*sizeof(void*))));
+        for (size_t i = 0; i < len; i++) {
+          uint8_t *base = ptr + i * (2*sizeof(void*));
+          (void) base;
+          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+            free(*((uint8_t **) (base + 0)));
+          }
+        }
+        free(ptr);
+      }
+    }
+    free(ptr1);
+  }
+}
 
 // Exported Functions from `millrace:plugin/transform@0.1.0`
 
@@ -367,194 +646,6 @@ void __wasm_export_exports_millrace_plugin_transform_apply_post_return(uint8_t *
 }
 
 
-// Exported Functions from `millrace:plugin/plugin@0.1.0`
-
-__attribute__((__weak__, __export_name__("cabi_post_millrace:plugin/plugin@0.1.0#describe")))
-void __wasm_export_exports_millrace_plugin_plugin_describe_post_return(uint8_t * arg0) {
-  if ((*((size_t*) (arg0 + (2*sizeof(void*))))) > 0) {
-    free(*((uint8_t **) (arg0 + sizeof(void*))));
-  }
-  if ((*((size_t*) (arg0 + (4*sizeof(void*))))) > 0) {
-    free(*((uint8_t **) (arg0 + (3*sizeof(void*)))));
-  }
-  if ((*((size_t*) (arg0 + (6*sizeof(void*))))) > 0) {
-    free(*((uint8_t **) (arg0 + (5*sizeof(void*)))));
-  }
-  size_t len = *((size_t*) (arg0 + (8*sizeof(void*))));
-  if (len > 0) {
-    uint8_t *ptr = *((uint8_t **) (arg0 + (7*sizeof(void*))));
-    for (size_t i = 0; i < len; i++) {
-      uint8_t *base = ptr + i * (2*sizeof(void*));
-      (void) base;
-      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-        free(*((uint8_t **) (base + 0)));
-      }
-    }
-    free(ptr);
-  }
-  size_t len9 = *((size_t*) (arg0 + (10*sizeof(void*))));
-  if (len9 > 0) {
-    uint8_t *ptr10 = *((uint8_t **) (arg0 + (9*sizeof(void*))));
-    for (size_t i11 = 0; i11 < len9; i11++) {
-      uint8_t *base = ptr10 + i11 * (21*sizeof(void*));
-      (void) base;
-      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-        free(*((uint8_t **) (base + 0)));
-      }
-      switch ((int32_t) (int32_t) *((uint8_t*) (base + (3*sizeof(void*))))) {
-        case 0: {
-          break;
-        }
-        case 1: {
-          if ((*((size_t*) (base + (5*sizeof(void*))))) > 0) {
-            free(*((uint8_t **) (base + (4*sizeof(void*)))));
-          }
-          break;
-        }
-      }
-      if ((*((size_t*) (base + (8*sizeof(void*))))) > 0) {
-        free(*((uint8_t **) (base + (7*sizeof(void*)))));
-      }
-      switch ((int32_t) (int32_t) *((uint8_t*) (base + (9*sizeof(void*))))) {
-        case 0: {
-          break;
-        }
-        case 1: {
-          if ((*((size_t*) (base + (11*sizeof(void*))))) > 0) {
-            free(*((uint8_t **) (base + (10*sizeof(void*)))));
-          }
-          break;
-        }
-      }
-      if ((*((size_t*) (base + (14*sizeof(void*))))) > 0) {
-        free(*((uint8_t **) (base + (13*sizeof(void*)))));
-      }
-      size_t len0 = *((size_t*) (base + (16*sizeof(void*))));
-      if (len0 > 0) {
-        uint8_t *ptr1 = *((uint8_t **) (base + (15*sizeof(void*))));
-        for (size_t i2 = 0; i2 < len0; i2++) {
-          uint8_t *base = ptr1 + i2 * (2*sizeof(void*));
-          (void) base;
-          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-            free(*((uint8_t **) (base + 0)));
-          }
-        }
-        free(ptr1);
-      }
-      size_t len3 = *((size_t*) (base + (18*sizeof(void*))));
-      if (len3 > 0) {
-        uint8_t *ptr4 = *((uint8_t **) (base + (17*sizeof(void*))));
-        for (size_t i5 = 0; i5 < len3; i5++) {
-          uint8_t *base = ptr4 + i5 * (2*sizeof(void*));
-          (void) base;
-          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-            free(*((uint8_t **) (base + 0)));
-          }
-        }
-        free(ptr4);
-      }
-      size_t len6 = *((size_t*) (base + (20*sizeof(void*))));
-      if (len6 > 0) {
-        uint8_t *ptr7 = *((uint8_t **) (base + (19*sizeof(void*))));
-        for (size_t i8 = 0; i8 < len6; i8++) {
-          uint8_t *base = ptr7 + i8 * (4*sizeof(void*));
-          (void) base;
-          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-            free(*((uint8_t **) (base + 0)));
-          }
-          if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
-            free(*((uint8_t **) (base + (2*sizeof(void*)))));
-          }
-        }
-        free(ptr7);
-      }
-    }
-    free(ptr10);
-  }
-  size_t len15 = *((size_t*) (arg0 + (12*sizeof(void*))));
-  if (len15 > 0) {
-    uint8_t *ptr16 = *((uint8_t **) (arg0 + (11*sizeof(void*))));
-    for (size_t i17 = 0; i17 < len15; i17++) {
-      uint8_t *base = ptr16 + i17 * (6*sizeof(void*));
-      (void) base;
-      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-        free(*((uint8_t **) (base + 0)));
-      }
-      if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
-        free(*((uint8_t **) (base + (2*sizeof(void*)))));
-      }
-      size_t len12 = *((size_t*) (base + (5*sizeof(void*))));
-      if (len12 > 0) {
-        uint8_t *ptr13 = *((uint8_t **) (base + (4*sizeof(void*))));
-        for (size_t i14 = 0; i14 < len12; i14++) {
-          uint8_t *base = ptr13 + i14 * (4*sizeof(void*));
-          (void) base;
-          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-            free(*((uint8_t **) (base + 0)));
-          }
-          if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
-            free(*((uint8_t **) (base + (2*sizeof(void*)))));
-          }
-        }
-        free(ptr13);
-      }
-    }
-    free(ptr16);
-  }
-  size_t len18 = *((size_t*) (arg0 + (14*sizeof(void*))));
-  if (len18 > 0) {
-    uint8_t *ptr19 = *((uint8_t **) (arg0 + (13*sizeof(void*))));
-    for (size_t i20 = 0; i20 < len18; i20++) {
-      uint8_t *base = ptr19 + i20 * 4;
-      (void) base;
-    }
-    free(ptr19);
-  }
-  size_t len21 = *((size_t*) (arg0 + (16*sizeof(void*))));
-  if (len21 > 0) {
-    uint8_t *ptr22 = *((uint8_t **) (arg0 + (15*sizeof(void*))));
-    for (size_t i23 = 0; i23 < len21; i23++) {
-      uint8_t *base = ptr22 + i23 * (2*sizeof(void*));
-      (void) base;
-      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-        free(*((uint8_t **) (base + 0)));
-      }
-    }
-    free(ptr22);
-  }
-}
-
-__attribute__((__weak__, __export_name__("cabi_post_millrace:plugin/plugin@0.1.0#validate")))
-void __wasm_export_exports_millrace_plugin_plugin_validate_post_return(uint8_t * arg0) {
-  size_t len0 = *((size_t*) (arg0 + sizeof(void*)));
-  if (len0 > 0) {
-    uint8_t *ptr1 = *((uint8_t **) (arg0 + 0));
-    for (size_t i2 = 0; i2 < len0; i2++) {
-      uint8_t *base = ptr1 + i2 * (6*sizeof(void*));
-      (void) base;
-      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-        free(*((uint8_t **) (base + 0)));
-      }
-      if ((*((size_t*) (base + (3*sizeof(void*))))) > 0) {
-        free(*((uint8_t **) (base + (2*sizeof(void*)))));
-      }
-      size_t len = *((size_t*) (base + (5*sizeof(void*))));
-      if (len > 0) {
-        uint8_t *ptr = *((uint8_t **) (base + (4*sizeof(void*))));
-        for (size_t i = 0; i < len; i++) {
-          uint8_t *base = ptr + i * (2*sizeof(void*));
-          (void) base;
-          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
-            free(*((uint8_t **) (base + 0)));
-          }
-        }
-        free(ptr);
-      }
-    }
-    free(ptr1);
-  }
-}
-
 // Canonical ABI intrinsics
 
 __attribute__((__weak__, __export_name__("cabi_realloc")))
@@ -570,22 +661,6 @@ __attribute__((__aligned__(8)))
 static uint8_t RET_AREA[(8+16*sizeof(void*))];
 
 // Helper Functions
-
-void transform_plugin_tuple2_string_string_free(transform_plugin_tuple2_string_string_t *ptr) {
-  transform_plugin_string_free(&ptr->f0);
-  transform_plugin_string_free(&ptr->f1);
-}
-
-void transform_plugin_list_tuple2_string_string_free(transform_plugin_list_tuple2_string_string_t *ptr) {
-  size_t list_len = ptr->len;
-  if (list_len > 0) {
-    transform_plugin_tuple2_string_string_t *list_ptr = ptr->ptr;
-    for (size_t i = 0; i < list_len; i++) {
-      transform_plugin_tuple2_string_string_free(&list_ptr[i]);
-    }
-    free(list_ptr);
-  }
-}
 
 void transform_plugin_option_string_free(transform_plugin_option_string_t *ptr) {
   if (ptr->is_some) {
@@ -616,6 +691,11 @@ void millrace_plugin_alerts_table_change_free(millrace_plugin_alerts_table_chang
   transform_plugin_option_string_free(&ptr->position);
   transform_plugin_option_string_free(&ptr->statement);
   millrace_plugin_alerts_list_column_change_free(&ptr->changes);
+}
+
+void transform_plugin_tuple2_string_string_free(transform_plugin_tuple2_string_string_t *ptr) {
+  transform_plugin_string_free(&ptr->f0);
+  transform_plugin_string_free(&ptr->f1);
 }
 
 void millrace_plugin_types_attributes_free(millrace_plugin_types_attributes_t *ptr) {
@@ -680,6 +760,17 @@ void millrace_plugin_types_config_issue_free(millrace_plugin_types_config_issue_
 }
 
 void millrace_plugin_types_config_free(millrace_plugin_types_config_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    transform_plugin_tuple2_string_string_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      transform_plugin_tuple2_string_string_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void transform_plugin_list_tuple2_string_string_free(transform_plugin_list_tuple2_string_string_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
     transform_plugin_tuple2_string_string_t *list_ptr = ptr->ptr;
@@ -801,16 +892,8 @@ void millrace_plugin_types_schema_free(millrace_plugin_types_schema_t *ptr) {
   millrace_plugin_types_list_type_node_free(&ptr->nodes);
 }
 
-void millrace_plugin_records_error_free(millrace_plugin_records_error_t *ptr) {
+void millrace_plugin_cache_error_free(millrace_plugin_cache_error_t *ptr) {
   millrace_plugin_types_error_free(ptr);
-}
-
-void millrace_plugin_records_schema_free(millrace_plugin_records_schema_t *ptr) {
-  millrace_plugin_types_schema_free(ptr);
-}
-
-void millrace_plugin_records_json_free(millrace_plugin_records_json_t *ptr) {
-  millrace_plugin_types_json_free(ptr);
 }
 
 void transform_plugin_list_u8_free(transform_plugin_list_u8_t *ptr) {
@@ -821,6 +904,424 @@ void transform_plugin_list_u8_free(transform_plugin_list_u8_t *ptr) {
     }
     free(list_ptr);
   }
+}
+
+void transform_plugin_option_list_u8_free(transform_plugin_option_list_u8_t *ptr) {
+  if (ptr->is_some) {
+    transform_plugin_list_u8_free(&ptr->val);
+  }
+}
+
+void millrace_plugin_cache_result_void_error_free(millrace_plugin_cache_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_cache_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_cache_result_bool_error_free(millrace_plugin_cache_result_bool_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_cache_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_files_error_free(millrace_plugin_files_error_t *ptr) {
+  millrace_plugin_types_error_free(ptr);
+}
+
+__attribute__((__import_module__("millrace:plugin/files@0.1.0"), __import_name__("[resource-drop]reader")))
+extern void __wasm_import_millrace_plugin_files_reader_drop(int32_t handle);
+
+void millrace_plugin_files_reader_drop_own(millrace_plugin_files_own_reader_t handle) {
+  __wasm_import_millrace_plugin_files_reader_drop(handle.__handle);
+}
+
+void millrace_plugin_files_reader_drop_borrow(millrace_plugin_files_borrow_reader_t handle) {
+  __wasm_import_millrace_plugin_files_reader_drop(handle.__handle);
+}
+
+millrace_plugin_files_borrow_reader_t millrace_plugin_files_borrow_reader(millrace_plugin_files_own_reader_t arg) {
+  return (millrace_plugin_files_borrow_reader_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("millrace:plugin/files@0.1.0"), __import_name__("[resource-drop]appender")))
+extern void __wasm_import_millrace_plugin_files_appender_drop(int32_t handle);
+
+void millrace_plugin_files_appender_drop_own(millrace_plugin_files_own_appender_t handle) {
+  __wasm_import_millrace_plugin_files_appender_drop(handle.__handle);
+}
+
+void millrace_plugin_files_appender_drop_borrow(millrace_plugin_files_borrow_appender_t handle) {
+  __wasm_import_millrace_plugin_files_appender_drop(handle.__handle);
+}
+
+millrace_plugin_files_borrow_appender_t millrace_plugin_files_borrow_appender(millrace_plugin_files_own_appender_t arg) {
+  return (millrace_plugin_files_borrow_appender_t) { arg.__handle };
+}
+
+void millrace_plugin_files_result_own_reader_error_free(millrace_plugin_files_result_own_reader_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_files_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_files_result_list_u8_error_free(millrace_plugin_files_result_list_u8_error_t *ptr) {
+  if (!ptr->is_err) {
+    transform_plugin_list_u8_free(&ptr->val.ok);
+  } else {
+    millrace_plugin_files_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_files_result_u64_error_free(millrace_plugin_files_result_u64_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_files_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_files_result_own_appender_error_free(millrace_plugin_files_result_own_appender_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_files_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_files_result_void_error_free(millrace_plugin_files_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_files_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_http_error_free(millrace_plugin_http_error_t *ptr) {
+  millrace_plugin_types_error_free(ptr);
+}
+
+void millrace_plugin_http_attributes_free(millrace_plugin_http_attributes_t *ptr) {
+  millrace_plugin_types_attributes_free(ptr);
+}
+
+void millrace_plugin_http_secret_free(millrace_plugin_http_secret_t *ptr) {
+  transform_plugin_string_free(&ptr->prefix);
+  transform_plugin_string_free(&ptr->key);
+}
+
+void millrace_plugin_http_credentials_free(millrace_plugin_http_credentials_t *ptr) {
+  transform_plugin_string_free(&ptr->user);
+  transform_plugin_string_free(&ptr->password_key);
+}
+
+void millrace_plugin_http_header_value_free(millrace_plugin_http_header_value_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      transform_plugin_string_free(&ptr->val.text);
+      break;
+    }
+    case 1: {
+      millrace_plugin_http_secret_free(&ptr->val.secret);
+      break;
+    }
+    case 2: {
+      millrace_plugin_http_credentials_free(&ptr->val.basic);
+      break;
+    }
+  }
+}
+
+void millrace_plugin_http_tuple2_string_header_value_free(millrace_plugin_http_tuple2_string_header_value_t *ptr) {
+  transform_plugin_string_free(&ptr->f0);
+  millrace_plugin_http_header_value_free(&ptr->f1);
+}
+
+void millrace_plugin_http_list_tuple2_string_header_value_free(millrace_plugin_http_list_tuple2_string_header_value_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    millrace_plugin_http_tuple2_string_header_value_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      millrace_plugin_http_tuple2_string_header_value_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void millrace_plugin_http_request_free(millrace_plugin_http_request_t *ptr) {
+  transform_plugin_string_free(&ptr->method);
+  transform_plugin_string_free(&ptr->url);
+  millrace_plugin_http_list_tuple2_string_header_value_free(&ptr->headers);
+  transform_plugin_list_u8_free(&ptr->body);
+  transform_plugin_option_u32_free(&ptr->timeout_ms);
+  millrace_plugin_http_attributes_free(&ptr->options);
+}
+
+void millrace_plugin_http_response_free(millrace_plugin_http_response_t *ptr) {
+  transform_plugin_list_tuple2_string_string_free(&ptr->headers);
+  transform_plugin_list_u8_free(&ptr->body);
+  transform_plugin_string_free(&ptr->url);
+}
+
+void millrace_plugin_http_result_response_error_free(millrace_plugin_http_result_response_error_t *ptr) {
+  if (!ptr->is_err) {
+    millrace_plugin_http_response_free(&ptr->val.ok);
+  } else {
+    millrace_plugin_http_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_http_list_request_free(millrace_plugin_http_list_request_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    millrace_plugin_http_request_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      millrace_plugin_http_request_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void millrace_plugin_http_list_result_response_error_free(millrace_plugin_http_list_result_response_error_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    millrace_plugin_http_result_response_error_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      millrace_plugin_http_result_response_error_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void millrace_plugin_http_result_list_result_response_error_error_free(millrace_plugin_http_result_list_result_response_error_error_t *ptr) {
+  if (!ptr->is_err) {
+    millrace_plugin_http_list_result_response_error_free(&ptr->val.ok);
+  } else {
+    millrace_plugin_http_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_postgres_error_free(millrace_plugin_postgres_error_t *ptr) {
+  millrace_plugin_types_error_free(ptr);
+}
+
+void millrace_plugin_postgres_binary_free(millrace_plugin_postgres_binary_t *ptr) {
+  transform_plugin_list_u8_free(&ptr->data);
+}
+
+void millrace_plugin_postgres_param_free(millrace_plugin_postgres_param_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 1: {
+      transform_plugin_string_free(&ptr->val.text);
+      break;
+    }
+    case 2: {
+      millrace_plugin_postgres_binary_free(&ptr->val.binary);
+      break;
+    }
+  }
+}
+
+void millrace_plugin_postgres_list_param_free(millrace_plugin_postgres_list_param_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    millrace_plugin_postgres_param_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      millrace_plugin_postgres_param_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void millrace_plugin_postgres_statement_free(millrace_plugin_postgres_statement_t *ptr) {
+  transform_plugin_string_free(&ptr->sql);
+  millrace_plugin_postgres_list_param_free(&ptr->params);
+}
+
+void millrace_plugin_postgres_column_name_free(millrace_plugin_postgres_column_name_t *ptr) {
+  transform_plugin_string_free(&ptr->name);
+}
+
+void millrace_plugin_postgres_list_column_name_free(millrace_plugin_postgres_list_column_name_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    millrace_plugin_postgres_column_name_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      millrace_plugin_postgres_column_name_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void transform_plugin_list_option_string_free(transform_plugin_list_option_string_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    transform_plugin_option_string_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      transform_plugin_option_string_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void transform_plugin_list_list_option_string_free(transform_plugin_list_list_option_string_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    transform_plugin_list_option_string_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      transform_plugin_list_option_string_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void millrace_plugin_postgres_rowset_free(millrace_plugin_postgres_rowset_t *ptr) {
+  millrace_plugin_postgres_list_column_name_free(&ptr->columns);
+  transform_plugin_list_list_option_string_free(&ptr->rows);
+}
+
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[resource-drop]connection")))
+extern void __wasm_import_millrace_plugin_postgres_connection_drop(int32_t handle);
+
+void millrace_plugin_postgres_connection_drop_own(millrace_plugin_postgres_own_connection_t handle) {
+  __wasm_import_millrace_plugin_postgres_connection_drop(handle.__handle);
+}
+
+void millrace_plugin_postgres_connection_drop_borrow(millrace_plugin_postgres_borrow_connection_t handle) {
+  __wasm_import_millrace_plugin_postgres_connection_drop(handle.__handle);
+}
+
+millrace_plugin_postgres_borrow_connection_t millrace_plugin_postgres_borrow_connection(millrace_plugin_postgres_own_connection_t arg) {
+  return (millrace_plugin_postgres_borrow_connection_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[resource-drop]copy-reader")))
+extern void __wasm_import_millrace_plugin_postgres_copy_reader_drop(int32_t handle);
+
+void millrace_plugin_postgres_copy_reader_drop_own(millrace_plugin_postgres_own_copy_reader_t handle) {
+  __wasm_import_millrace_plugin_postgres_copy_reader_drop(handle.__handle);
+}
+
+void millrace_plugin_postgres_copy_reader_drop_borrow(millrace_plugin_postgres_borrow_copy_reader_t handle) {
+  __wasm_import_millrace_plugin_postgres_copy_reader_drop(handle.__handle);
+}
+
+millrace_plugin_postgres_borrow_copy_reader_t millrace_plugin_postgres_borrow_copy_reader(millrace_plugin_postgres_own_copy_reader_t arg) {
+  return (millrace_plugin_postgres_borrow_copy_reader_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("millrace:plugin/postgres@0.1.0"), __import_name__("[resource-drop]replication")))
+extern void __wasm_import_millrace_plugin_postgres_replication_drop(int32_t handle);
+
+void millrace_plugin_postgres_replication_drop_own(millrace_plugin_postgres_own_replication_t handle) {
+  __wasm_import_millrace_plugin_postgres_replication_drop(handle.__handle);
+}
+
+void millrace_plugin_postgres_replication_drop_borrow(millrace_plugin_postgres_borrow_replication_t handle) {
+  __wasm_import_millrace_plugin_postgres_replication_drop(handle.__handle);
+}
+
+millrace_plugin_postgres_borrow_replication_t millrace_plugin_postgres_borrow_replication(millrace_plugin_postgres_own_replication_t arg) {
+  return (millrace_plugin_postgres_borrow_replication_t) { arg.__handle };
+}
+
+void millrace_plugin_postgres_result_own_connection_error_free(millrace_plugin_postgres_result_own_connection_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_postgres_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_postgres_result_rowset_error_free(millrace_plugin_postgres_result_rowset_error_t *ptr) {
+  if (!ptr->is_err) {
+    millrace_plugin_postgres_rowset_free(&ptr->val.ok);
+  } else {
+    millrace_plugin_postgres_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_postgres_result_u64_error_free(millrace_plugin_postgres_result_u64_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_postgres_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_postgres_list_statement_free(millrace_plugin_postgres_list_statement_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    millrace_plugin_postgres_statement_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      millrace_plugin_postgres_statement_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void millrace_plugin_postgres_result_void_error_free(millrace_plugin_postgres_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_postgres_error_free(&ptr->val.err);
+  }
+}
+
+void transform_plugin_list_u64_free(transform_plugin_list_u64_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    uint64_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+    }
+    free(list_ptr);
+  }
+}
+
+void millrace_plugin_postgres_result_list_u64_error_free(millrace_plugin_postgres_result_list_u64_error_t *ptr) {
+  if (!ptr->is_err) {
+    transform_plugin_list_u64_free(&ptr->val.ok);
+  } else {
+    millrace_plugin_postgres_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_postgres_result_own_copy_reader_error_free(millrace_plugin_postgres_result_own_copy_reader_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_postgres_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_postgres_result_option_list_u8_error_free(millrace_plugin_postgres_result_option_list_u8_error_t *ptr) {
+  if (!ptr->is_err) {
+    transform_plugin_option_list_u8_free(&ptr->val.ok);
+  } else {
+    millrace_plugin_postgres_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_postgres_result_own_replication_error_free(millrace_plugin_postgres_result_own_replication_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_postgres_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_postgres_result_list_u8_error_free(millrace_plugin_postgres_result_list_u8_error_t *ptr) {
+  if (!ptr->is_err) {
+    transform_plugin_list_u8_free(&ptr->val.ok);
+  } else {
+    millrace_plugin_postgres_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_records_error_free(millrace_plugin_records_error_t *ptr) {
+  millrace_plugin_types_error_free(ptr);
+}
+
+void millrace_plugin_records_schema_free(millrace_plugin_records_schema_t *ptr) {
+  millrace_plugin_types_schema_free(ptr);
+}
+
+void millrace_plugin_records_json_free(millrace_plugin_records_json_t *ptr) {
+  millrace_plugin_types_json_free(ptr);
 }
 
 void millrace_plugin_records_packed_free(millrace_plugin_records_packed_t *ptr) {
@@ -999,6 +1500,29 @@ void millrace_plugin_records_result_list_option_json_error_free(millrace_plugin_
   }
 }
 
+void exports_millrace_plugin_plugin_plugin_info_free(exports_millrace_plugin_plugin_plugin_info_t *ptr) {
+  millrace_plugin_types_plugin_info_free(ptr);
+}
+
+void exports_millrace_plugin_plugin_config_free(exports_millrace_plugin_plugin_config_t *ptr) {
+  millrace_plugin_types_config_free(ptr);
+}
+
+void exports_millrace_plugin_plugin_config_issue_free(exports_millrace_plugin_plugin_config_issue_t *ptr) {
+  millrace_plugin_types_config_issue_free(ptr);
+}
+
+void exports_millrace_plugin_plugin_list_config_issue_free(exports_millrace_plugin_plugin_list_config_issue_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    exports_millrace_plugin_plugin_config_issue_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      exports_millrace_plugin_plugin_config_issue_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
 void exports_millrace_plugin_transform_error_free(exports_millrace_plugin_transform_error_t *ptr) {
   millrace_plugin_types_error_free(ptr);
 }
@@ -1068,29 +1592,6 @@ void exports_millrace_plugin_transform_result_outcome_error_free(exports_millrac
   }
 }
 
-void exports_millrace_plugin_plugin_plugin_info_free(exports_millrace_plugin_plugin_plugin_info_t *ptr) {
-  millrace_plugin_types_plugin_info_free(ptr);
-}
-
-void exports_millrace_plugin_plugin_config_free(exports_millrace_plugin_plugin_config_t *ptr) {
-  millrace_plugin_types_config_free(ptr);
-}
-
-void exports_millrace_plugin_plugin_config_issue_free(exports_millrace_plugin_plugin_config_issue_t *ptr) {
-  millrace_plugin_types_config_issue_free(ptr);
-}
-
-void exports_millrace_plugin_plugin_list_config_issue_free(exports_millrace_plugin_plugin_list_config_issue_t *ptr) {
-  size_t list_len = ptr->len;
-  if (list_len > 0) {
-    exports_millrace_plugin_plugin_config_issue_t *list_ptr = ptr->ptr;
-    for (size_t i = 0; i < list_len; i++) {
-      exports_millrace_plugin_plugin_config_issue_free(&list_ptr[i]);
-    }
-    free(list_ptr);
-  }
-}
-
 void transform_plugin_string_set(transform_plugin_string_t *ret, const char*s) {
   ret->ptr = (uint8_t*) s;
   ret->len = strlen(s);
@@ -1117,27 +1618,6 @@ void transform_plugin_string_free(transform_plugin_string_t *ret) {
 }
 
 // Component Adapters
-
-bool millrace_plugin_logging_enabled(millrace_plugin_logging_level_t level) {
-  int32_t ret = __wasm_import_millrace_plugin_logging_enabled((int32_t) level);
-  return ret;
-}
-
-void millrace_plugin_logging_log(millrace_plugin_logging_level_t level, transform_plugin_string_t *message, transform_plugin_list_tuple2_string_string_t *fields) {
-  __wasm_import_millrace_plugin_logging_log((int32_t) level, (uint8_t *) (*message).ptr, (*message).len, (uint8_t *) (*fields).ptr, (*fields).len);
-}
-
-void millrace_plugin_metrics_counter_add(transform_plugin_string_t *name, transform_plugin_list_tuple2_string_string_t *labels, uint64_t delta) {
-  __wasm_import_millrace_plugin_metrics_counter_add((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*labels).ptr, (*labels).len, (int64_t) (delta));
-}
-
-void millrace_plugin_metrics_gauge_set(transform_plugin_string_t *name, transform_plugin_list_tuple2_string_string_t *labels, double value) {
-  __wasm_import_millrace_plugin_metrics_gauge_set((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*labels).ptr, (*labels).len, value);
-}
-
-void millrace_plugin_metrics_histogram_record(transform_plugin_string_t *name, transform_plugin_list_tuple2_string_string_t *labels, double value) {
-  __wasm_import_millrace_plugin_metrics_histogram_record((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*labels).ptr, (*labels).len, value);
-}
 
 void millrace_plugin_alerts_table_changed(millrace_plugin_alerts_table_change_t *change) {
   int32_t option;
@@ -1182,6 +1662,191 @@ void millrace_plugin_alerts_table_changed(millrace_plugin_alerts_table_change_t 
   __wasm_import_millrace_plugin_alerts_table_changed((uint8_t *) ((*change).table).ptr, ((*change).table).len, option, option1, option2, option5, option6, option7, option10, option11, option12, (uint8_t *) ((*change).changes).ptr, ((*change).changes).len);
 }
 
+bool millrace_plugin_cache_get(transform_plugin_string_t *key, transform_plugin_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_cache_get((uint8_t *) (*key).ptr, (*key).len, ptr);
+  transform_plugin_option_list_u8_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (transform_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool millrace_plugin_cache_put(transform_plugin_string_t *key, transform_plugin_list_u8_t *value, uint32_t *maybe_ttl_ms, millrace_plugin_cache_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  transform_plugin_option_u32_t ttl_ms;
+  ttl_ms.is_some = maybe_ttl_ms != NULL;if (maybe_ttl_ms) {
+    ttl_ms.val = *maybe_ttl_ms;
+  }
+  int32_t option;
+  int32_t option1;
+  if ((ttl_ms).is_some) {
+    const uint32_t *payload0 = &(ttl_ms).val;
+    option = 1;
+    option1 = (int32_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_cache_put((uint8_t *) (*key).ptr, (*key).len, (uint8_t *) (*value).ptr, (*value).len, option, option1, ptr);
+  millrace_plugin_cache_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option2;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option2.is_some = false;
+          break;
+        }
+        case 1: {
+          option2.is_some = true;
+          option2.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option3;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option3.is_some = false;
+          break;
+        }
+        case 1: {
+          option3.is_some = true;
+          option3.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option2,
+        (transform_plugin_option_string_t) option3,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_cache_add(transform_plugin_string_t *key, transform_plugin_list_u8_t *value, uint32_t *maybe_ttl_ms, bool *ret, millrace_plugin_cache_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  transform_plugin_option_u32_t ttl_ms;
+  ttl_ms.is_some = maybe_ttl_ms != NULL;if (maybe_ttl_ms) {
+    ttl_ms.val = *maybe_ttl_ms;
+  }
+  int32_t option;
+  int32_t option1;
+  if ((ttl_ms).is_some) {
+    const uint32_t *payload0 = &(ttl_ms).val;
+    option = 1;
+    option1 = (int32_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_cache_add((uint8_t *) (*key).ptr, (*key).len, (uint8_t *) (*value).ptr, (*value).len, option, option1, ptr);
+  millrace_plugin_cache_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option2;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option2.is_some = false;
+          break;
+        }
+        case 1: {
+          option2.is_some = true;
+          option2.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option3;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option3.is_some = false;
+          break;
+        }
+        case 1: {
+          option3.is_some = true;
+          option3.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option2,
+        (transform_plugin_option_string_t) option3,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_cache_delete(transform_plugin_string_t *key) {
+  int32_t ret = __wasm_import_millrace_plugin_cache_delete((uint8_t *) (*key).ptr, (*key).len);
+  return ret;
+}
+
+uint64_t millrace_plugin_clock_now_us(void) {
+  int64_t ret = __wasm_import_millrace_plugin_clock_now_us();
+  return (uint64_t) (ret);
+}
+
+uint64_t millrace_plugin_clock_monotonic_ns(void) {
+  int64_t ret = __wasm_import_millrace_plugin_clock_monotonic_ns();
+  return (uint64_t) (ret);
+}
+
+bool millrace_plugin_clock_sleep(uint32_t ms) {
+  int32_t ret = __wasm_import_millrace_plugin_clock_sleep((int32_t) (ms));
+  return ret;
+}
+
 bool millrace_plugin_config_get(transform_plugin_string_t *key, transform_plugin_string_t *ret) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(3*sizeof(void*))];
@@ -1211,19 +1876,1301 @@ void millrace_plugin_config_all(transform_plugin_list_tuple2_string_string_t *re
   *ret = (transform_plugin_list_tuple2_string_string_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
-uint64_t millrace_plugin_clock_now_us(void) {
-  int64_t ret = __wasm_import_millrace_plugin_clock_now_us();
-  return (uint64_t) (ret);
+bool millrace_plugin_files_static_reader_open(transform_plugin_string_t *binding, millrace_plugin_files_own_reader_t *ret, millrace_plugin_files_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_files_static_reader_open((uint8_t *) (*binding).ptr, (*binding).len, ptr);
+  millrace_plugin_files_result_own_reader_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (millrace_plugin_files_own_reader_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
 }
 
-uint64_t millrace_plugin_clock_monotonic_ns(void) {
-  int64_t ret = __wasm_import_millrace_plugin_clock_monotonic_ns();
-  return (uint64_t) (ret);
+bool millrace_plugin_files_method_reader_read(millrace_plugin_files_borrow_reader_t self, uint64_t position, uint32_t max, transform_plugin_list_u8_t *ret, millrace_plugin_files_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_files_method_reader_read((self).__handle, (int64_t) (position), (int32_t) (max), ptr);
+  millrace_plugin_files_result_list_u8_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (transform_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
 }
 
-bool millrace_plugin_clock_sleep(uint32_t ms) {
-  int32_t ret = __wasm_import_millrace_plugin_clock_sleep((int32_t) (ms));
+bool millrace_plugin_files_method_reader_len(millrace_plugin_files_borrow_reader_t self, uint64_t *ret, millrace_plugin_files_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_files_method_reader_len((self).__handle, ptr);
+  millrace_plugin_files_result_u64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint64_t) (*((int64_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_files_static_appender_open(transform_plugin_string_t *binding, millrace_plugin_files_own_appender_t *ret, millrace_plugin_files_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_files_static_appender_open((uint8_t *) (*binding).ptr, (*binding).len, ptr);
+  millrace_plugin_files_result_own_appender_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (millrace_plugin_files_own_appender_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_files_method_appender_append(millrace_plugin_files_borrow_appender_t self, transform_plugin_list_u8_t *data, millrace_plugin_files_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_files_method_appender_append((self).__handle, (uint8_t *) (*data).ptr, (*data).len, ptr);
+  millrace_plugin_files_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_files_method_appender_sync(millrace_plugin_files_borrow_appender_t self, millrace_plugin_files_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_files_method_appender_sync((self).__handle, ptr);
+  millrace_plugin_files_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_http_send(millrace_plugin_http_request_t *request, millrace_plugin_http_response_t *ret, millrace_plugin_http_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  int32_t option;
+  int32_t option4;
+  if (((*request).timeout_ms).is_some) {
+    const uint32_t *payload3 = &((*request).timeout_ms).val;
+    option = 1;
+    option4 = (int32_t) (*payload3);
+  } else {
+    option = 0;
+    option4 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_http_send((uint8_t *) ((*request).method).ptr, ((*request).method).len, (uint8_t *) ((*request).url).ptr, ((*request).url).len, (uint8_t *) ((*request).headers).ptr, ((*request).headers).len, (uint8_t *) ((*request).body).ptr, ((*request).body).len, option, option4, (uint8_t *) ((*request).options).ptr, ((*request).options).len, ptr);
+  millrace_plugin_http_result_response_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (millrace_plugin_http_response_t) {
+        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + 8))),
+        (transform_plugin_list_tuple2_string_string_t) (transform_plugin_list_tuple2_string_string_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_list_u8_t) (transform_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+5*sizeof(void*))))), (*((size_t*) (ptr + (8+6*sizeof(void*))))) },
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option5;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option5.is_some = false;
+          break;
+        }
+        case 1: {
+          option5.is_some = true;
+          option5.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option6;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option6.is_some = false;
+          break;
+        }
+        case 1: {
+          option6.is_some = true;
+          option6.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option5,
+        (transform_plugin_option_string_t) option6,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_http_send_all(millrace_plugin_http_list_request_t *requests, uint32_t concurrency, millrace_plugin_http_list_result_response_error_t *ret, millrace_plugin_http_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_http_send_all((uint8_t *) (*requests).ptr, (*requests).len, (int32_t) (concurrency), ptr);
+  millrace_plugin_http_result_list_result_response_error_error_t result7;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result7.is_err = false;
+      result7.val.ok = (millrace_plugin_http_list_result_response_error_t) { (millrace_plugin_http_result_response_error_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result7.is_err = true;
+      transform_plugin_option_u64_t option5;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option5.is_some = false;
+          break;
+        }
+        case 1: {
+          option5.is_some = true;
+          option5.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option6;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option6.is_some = false;
+          break;
+        }
+        case 1: {
+          option6.is_some = true;
+          option6.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result7.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option5,
+        (transform_plugin_option_string_t) option6,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result7.is_err) {
+    *ret = result7.val.ok;
+    return 1;
+  } else {
+    *err = result7.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_logging_enabled(millrace_plugin_logging_level_t level) {
+  int32_t ret = __wasm_import_millrace_plugin_logging_enabled((int32_t) level);
   return ret;
+}
+
+void millrace_plugin_logging_log(millrace_plugin_logging_level_t level, transform_plugin_string_t *message, transform_plugin_list_tuple2_string_string_t *fields) {
+  __wasm_import_millrace_plugin_logging_log((int32_t) level, (uint8_t *) (*message).ptr, (*message).len, (uint8_t *) (*fields).ptr, (*fields).len);
+}
+
+void millrace_plugin_metrics_counter_add(transform_plugin_string_t *name, transform_plugin_list_tuple2_string_string_t *labels, uint64_t delta) {
+  __wasm_import_millrace_plugin_metrics_counter_add((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*labels).ptr, (*labels).len, (int64_t) (delta));
+}
+
+void millrace_plugin_metrics_gauge_set(transform_plugin_string_t *name, transform_plugin_list_tuple2_string_string_t *labels, double value) {
+  __wasm_import_millrace_plugin_metrics_gauge_set((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*labels).ptr, (*labels).len, value);
+}
+
+void millrace_plugin_metrics_histogram_record(transform_plugin_string_t *name, transform_plugin_list_tuple2_string_string_t *labels, double value) {
+  __wasm_import_millrace_plugin_metrics_histogram_record((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*labels).ptr, (*labels).len, value);
+}
+
+bool millrace_plugin_postgres_static_connection_open(transform_plugin_string_t *name, millrace_plugin_postgres_own_connection_t *ret, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_static_connection_open((uint8_t *) (*name).ptr, (*name).len, ptr);
+  millrace_plugin_postgres_result_own_connection_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (millrace_plugin_postgres_own_connection_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_method_connection_query(millrace_plugin_postgres_borrow_connection_t self, transform_plugin_string_t *sql, millrace_plugin_postgres_rowset_t *ret, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_method_connection_query((self).__handle, (uint8_t *) (*sql).ptr, (*sql).len, ptr);
+  millrace_plugin_postgres_result_rowset_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (millrace_plugin_postgres_rowset_t) {
+        (millrace_plugin_postgres_list_column_name_t) (millrace_plugin_postgres_list_column_name_t) { (millrace_plugin_postgres_column_name_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) },
+        (transform_plugin_list_list_option_string_t) (transform_plugin_list_list_option_string_t) { (transform_plugin_list_option_string_t*)(*((uint8_t **) (ptr + (8+2*sizeof(void*))))), (*((size_t*) (ptr + (8+3*sizeof(void*))))) },
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option1;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option1.is_some = false;
+          break;
+        }
+        case 1: {
+          option1.is_some = true;
+          option1.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option0,
+        (transform_plugin_option_string_t) option1,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_method_connection_execute(millrace_plugin_postgres_borrow_connection_t self, transform_plugin_string_t *sql, millrace_plugin_postgres_list_param_t *params, uint64_t *ret, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_method_connection_execute((self).__handle, (uint8_t *) (*sql).ptr, (*sql).len, (uint8_t *) (*params).ptr, (*params).len, ptr);
+  millrace_plugin_postgres_result_u64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint64_t) (*((int64_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option2;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option2.is_some = false;
+          break;
+        }
+        case 1: {
+          option2.is_some = true;
+          option2.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option2,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_method_connection_submit(millrace_plugin_postgres_borrow_connection_t self, millrace_plugin_postgres_list_statement_t *statements, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_method_connection_submit((self).__handle, (uint8_t *) (*statements).ptr, (*statements).len, ptr);
+  millrace_plugin_postgres_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option2;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option2.is_some = false;
+          break;
+        }
+        case 1: {
+          option2.is_some = true;
+          option2.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option2,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_method_connection_outcome(millrace_plugin_postgres_borrow_connection_t self, transform_plugin_list_u64_t *ret, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_method_connection_outcome((self).__handle, ptr);
+  millrace_plugin_postgres_result_list_u64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (transform_plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_method_connection_copy_in(millrace_plugin_postgres_borrow_connection_t self, transform_plugin_string_t *sql, transform_plugin_list_u8_t *data, uint64_t *ret, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_method_connection_copy_in((self).__handle, (uint8_t *) (*sql).ptr, (*sql).len, (uint8_t *) (*data).ptr, (*data).len, ptr);
+  millrace_plugin_postgres_result_u64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint64_t) (*((int64_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_method_connection_copy_out(millrace_plugin_postgres_borrow_connection_t self, transform_plugin_string_t *sql, millrace_plugin_postgres_own_copy_reader_t *ret, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_method_connection_copy_out((self).__handle, (uint8_t *) (*sql).ptr, (*sql).len, ptr);
+  millrace_plugin_postgres_result_own_copy_reader_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (millrace_plugin_postgres_own_copy_reader_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_method_copy_reader_next(millrace_plugin_postgres_borrow_copy_reader_t self, uint32_t max_bytes, transform_plugin_option_list_u8_t *ret, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_method_copy_reader_next((self).__handle, (int32_t) (max_bytes), ptr);
+  millrace_plugin_postgres_result_option_list_u8_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      transform_plugin_option_list_u8_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + 8))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (transform_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.ok = option;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option1;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option1.is_some = false;
+          break;
+        }
+        case 1: {
+          option1.is_some = true;
+          option1.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option0,
+        (transform_plugin_option_string_t) option1,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_static_replication_open(transform_plugin_string_t *name, millrace_plugin_postgres_own_replication_t *ret, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_static_replication_open((uint8_t *) (*name).ptr, (*name).len, ptr);
+  millrace_plugin_postgres_result_own_replication_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (millrace_plugin_postgres_own_replication_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_method_replication_query(millrace_plugin_postgres_borrow_replication_t self, transform_plugin_string_t *command, millrace_plugin_postgres_rowset_t *ret, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_method_replication_query((self).__handle, (uint8_t *) (*command).ptr, (*command).len, ptr);
+  millrace_plugin_postgres_result_rowset_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (millrace_plugin_postgres_rowset_t) {
+        (millrace_plugin_postgres_list_column_name_t) (millrace_plugin_postgres_list_column_name_t) { (millrace_plugin_postgres_column_name_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) },
+        (transform_plugin_list_list_option_string_t) (transform_plugin_list_list_option_string_t) { (transform_plugin_list_option_string_t*)(*((uint8_t **) (ptr + (8+2*sizeof(void*))))), (*((size_t*) (ptr + (8+3*sizeof(void*))))) },
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option1;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option1.is_some = false;
+          break;
+        }
+        case 1: {
+          option1.is_some = true;
+          option1.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option0,
+        (transform_plugin_option_string_t) option1,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_method_replication_start(millrace_plugin_postgres_borrow_replication_t self, transform_plugin_string_t *command, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_method_replication_start((self).__handle, (uint8_t *) (*command).ptr, (*command).len, ptr);
+  millrace_plugin_postgres_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_method_replication_next(millrace_plugin_postgres_borrow_replication_t self, uint32_t max_bytes, uint32_t wait_ms, transform_plugin_list_u8_t *ret, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_method_replication_next((self).__handle, (int32_t) (max_bytes), (int32_t) (wait_ms), ptr);
+  millrace_plugin_postgres_result_list_u8_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (transform_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_postgres_method_replication_ack(millrace_plugin_postgres_borrow_replication_t self, uint64_t lsn, millrace_plugin_postgres_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_postgres_method_replication_ack((self).__handle, (int64_t) (lsn), ptr);
+  millrace_plugin_postgres_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void millrace_plugin_random_get_bytes(uint32_t len, transform_plugin_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_random_get_bytes((int32_t) (len), ptr);
+  *ret = (transform_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+uint64_t millrace_plugin_random_get_u64(void) {
+  int64_t ret = __wasm_import_millrace_plugin_random_get_u64();
+  return (uint64_t) (ret);
 }
 
 bool millrace_plugin_records_get_schema(millrace_plugin_records_schema_id_t id, millrace_plugin_records_schema_t *ret, millrace_plugin_records_error_t *err) {
@@ -1509,6 +3456,42 @@ bool millrace_plugin_records_method_batch_documents(millrace_plugin_records_borr
   }
 }
 
+__attribute__((__export_name__("millrace:plugin/plugin@0.1.0#describe")))
+uint8_t * __wasm_export_exports_millrace_plugin_plugin_describe(void) {
+  exports_millrace_plugin_plugin_plugin_info_t ret;
+  exports_millrace_plugin_plugin_describe(&ret);
+  uint8_t *ptr = (uint8_t *) &RET_AREA;
+  *((int8_t*)(ptr + 0)) = (int32_t) (ret).kind;
+  *((size_t*)(ptr + (2*sizeof(void*)))) = ((ret).name).len;
+  *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) ((ret).name).ptr;
+  *((size_t*)(ptr + (4*sizeof(void*)))) = ((ret).version).len;
+  *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) ((ret).version).ptr;
+  *((size_t*)(ptr + (6*sizeof(void*)))) = ((ret).documentation).len;
+  *((uint8_t **)(ptr + (5*sizeof(void*)))) = (uint8_t *) ((ret).documentation).ptr;
+  *((size_t*)(ptr + (8*sizeof(void*)))) = ((ret).class_names).len;
+  *((uint8_t **)(ptr + (7*sizeof(void*)))) = (uint8_t *) ((ret).class_names).ptr;
+  *((size_t*)(ptr + (10*sizeof(void*)))) = ((ret).keys).len;
+  *((uint8_t **)(ptr + (9*sizeof(void*)))) = (uint8_t *) ((ret).keys).ptr;
+  *((size_t*)(ptr + (12*sizeof(void*)))) = ((ret).bindings).len;
+  *((uint8_t **)(ptr + (11*sizeof(void*)))) = (uint8_t *) ((ret).bindings).ptr;
+  *((size_t*)(ptr + (14*sizeof(void*)))) = ((ret).row_formats).len;
+  *((uint8_t **)(ptr + (13*sizeof(void*)))) = (uint8_t *) ((ret).row_formats).ptr;
+  *((size_t*)(ptr + (16*sizeof(void*)))) = ((ret).capabilities).len;
+  *((uint8_t **)(ptr + (15*sizeof(void*)))) = (uint8_t *) ((ret).capabilities).ptr;
+  return ptr;
+}
+
+__attribute__((__export_name__("millrace:plugin/plugin@0.1.0#validate")))
+uint8_t * __wasm_export_exports_millrace_plugin_plugin_validate(uint8_t * arg, size_t arg0) {
+  exports_millrace_plugin_plugin_config_t arg1 = (millrace_plugin_types_config_t) { (transform_plugin_tuple2_string_string_t*)(arg), (arg0) };
+  exports_millrace_plugin_plugin_list_config_issue_t ret;
+  exports_millrace_plugin_plugin_validate(&arg1, &ret);
+  uint8_t *ptr = (uint8_t *) &RET_AREA;
+  *((size_t*)(ptr + sizeof(void*))) = (ret).len;
+  *((uint8_t **)(ptr + 0)) = (uint8_t *) (ret).ptr;
+  return ptr;
+}
+
 __attribute__((__export_name__("millrace:plugin/transform@0.1.0#configure")))
 uint8_t * __wasm_export_exports_millrace_plugin_transform_configure(uint8_t * arg, size_t arg0, int32_t arg1, int32_t arg2, int64_t arg3, int32_t arg4, uint8_t * arg5, size_t arg6) {
   exports_millrace_plugin_transform_task_context_t arg7 = (millrace_plugin_types_task_context_t) {
@@ -1644,42 +3627,6 @@ uint8_t * __wasm_export_exports_millrace_plugin_transform_apply(int32_t arg) {
 __attribute__((__export_name__("millrace:plugin/transform@0.1.0#close")))
 void __wasm_export_exports_millrace_plugin_transform_close(void) {
   exports_millrace_plugin_transform_close();
-}
-
-__attribute__((__export_name__("millrace:plugin/plugin@0.1.0#describe")))
-uint8_t * __wasm_export_exports_millrace_plugin_plugin_describe(void) {
-  exports_millrace_plugin_plugin_plugin_info_t ret;
-  exports_millrace_plugin_plugin_describe(&ret);
-  uint8_t *ptr = (uint8_t *) &RET_AREA;
-  *((int8_t*)(ptr + 0)) = (int32_t) (ret).kind;
-  *((size_t*)(ptr + (2*sizeof(void*)))) = ((ret).name).len;
-  *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) ((ret).name).ptr;
-  *((size_t*)(ptr + (4*sizeof(void*)))) = ((ret).version).len;
-  *((uint8_t **)(ptr + (3*sizeof(void*)))) = (uint8_t *) ((ret).version).ptr;
-  *((size_t*)(ptr + (6*sizeof(void*)))) = ((ret).documentation).len;
-  *((uint8_t **)(ptr + (5*sizeof(void*)))) = (uint8_t *) ((ret).documentation).ptr;
-  *((size_t*)(ptr + (8*sizeof(void*)))) = ((ret).class_names).len;
-  *((uint8_t **)(ptr + (7*sizeof(void*)))) = (uint8_t *) ((ret).class_names).ptr;
-  *((size_t*)(ptr + (10*sizeof(void*)))) = ((ret).keys).len;
-  *((uint8_t **)(ptr + (9*sizeof(void*)))) = (uint8_t *) ((ret).keys).ptr;
-  *((size_t*)(ptr + (12*sizeof(void*)))) = ((ret).bindings).len;
-  *((uint8_t **)(ptr + (11*sizeof(void*)))) = (uint8_t *) ((ret).bindings).ptr;
-  *((size_t*)(ptr + (14*sizeof(void*)))) = ((ret).row_formats).len;
-  *((uint8_t **)(ptr + (13*sizeof(void*)))) = (uint8_t *) ((ret).row_formats).ptr;
-  *((size_t*)(ptr + (16*sizeof(void*)))) = ((ret).capabilities).len;
-  *((uint8_t **)(ptr + (15*sizeof(void*)))) = (uint8_t *) ((ret).capabilities).ptr;
-  return ptr;
-}
-
-__attribute__((__export_name__("millrace:plugin/plugin@0.1.0#validate")))
-uint8_t * __wasm_export_exports_millrace_plugin_plugin_validate(uint8_t * arg, size_t arg0) {
-  exports_millrace_plugin_plugin_config_t arg1 = (millrace_plugin_types_config_t) { (transform_plugin_tuple2_string_string_t*)(arg), (arg0) };
-  exports_millrace_plugin_plugin_list_config_issue_t ret;
-  exports_millrace_plugin_plugin_validate(&arg1, &ret);
-  uint8_t *ptr = (uint8_t *) &RET_AREA;
-  *((size_t*)(ptr + sizeof(void*))) = (ret).len;
-  *((uint8_t **)(ptr + 0)) = (uint8_t *) (ret).ptr;
-  return ptr;
 }
 
 // Ensure that the *_component_type.o object is linked in

@@ -14,24 +14,6 @@ typedef struct transform_plugin_string_t {
   size_t len;
 } transform_plugin_string_t;
 
-typedef uint8_t millrace_plugin_logging_level_t;
-
-#define MILLRACE_PLUGIN_LOGGING_LEVEL_TRACE 0
-#define MILLRACE_PLUGIN_LOGGING_LEVEL_DEBUG 1
-#define MILLRACE_PLUGIN_LOGGING_LEVEL_INFO 2
-#define MILLRACE_PLUGIN_LOGGING_LEVEL_WARN 3
-#define MILLRACE_PLUGIN_LOGGING_LEVEL_ERROR 4
-
-typedef struct {
-  transform_plugin_string_t f0;
-  transform_plugin_string_t f1;
-} transform_plugin_tuple2_string_string_t;
-
-typedef struct {
-  transform_plugin_tuple2_string_string_t *ptr;
-  size_t len;
-} transform_plugin_list_tuple2_string_string_t;
-
 typedef uint8_t millrace_plugin_alerts_difference_t;
 
 #define MILLRACE_PLUGIN_ALERTS_DIFFERENCE_ADDED 0
@@ -70,6 +52,11 @@ typedef struct millrace_plugin_alerts_table_change_t {
   transform_plugin_option_string_t   statement;
   millrace_plugin_alerts_list_column_change_t   changes;
 } millrace_plugin_alerts_table_change_t;
+
+typedef struct {
+  transform_plugin_string_t f0;
+  transform_plugin_string_t f1;
+} transform_plugin_tuple2_string_string_t;
 
 // Free-form name and value pairs.
 typedef struct millrace_plugin_types_attributes_t {
@@ -188,6 +175,11 @@ typedef uint8_t millrace_plugin_types_plugin_kind_t;
 #define MILLRACE_PLUGIN_TYPES_PLUGIN_KIND_TRANSFORM 0
 #define MILLRACE_PLUGIN_TYPES_PLUGIN_KIND_SOURCE 1
 #define MILLRACE_PLUGIN_TYPES_PLUGIN_KIND_SINK 2
+
+typedef struct {
+  transform_plugin_tuple2_string_string_t *ptr;
+  size_t len;
+} transform_plugin_list_tuple2_string_string_t;
 
 // Something outside that the plugin reaches, and the configuration keys that say where it is. The guest
 // opens it by `name`; host names and secrets stay with the host. The keys belong to the connector's author,
@@ -321,6 +313,357 @@ typedef struct millrace_plugin_types_schema_t {
   millrace_plugin_types_list_type_node_t   nodes;
 } millrace_plugin_types_schema_t;
 
+typedef millrace_plugin_types_error_t millrace_plugin_cache_error_t;
+
+typedef struct {
+  uint8_t *ptr;
+  size_t len;
+} transform_plugin_list_u8_t;
+
+typedef struct {
+  bool is_some;
+  transform_plugin_list_u8_t val;
+} transform_plugin_option_list_u8_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_cache_error_t err;
+  } val;
+} millrace_plugin_cache_result_void_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    bool ok;
+    millrace_plugin_cache_error_t err;
+  } val;
+} millrace_plugin_cache_result_bool_error_t;
+
+typedef millrace_plugin_types_error_t millrace_plugin_files_error_t;
+
+typedef struct millrace_plugin_files_own_reader_t {
+  int32_t __handle;
+} millrace_plugin_files_own_reader_t;
+
+typedef struct millrace_plugin_files_borrow_reader_t {
+  int32_t __handle;
+} millrace_plugin_files_borrow_reader_t;
+
+typedef struct millrace_plugin_files_own_appender_t {
+  int32_t __handle;
+} millrace_plugin_files_own_appender_t;
+
+typedef struct millrace_plugin_files_borrow_appender_t {
+  int32_t __handle;
+} millrace_plugin_files_borrow_appender_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_files_own_reader_t ok;
+    millrace_plugin_files_error_t err;
+  } val;
+} millrace_plugin_files_result_own_reader_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    transform_plugin_list_u8_t ok;
+    millrace_plugin_files_error_t err;
+  } val;
+} millrace_plugin_files_result_list_u8_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    uint64_t ok;
+    millrace_plugin_files_error_t err;
+  } val;
+} millrace_plugin_files_result_u64_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_files_own_appender_t ok;
+    millrace_plugin_files_error_t err;
+  } val;
+} millrace_plugin_files_result_own_appender_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_files_error_t err;
+  } val;
+} millrace_plugin_files_result_void_error_t;
+
+typedef millrace_plugin_types_error_t millrace_plugin_http_error_t;
+
+typedef millrace_plugin_types_attributes_t millrace_plugin_http_attributes_t;
+
+// The value of a configuration key of type PASSWORD, which the guest uses and never sees.
+typedef struct millrace_plugin_http_secret_t {
+  // What stands before it: `Bearer `.
+  transform_plugin_string_t   prefix;
+  // The configuration key.
+  transform_plugin_string_t   key;
+} millrace_plugin_http_secret_t;
+
+// Basic authentication.
+typedef struct millrace_plugin_http_credentials_t {
+  transform_plugin_string_t   user;
+  // The configuration key of type PASSWORD that has the password.
+  transform_plugin_string_t   password_key;
+} millrace_plugin_http_credentials_t;
+
+typedef struct millrace_plugin_http_header_value_t {
+  uint8_t tag;
+  union {
+    transform_plugin_string_t     text;
+    millrace_plugin_http_secret_t     secret;
+    millrace_plugin_http_credentials_t     basic;
+  } val;
+} millrace_plugin_http_header_value_t;
+
+#define MILLRACE_PLUGIN_HTTP_HEADER_VALUE_TEXT 0
+#define MILLRACE_PLUGIN_HTTP_HEADER_VALUE_SECRET 1
+// `Basic` and the credentials encoded.
+#define MILLRACE_PLUGIN_HTTP_HEADER_VALUE_BASIC 2
+
+typedef struct {
+  transform_plugin_string_t f0;
+  millrace_plugin_http_header_value_t f1;
+} millrace_plugin_http_tuple2_string_header_value_t;
+
+typedef struct {
+  millrace_plugin_http_tuple2_string_header_value_t *ptr;
+  size_t len;
+} millrace_plugin_http_list_tuple2_string_header_value_t;
+
+typedef struct millrace_plugin_http_request_t {
+  // `GET`, `POST`, ...; `CONNECT` and `TRACE` are refused.
+  transform_plugin_string_t   method;
+  // `http` or `https`, at most 8 KiB, without user and password.
+  transform_plugin_string_t   url;
+  // At most 100 with 64 KiB in all. Those that belong to the connection (`host`, `content-length`, ...) are refused.
+  millrace_plugin_http_list_tuple2_string_header_value_t   headers;
+  // At most 16 MiB.
+  transform_plugin_list_u8_t   body;
+  // For all of it, redirects and the answer's body too. None: 30 seconds; at most 5 minutes.
+  transform_plugin_option_u32_t   timeout_ms;
+  // Open set; a host refuses what it does not know. `redirects`: how many are followed, 0 to 5, else 5; each only to
+  // a listed host, and without secrets and credentials where it leaves the origin. `response-bytes`: the most bytes
+  // of the answer's body, up to 64 MiB, else 8 MiB.
+  millrace_plugin_http_attributes_t   options;
+} millrace_plugin_http_request_t;
+
+typedef struct millrace_plugin_http_response_t {
+  uint16_t   status;
+  // Names in lower case, in the order in which they came.
+  transform_plugin_list_tuple2_string_string_t   headers;
+  // As it was sent: nothing is decompressed.
+  transform_plugin_list_u8_t   body;
+  // Where it came from, after redirects.
+  transform_plugin_string_t   url;
+} millrace_plugin_http_response_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_http_response_t ok;
+    millrace_plugin_http_error_t err;
+  } val;
+} millrace_plugin_http_result_response_error_t;
+
+typedef struct {
+  millrace_plugin_http_request_t *ptr;
+  size_t len;
+} millrace_plugin_http_list_request_t;
+
+typedef struct {
+  millrace_plugin_http_result_response_error_t *ptr;
+  size_t len;
+} millrace_plugin_http_list_result_response_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_http_list_result_response_error_t ok;
+    millrace_plugin_http_error_t err;
+  } val;
+} millrace_plugin_http_result_list_result_response_error_error_t;
+
+typedef uint8_t millrace_plugin_logging_level_t;
+
+#define MILLRACE_PLUGIN_LOGGING_LEVEL_TRACE 0
+#define MILLRACE_PLUGIN_LOGGING_LEVEL_DEBUG 1
+#define MILLRACE_PLUGIN_LOGGING_LEVEL_INFO 2
+#define MILLRACE_PLUGIN_LOGGING_LEVEL_WARN 3
+#define MILLRACE_PLUGIN_LOGGING_LEVEL_ERROR 4
+
+typedef millrace_plugin_types_error_t millrace_plugin_postgres_error_t;
+
+// A parameter in PostgreSQL's binary form. For `unnest`, one parameter is a whole column as an array.
+typedef struct millrace_plugin_postgres_binary_t {
+  uint32_t   oid;
+  transform_plugin_list_u8_t   data;
+} millrace_plugin_postgres_binary_t;
+
+typedef struct millrace_plugin_postgres_param_t {
+  uint8_t tag;
+  union {
+    transform_plugin_string_t     text;
+    millrace_plugin_postgres_binary_t     binary;
+  } val;
+} millrace_plugin_postgres_param_t;
+
+#define MILLRACE_PLUGIN_POSTGRES_PARAM_NULL 0
+// Sent as text, of the type the statement infers.
+#define MILLRACE_PLUGIN_POSTGRES_PARAM_TEXT 1
+#define MILLRACE_PLUGIN_POSTGRES_PARAM_BINARY 2
+
+typedef struct {
+  millrace_plugin_postgres_param_t *ptr;
+  size_t len;
+} millrace_plugin_postgres_list_param_t;
+
+// One statement with its parameters.
+typedef struct millrace_plugin_postgres_statement_t {
+  transform_plugin_string_t   sql;
+  millrace_plugin_postgres_list_param_t   params;
+} millrace_plugin_postgres_statement_t;
+
+typedef struct millrace_plugin_postgres_column_name_t {
+  transform_plugin_string_t   name;
+  uint32_t   oid;
+} millrace_plugin_postgres_column_name_t;
+
+typedef struct {
+  millrace_plugin_postgres_column_name_t *ptr;
+  size_t len;
+} millrace_plugin_postgres_list_column_name_t;
+
+typedef struct {
+  transform_plugin_option_string_t *ptr;
+  size_t len;
+} transform_plugin_list_option_string_t;
+
+typedef struct {
+  transform_plugin_list_option_string_t *ptr;
+  size_t len;
+} transform_plugin_list_list_option_string_t;
+
+// A result in text form, for catalogs and control: never for data.
+typedef struct millrace_plugin_postgres_rowset_t {
+  millrace_plugin_postgres_list_column_name_t   columns;
+  transform_plugin_list_list_option_string_t   rows;
+} millrace_plugin_postgres_rowset_t;
+
+typedef struct millrace_plugin_postgres_own_connection_t {
+  int32_t __handle;
+} millrace_plugin_postgres_own_connection_t;
+
+typedef struct millrace_plugin_postgres_borrow_connection_t {
+  int32_t __handle;
+} millrace_plugin_postgres_borrow_connection_t;
+
+typedef struct millrace_plugin_postgres_own_copy_reader_t {
+  int32_t __handle;
+} millrace_plugin_postgres_own_copy_reader_t;
+
+typedef struct millrace_plugin_postgres_borrow_copy_reader_t {
+  int32_t __handle;
+} millrace_plugin_postgres_borrow_copy_reader_t;
+
+typedef struct millrace_plugin_postgres_own_replication_t {
+  int32_t __handle;
+} millrace_plugin_postgres_own_replication_t;
+
+typedef struct millrace_plugin_postgres_borrow_replication_t {
+  int32_t __handle;
+} millrace_plugin_postgres_borrow_replication_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_postgres_own_connection_t ok;
+    millrace_plugin_postgres_error_t err;
+  } val;
+} millrace_plugin_postgres_result_own_connection_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_postgres_rowset_t ok;
+    millrace_plugin_postgres_error_t err;
+  } val;
+} millrace_plugin_postgres_result_rowset_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    uint64_t ok;
+    millrace_plugin_postgres_error_t err;
+  } val;
+} millrace_plugin_postgres_result_u64_error_t;
+
+typedef struct {
+  millrace_plugin_postgres_statement_t *ptr;
+  size_t len;
+} millrace_plugin_postgres_list_statement_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_postgres_error_t err;
+  } val;
+} millrace_plugin_postgres_result_void_error_t;
+
+typedef struct {
+  uint64_t *ptr;
+  size_t len;
+} transform_plugin_list_u64_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    transform_plugin_list_u64_t ok;
+    millrace_plugin_postgres_error_t err;
+  } val;
+} millrace_plugin_postgres_result_list_u64_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_postgres_own_copy_reader_t ok;
+    millrace_plugin_postgres_error_t err;
+  } val;
+} millrace_plugin_postgres_result_own_copy_reader_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    transform_plugin_option_list_u8_t ok;
+    millrace_plugin_postgres_error_t err;
+  } val;
+} millrace_plugin_postgres_result_option_list_u8_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_postgres_own_replication_t ok;
+    millrace_plugin_postgres_error_t err;
+  } val;
+} millrace_plugin_postgres_result_own_replication_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    transform_plugin_list_u8_t ok;
+    millrace_plugin_postgres_error_t err;
+  } val;
+} millrace_plugin_postgres_result_list_u8_error_t;
+
 typedef millrace_plugin_types_error_t millrace_plugin_records_error_t;
 
 typedef millrace_plugin_types_schema_t millrace_plugin_records_schema_t;
@@ -328,11 +671,6 @@ typedef millrace_plugin_types_schema_t millrace_plugin_records_schema_t;
 typedef millrace_plugin_types_schema_id_t millrace_plugin_records_schema_id_t;
 
 typedef millrace_plugin_types_json_t millrace_plugin_records_json_t;
-
-typedef struct {
-  uint8_t *ptr;
-  size_t len;
-} transform_plugin_list_u8_t;
 
 // Byte strings end to end: value i is `data[offsets[i]..offsets[i+1]]`.
 typedef struct millrace_plugin_records_packed_t {
@@ -416,8 +754,10 @@ typedef struct {
   millrace_plugin_records_json_t val;
 } millrace_plugin_records_option_json_t;
 
-// A record as JSON, for guests that would rather not write rows. What is `none` comes from the input
-// record it descends from; the value is schemaless. JSON `null` is a tombstone.
+// A record as JSON, for guests that would rather not write rows. What is `none` comes from the input record it descends
+// from. Where that has a schema, the document is put under it: fields that it lacks go, new ones are appended as optional,
+// of the type of their JSON. Where it has none, or there is no such record, neither has the document. JSON `null` is a
+// tombstone.
 typedef struct millrace_plugin_records_document_t {
   transform_plugin_option_string_t   topic;
   millrace_plugin_records_option_json_t   key;
@@ -479,6 +819,17 @@ typedef struct {
   } val;
 } millrace_plugin_records_result_list_option_json_error_t;
 
+typedef millrace_plugin_types_plugin_info_t exports_millrace_plugin_plugin_plugin_info_t;
+
+typedef millrace_plugin_types_config_t exports_millrace_plugin_plugin_config_t;
+
+typedef millrace_plugin_types_config_issue_t exports_millrace_plugin_plugin_config_issue_t;
+
+typedef struct {
+  exports_millrace_plugin_plugin_config_issue_t *ptr;
+  size_t len;
+} exports_millrace_plugin_plugin_list_config_issue_t;
+
 typedef millrace_plugin_types_error_t exports_millrace_plugin_transform_error_t;
 
 typedef millrace_plugin_types_record_failure_t exports_millrace_plugin_transform_record_failure_t;
@@ -535,16 +886,51 @@ typedef struct {
   } val;
 } exports_millrace_plugin_transform_result_outcome_error_t;
 
-typedef millrace_plugin_types_plugin_info_t exports_millrace_plugin_plugin_plugin_info_t;
+// Imported Functions from `millrace:plugin/alerts@0.1.0`
+// What a source reads has another shape from here on. Call it when the records before it are given.
+extern void millrace_plugin_alerts_table_changed(millrace_plugin_alerts_table_change_t *change);
 
-typedef millrace_plugin_types_config_t exports_millrace_plugin_plugin_config_t;
+// Imported Functions from `millrace:plugin/cache@0.1.0`
+// None: it is not there, or no longer.
+extern bool millrace_plugin_cache_get(transform_plugin_string_t *key, transform_plugin_list_u8_t *ret);
+// In place of what was there. It is gone after `ttl-ms`; none: after an hour. A key of more than 1 KiB or a value of more
+// than 1 MiB is refused with the code `cache.too-large`.
+extern bool millrace_plugin_cache_put(transform_plugin_string_t *key, transform_plugin_list_u8_t *value, uint32_t *maybe_ttl_ms, millrace_plugin_cache_error_t *err);
+// As `put`, but only where nothing is there; false: something is. Of tasks that add the same key at a time, one hears true.
+extern bool millrace_plugin_cache_add(transform_plugin_string_t *key, transform_plugin_list_u8_t *value, uint32_t *maybe_ttl_ms, bool *ret, millrace_plugin_cache_error_t *err);
+// Whether it was there.
+extern bool millrace_plugin_cache_delete(transform_plugin_string_t *key);
 
-typedef millrace_plugin_types_config_issue_t exports_millrace_plugin_plugin_config_issue_t;
+// Imported Functions from `millrace:plugin/clock@0.1.0`
+// Microseconds since the epoch.
+extern uint64_t millrace_plugin_clock_now_us(void);
+// Nanoseconds, monotonic.
+extern uint64_t millrace_plugin_clock_monotonic_ns(void);
+// Suspends this instance only. False: it returned early, because the host has a call waiting (`commit`, `stop`).
+extern bool millrace_plugin_clock_sleep(uint32_t ms);
 
-typedef struct {
-  exports_millrace_plugin_plugin_config_issue_t *ptr;
-  size_t len;
-} exports_millrace_plugin_plugin_list_config_issue_t;
+// Imported Functions from `millrace:plugin/config@0.1.0`
+extern bool millrace_plugin_config_get(transform_plugin_string_t *key, transform_plugin_string_t *ret);
+extern void millrace_plugin_config_all(transform_plugin_list_tuple2_string_string_t *ret);
+
+// Imported Functions from `millrace:plugin/files@0.1.0`
+// Opens the binding's file for reading. A missing file is a `retriable` error with code `files.not-found`.
+extern bool millrace_plugin_files_static_reader_open(transform_plugin_string_t *binding, millrace_plugin_files_own_reader_t *ret, millrace_plugin_files_error_t *err);
+// Up to `max` bytes from byte `position`; empty at the end of the file.
+extern bool millrace_plugin_files_method_reader_read(millrace_plugin_files_borrow_reader_t self, uint64_t position, uint32_t max, transform_plugin_list_u8_t *ret, millrace_plugin_files_error_t *err);
+// The length in bytes now.
+extern bool millrace_plugin_files_method_reader_len(millrace_plugin_files_borrow_reader_t self, uint64_t *ret, millrace_plugin_files_error_t *err);
+// Opens the binding's file for appending, making it when it is missing.
+extern bool millrace_plugin_files_static_appender_open(transform_plugin_string_t *binding, millrace_plugin_files_own_appender_t *ret, millrace_plugin_files_error_t *err);
+extern bool millrace_plugin_files_method_appender_append(millrace_plugin_files_borrow_appender_t self, transform_plugin_list_u8_t *data, millrace_plugin_files_error_t *err);
+// Returns once what was appended is on disk.
+extern bool millrace_plugin_files_method_appender_sync(millrace_plugin_files_borrow_appender_t self, millrace_plugin_files_error_t *err);
+
+// Imported Functions from `millrace:plugin/http@0.1.0`
+extern bool millrace_plugin_http_send(millrace_plugin_http_request_t *request, millrace_plugin_http_response_t *ret, millrace_plugin_http_error_t *err);
+// At most 1000 requests, `concurrency` of them (1 to 32) at a time; the answers in their order. Their bodies have 64 MiB
+// together: an answer for which nothing is left is `http.response-too-large`.
+extern bool millrace_plugin_http_send_all(millrace_plugin_http_list_request_t *requests, uint32_t concurrency, millrace_plugin_http_list_result_response_error_t *ret, millrace_plugin_http_error_t *err);
 
 // Imported Functions from `millrace:plugin/logging@0.1.0`
 extern bool millrace_plugin_logging_enabled(millrace_plugin_logging_level_t level);
@@ -555,21 +941,44 @@ extern void millrace_plugin_metrics_counter_add(transform_plugin_string_t *name,
 extern void millrace_plugin_metrics_gauge_set(transform_plugin_string_t *name, transform_plugin_list_tuple2_string_string_t *labels, double value);
 extern void millrace_plugin_metrics_histogram_record(transform_plugin_string_t *name, transform_plugin_list_tuple2_string_string_t *labels, double value);
 
-// Imported Functions from `millrace:plugin/alerts@0.1.0`
-// What a source reads has another shape from here on. Call it when the records before it are given.
-extern void millrace_plugin_alerts_table_changed(millrace_plugin_alerts_table_change_t *change);
+// Imported Functions from `millrace:plugin/postgres@0.1.0`
+// Opens the binding `name` of `plugin-info.bindings`.
+extern bool millrace_plugin_postgres_static_connection_open(transform_plugin_string_t *name, millrace_plugin_postgres_own_connection_t *ret, millrace_plugin_postgres_error_t *err);
+// Simple query protocol: one or more statements; the rows of the last one that has any.
+extern bool millrace_plugin_postgres_method_connection_query(millrace_plugin_postgres_borrow_connection_t self, transform_plugin_string_t *sql, millrace_plugin_postgres_rowset_t *ret, millrace_plugin_postgres_error_t *err);
+// One statement with parameters, prepared once per connection; how many rows it touched.
+extern bool millrace_plugin_postgres_method_connection_execute(millrace_plugin_postgres_borrow_connection_t self, transform_plugin_string_t *sql, millrace_plugin_postgres_list_param_t *params, uint64_t *ret, millrace_plugin_postgres_error_t *err);
+// Statements in one transaction, sent without waiting, so that the server works while the guest does; `outcome` gives
+// the answer. One submission at a time; any other call waits until the server is done with it.
+extern bool millrace_plugin_postgres_method_connection_submit(millrace_plugin_postgres_borrow_connection_t self, millrace_plugin_postgres_list_statement_t *statements, millrace_plugin_postgres_error_t *err);
+// Waits for what was submitted: how many rows each statement touched. An error: none of them had an effect, unless it
+// is `postgres.connection`, when that is not known.
+extern bool millrace_plugin_postgres_method_connection_outcome(millrace_plugin_postgres_borrow_connection_t self, transform_plugin_list_u64_t *ret, millrace_plugin_postgres_error_t *err);
+// `COPY ... FROM STDIN` with the whole of `data`, in the format the statement names; how many rows it took.
+extern bool millrace_plugin_postgres_method_connection_copy_in(millrace_plugin_postgres_borrow_connection_t self, transform_plugin_string_t *sql, transform_plugin_list_u8_t *data, uint64_t *ret, millrace_plugin_postgres_error_t *err);
+// `COPY ... TO STDOUT`. The connection answers nothing else until the reader is drained or dropped.
+extern bool millrace_plugin_postgres_method_connection_copy_out(millrace_plugin_postgres_borrow_connection_t self, transform_plugin_string_t *sql, millrace_plugin_postgres_own_copy_reader_t *ret, millrace_plugin_postgres_error_t *err);
+// Whole CopyData messages (rows), each behind its length as a little-endian u32; at least one, then as many
+// as are at hand within `max-bytes`. None: the end.
+extern bool millrace_plugin_postgres_method_copy_reader_next(millrace_plugin_postgres_borrow_copy_reader_t self, uint32_t max_bytes, transform_plugin_option_list_u8_t *ret, millrace_plugin_postgres_error_t *err);
+extern bool millrace_plugin_postgres_static_replication_open(transform_plugin_string_t *name, millrace_plugin_postgres_own_replication_t *ret, millrace_plugin_postgres_error_t *err);
+// A replication command or a simple query: `IDENTIFY_SYSTEM`, `CREATE_REPLICATION_SLOT ...`.
+extern bool millrace_plugin_postgres_method_replication_query(millrace_plugin_postgres_borrow_replication_t self, transform_plugin_string_t *command, millrace_plugin_postgres_rowset_t *ret, millrace_plugin_postgres_error_t *err);
+// `START_REPLICATION SLOT ...`: from here on only `next` and `ack`.
+extern bool millrace_plugin_postgres_method_replication_start(millrace_plugin_postgres_borrow_replication_t self, transform_plugin_string_t *command, millrace_plugin_postgres_error_t *err);
+// Waits at most `wait-ms` for the first message, then takes what is at hand up to about `max-bytes`. The
+// CopyData messages as the server sent them (`w` and `k`, network byte order), each behind its length as a
+// little-endian u32. Empty: nothing came, or the host has a call waiting. The host answers keepalives itself
+// with the position last acknowledged.
+extern bool millrace_plugin_postgres_method_replication_next(millrace_plugin_postgres_borrow_replication_t self, uint32_t max_bytes, uint32_t wait_ms, transform_plugin_list_u8_t *ret, millrace_plugin_postgres_error_t *err);
+// All up to here is durable downstream; sent to the server at once as flushed and applied.
+extern bool millrace_plugin_postgres_method_replication_ack(millrace_plugin_postgres_borrow_replication_t self, uint64_t lsn, millrace_plugin_postgres_error_t *err);
 
-// Imported Functions from `millrace:plugin/config@0.1.0`
-extern bool millrace_plugin_config_get(transform_plugin_string_t *key, transform_plugin_string_t *ret);
-extern void millrace_plugin_config_all(transform_plugin_list_tuple2_string_string_t *ret);
-
-// Imported Functions from `millrace:plugin/clock@0.1.0`
-// Microseconds since the epoch.
-extern uint64_t millrace_plugin_clock_now_us(void);
-// Nanoseconds, monotonic.
-extern uint64_t millrace_plugin_clock_monotonic_ns(void);
-// Suspends this instance only. False: it returned early, because the host has a call waiting (`commit`, `stop`).
-extern bool millrace_plugin_clock_sleep(uint32_t ms);
+// Imported Functions from `millrace:plugin/random@0.1.0`
+// `len` bytes, at most 65536: what is more is cut to that, so look at the answer's length.
+extern void millrace_plugin_random_get_bytes(uint32_t len, transform_plugin_list_u8_t *ret);
+// A number out of all there are.
+extern uint64_t millrace_plugin_random_get_u64(void);
 
 // Imported Functions from `millrace:plugin/records@0.1.0`
 // The schema behind an id; a guest keeps it, ids being stable.
@@ -584,20 +993,16 @@ extern bool millrace_plugin_records_method_batch_column(millrace_plugin_records_
 // One JSON document per row for `key` or `value`, Connect's schemaless JSON; null is `none`.
 extern bool millrace_plugin_records_method_batch_documents(millrace_plugin_records_borrow_batch_t self, transform_plugin_string_t *part, millrace_plugin_records_list_option_json_t *ret, millrace_plugin_records_error_t *err);
 
+// Exported Functions from `millrace:plugin/plugin@0.1.0`
+void exports_millrace_plugin_plugin_describe(exports_millrace_plugin_plugin_plugin_info_t *ret);
+void exports_millrace_plugin_plugin_validate(exports_millrace_plugin_plugin_config_t *config, exports_millrace_plugin_plugin_list_config_issue_t *ret);
+
 // Exported Functions from `millrace:plugin/transform@0.1.0`
 bool exports_millrace_plugin_transform_configure(exports_millrace_plugin_transform_task_context_t *ctx, exports_millrace_plugin_transform_error_t *err);
 bool exports_millrace_plugin_transform_apply(exports_millrace_plugin_transform_borrow_batch_t batch, exports_millrace_plugin_transform_outcome_t *ret, exports_millrace_plugin_transform_error_t *err);
 void exports_millrace_plugin_transform_close(void);
 
-// Exported Functions from `millrace:plugin/plugin@0.1.0`
-void exports_millrace_plugin_plugin_describe(exports_millrace_plugin_plugin_plugin_info_t *ret);
-void exports_millrace_plugin_plugin_validate(exports_millrace_plugin_plugin_config_t *config, exports_millrace_plugin_plugin_list_config_issue_t *ret);
-
 // Helper Functions
-
-void transform_plugin_tuple2_string_string_free(transform_plugin_tuple2_string_string_t *ptr);
-
-void transform_plugin_list_tuple2_string_string_free(transform_plugin_list_tuple2_string_string_t *ptr);
 
 void transform_plugin_option_string_free(transform_plugin_option_string_t *ptr);
 
@@ -606,6 +1011,8 @@ void millrace_plugin_alerts_column_change_free(millrace_plugin_alerts_column_cha
 void millrace_plugin_alerts_list_column_change_free(millrace_plugin_alerts_list_column_change_t *ptr);
 
 void millrace_plugin_alerts_table_change_free(millrace_plugin_alerts_table_change_t *ptr);
+
+void transform_plugin_tuple2_string_string_free(transform_plugin_tuple2_string_string_t *ptr);
 
 void millrace_plugin_types_attributes_free(millrace_plugin_types_attributes_t *ptr);
 
@@ -624,6 +1031,8 @@ void millrace_plugin_types_config_key_free(millrace_plugin_types_config_key_t *p
 void millrace_plugin_types_config_issue_free(millrace_plugin_types_config_issue_t *ptr);
 
 void millrace_plugin_types_config_free(millrace_plugin_types_config_t *ptr);
+
+void transform_plugin_list_tuple2_string_string_free(transform_plugin_list_tuple2_string_string_t *ptr);
 
 void millrace_plugin_types_binding_free(millrace_plugin_types_binding_t *ptr);
 
@@ -653,13 +1062,131 @@ void millrace_plugin_types_list_type_node_free(millrace_plugin_types_list_type_n
 
 void millrace_plugin_types_schema_free(millrace_plugin_types_schema_t *ptr);
 
+void millrace_plugin_cache_error_free(millrace_plugin_cache_error_t *ptr);
+
+void transform_plugin_list_u8_free(transform_plugin_list_u8_t *ptr);
+
+void transform_plugin_option_list_u8_free(transform_plugin_option_list_u8_t *ptr);
+
+void millrace_plugin_cache_result_void_error_free(millrace_plugin_cache_result_void_error_t *ptr);
+
+void millrace_plugin_cache_result_bool_error_free(millrace_plugin_cache_result_bool_error_t *ptr);
+
+void millrace_plugin_files_error_free(millrace_plugin_files_error_t *ptr);
+
+extern void millrace_plugin_files_reader_drop_own(millrace_plugin_files_own_reader_t handle);
+
+extern void millrace_plugin_files_reader_drop_borrow(millrace_plugin_files_borrow_reader_t handle);
+
+extern millrace_plugin_files_borrow_reader_t millrace_plugin_files_borrow_reader(millrace_plugin_files_own_reader_t handle);
+
+extern void millrace_plugin_files_appender_drop_own(millrace_plugin_files_own_appender_t handle);
+
+extern void millrace_plugin_files_appender_drop_borrow(millrace_plugin_files_borrow_appender_t handle);
+
+extern millrace_plugin_files_borrow_appender_t millrace_plugin_files_borrow_appender(millrace_plugin_files_own_appender_t handle);
+
+void millrace_plugin_files_result_own_reader_error_free(millrace_plugin_files_result_own_reader_error_t *ptr);
+
+void millrace_plugin_files_result_list_u8_error_free(millrace_plugin_files_result_list_u8_error_t *ptr);
+
+void millrace_plugin_files_result_u64_error_free(millrace_plugin_files_result_u64_error_t *ptr);
+
+void millrace_plugin_files_result_own_appender_error_free(millrace_plugin_files_result_own_appender_error_t *ptr);
+
+void millrace_plugin_files_result_void_error_free(millrace_plugin_files_result_void_error_t *ptr);
+
+void millrace_plugin_http_error_free(millrace_plugin_http_error_t *ptr);
+
+void millrace_plugin_http_attributes_free(millrace_plugin_http_attributes_t *ptr);
+
+void millrace_plugin_http_secret_free(millrace_plugin_http_secret_t *ptr);
+
+void millrace_plugin_http_credentials_free(millrace_plugin_http_credentials_t *ptr);
+
+void millrace_plugin_http_header_value_free(millrace_plugin_http_header_value_t *ptr);
+
+void millrace_plugin_http_tuple2_string_header_value_free(millrace_plugin_http_tuple2_string_header_value_t *ptr);
+
+void millrace_plugin_http_list_tuple2_string_header_value_free(millrace_plugin_http_list_tuple2_string_header_value_t *ptr);
+
+void millrace_plugin_http_request_free(millrace_plugin_http_request_t *ptr);
+
+void millrace_plugin_http_response_free(millrace_plugin_http_response_t *ptr);
+
+void millrace_plugin_http_result_response_error_free(millrace_plugin_http_result_response_error_t *ptr);
+
+void millrace_plugin_http_list_request_free(millrace_plugin_http_list_request_t *ptr);
+
+void millrace_plugin_http_list_result_response_error_free(millrace_plugin_http_list_result_response_error_t *ptr);
+
+void millrace_plugin_http_result_list_result_response_error_error_free(millrace_plugin_http_result_list_result_response_error_error_t *ptr);
+
+void millrace_plugin_postgres_error_free(millrace_plugin_postgres_error_t *ptr);
+
+void millrace_plugin_postgres_binary_free(millrace_plugin_postgres_binary_t *ptr);
+
+void millrace_plugin_postgres_param_free(millrace_plugin_postgres_param_t *ptr);
+
+void millrace_plugin_postgres_list_param_free(millrace_plugin_postgres_list_param_t *ptr);
+
+void millrace_plugin_postgres_statement_free(millrace_plugin_postgres_statement_t *ptr);
+
+void millrace_plugin_postgres_column_name_free(millrace_plugin_postgres_column_name_t *ptr);
+
+void millrace_plugin_postgres_list_column_name_free(millrace_plugin_postgres_list_column_name_t *ptr);
+
+void transform_plugin_list_option_string_free(transform_plugin_list_option_string_t *ptr);
+
+void transform_plugin_list_list_option_string_free(transform_plugin_list_list_option_string_t *ptr);
+
+void millrace_plugin_postgres_rowset_free(millrace_plugin_postgres_rowset_t *ptr);
+
+extern void millrace_plugin_postgres_connection_drop_own(millrace_plugin_postgres_own_connection_t handle);
+
+extern void millrace_plugin_postgres_connection_drop_borrow(millrace_plugin_postgres_borrow_connection_t handle);
+
+extern millrace_plugin_postgres_borrow_connection_t millrace_plugin_postgres_borrow_connection(millrace_plugin_postgres_own_connection_t handle);
+
+extern void millrace_plugin_postgres_copy_reader_drop_own(millrace_plugin_postgres_own_copy_reader_t handle);
+
+extern void millrace_plugin_postgres_copy_reader_drop_borrow(millrace_plugin_postgres_borrow_copy_reader_t handle);
+
+extern millrace_plugin_postgres_borrow_copy_reader_t millrace_plugin_postgres_borrow_copy_reader(millrace_plugin_postgres_own_copy_reader_t handle);
+
+extern void millrace_plugin_postgres_replication_drop_own(millrace_plugin_postgres_own_replication_t handle);
+
+extern void millrace_plugin_postgres_replication_drop_borrow(millrace_plugin_postgres_borrow_replication_t handle);
+
+extern millrace_plugin_postgres_borrow_replication_t millrace_plugin_postgres_borrow_replication(millrace_plugin_postgres_own_replication_t handle);
+
+void millrace_plugin_postgres_result_own_connection_error_free(millrace_plugin_postgres_result_own_connection_error_t *ptr);
+
+void millrace_plugin_postgres_result_rowset_error_free(millrace_plugin_postgres_result_rowset_error_t *ptr);
+
+void millrace_plugin_postgres_result_u64_error_free(millrace_plugin_postgres_result_u64_error_t *ptr);
+
+void millrace_plugin_postgres_list_statement_free(millrace_plugin_postgres_list_statement_t *ptr);
+
+void millrace_plugin_postgres_result_void_error_free(millrace_plugin_postgres_result_void_error_t *ptr);
+
+void transform_plugin_list_u64_free(transform_plugin_list_u64_t *ptr);
+
+void millrace_plugin_postgres_result_list_u64_error_free(millrace_plugin_postgres_result_list_u64_error_t *ptr);
+
+void millrace_plugin_postgres_result_own_copy_reader_error_free(millrace_plugin_postgres_result_own_copy_reader_error_t *ptr);
+
+void millrace_plugin_postgres_result_option_list_u8_error_free(millrace_plugin_postgres_result_option_list_u8_error_t *ptr);
+
+void millrace_plugin_postgres_result_own_replication_error_free(millrace_plugin_postgres_result_own_replication_error_t *ptr);
+
+void millrace_plugin_postgres_result_list_u8_error_free(millrace_plugin_postgres_result_list_u8_error_t *ptr);
+
 void millrace_plugin_records_error_free(millrace_plugin_records_error_t *ptr);
 
 void millrace_plugin_records_schema_free(millrace_plugin_records_schema_t *ptr);
 
 void millrace_plugin_records_json_free(millrace_plugin_records_json_t *ptr);
-
-void transform_plugin_list_u8_free(transform_plugin_list_u8_t *ptr);
 
 void millrace_plugin_records_packed_free(millrace_plugin_records_packed_t *ptr);
 
@@ -701,6 +1228,14 @@ void millrace_plugin_records_list_option_json_free(millrace_plugin_records_list_
 
 void millrace_plugin_records_result_list_option_json_error_free(millrace_plugin_records_result_list_option_json_error_t *ptr);
 
+void exports_millrace_plugin_plugin_plugin_info_free(exports_millrace_plugin_plugin_plugin_info_t *ptr);
+
+void exports_millrace_plugin_plugin_config_free(exports_millrace_plugin_plugin_config_t *ptr);
+
+void exports_millrace_plugin_plugin_config_issue_free(exports_millrace_plugin_plugin_config_issue_t *ptr);
+
+void exports_millrace_plugin_plugin_list_config_issue_free(exports_millrace_plugin_plugin_list_config_issue_t *ptr);
+
 void exports_millrace_plugin_transform_error_free(exports_millrace_plugin_transform_error_t *ptr);
 
 void exports_millrace_plugin_transform_record_failure_free(exports_millrace_plugin_transform_record_failure_t *ptr);
@@ -722,14 +1257,6 @@ void exports_millrace_plugin_transform_outcome_free(exports_millrace_plugin_tran
 void exports_millrace_plugin_transform_result_void_error_free(exports_millrace_plugin_transform_result_void_error_t *ptr);
 
 void exports_millrace_plugin_transform_result_outcome_error_free(exports_millrace_plugin_transform_result_outcome_error_t *ptr);
-
-void exports_millrace_plugin_plugin_plugin_info_free(exports_millrace_plugin_plugin_plugin_info_t *ptr);
-
-void exports_millrace_plugin_plugin_config_free(exports_millrace_plugin_plugin_config_t *ptr);
-
-void exports_millrace_plugin_plugin_config_issue_free(exports_millrace_plugin_plugin_config_issue_t *ptr);
-
-void exports_millrace_plugin_plugin_list_config_issue_free(exports_millrace_plugin_plugin_list_config_issue_t *ptr);
 
 // Sets the string `ret` to reference the input string `s` without copying it
 void transform_plugin_string_set(transform_plugin_string_t *ret, const char*s);

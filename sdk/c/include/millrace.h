@@ -72,6 +72,9 @@ void mr_gauge(const char *name, double value, ...);
 void mr_observe(const char *name, double value, ...);
 uint64_t mr_now_us(void);
 
+/* Ends the instance, as a mistake of the plugin's own does; the task fails and shows the message, made of texts ended by NULL. */
+_Noreturn void mr_panic(const char *message, ...);
+
 /* ---- schemas ---- */
 
 typedef enum {
@@ -100,15 +103,34 @@ uint32_t mr_lent_len(const mr_lent_t *lent);
 /* All of them in the row format; they are there until the call ends. */
 bool mr_lent_rows(mr_lent_t *lent, mr_batch_t *batch, mr_error_t *error);
 
-/* One field of all rows as texts end to end: value i is data[offsets[i]] up to data[offsets[i + 1]]. Free it with
- * mr_column_free. Fails where the field is not of text or bytes. */
-typedef struct { uint32_t *offsets; uint8_t *data, *nulls; size_t rows, nulls_len; } mr_column_t;
+/* One field of all rows, of the form that `kind` says; the other pointers are NULL. Texts and bytes are end to end: value i is
+ * data[offsets[i]] up to data[offsets[i + 1]], and so are structs, lists and maps, as JSON. Free it with mr_column_free. */
+typedef enum { MR_COLUMN_TEXTS, MR_COLUMN_BOOLEANS, MR_COLUMN_INT64S, MR_COLUMN_FLOAT64S } mr_column_kind_t;
+typedef struct {
+    mr_column_kind_t kind;
+    uint32_t *offsets;
+    uint8_t *data, *nulls;
+    bool *booleans;
+    int64_t *int64s;
+    double *float64s;
+    size_t rows, nulls_len;
+} mr_column_t;
+/* Of texts or bytes; any other is an error. */
 bool mr_lent_column(mr_lent_t *lent, const char *path, mr_column_t *column, mr_error_t *error);
-mr_bytes_t mr_column_at(const mr_column_t *column, size_t row); /* `at` is NULL where it is null */
+/* Of any form. */
+bool mr_lent_values(mr_lent_t *lent, const char *path, mr_column_t *column, mr_error_t *error);
+bool mr_column_is_null(const mr_column_t *column, size_t row);
+mr_bytes_t mr_column_at(const mr_column_t *column, size_t row); /* `at` is NULL where it is null, or no text */
 void mr_column_free(mr_column_t *column);
 
+/* Texts of a column being made, end to end: for each row mr_packed_add, any number of times, then mr_packed_end. Starts as {0}. */
+typedef struct { mr_buf_t data, offsets, nulls; } mr_packed_t;
+void mr_packed_add(mr_packed_t *packed, const void *at, size_t len);
+void mr_packed_end(mr_packed_t *packed, bool null);
+void mr_packed_free(mr_packed_t *packed);
+
 /* What became of the batch; nothing said, it is unchanged. Other records (mr_out_rows) or edits that the host makes
- * (mr_out_drop, mr_out_remove, mr_out_set_texts), not both. */
+ * (mr_out_drop, mr_out_remove, mr_out_set_texts, mr_out_set_packed), not both. */
 typedef struct mr_out mr_out_t;
 /* The writer's records, which it gives up; origin[i] is the input row that record i descends from. Leave a record out to
  * drop it, name a row twice to make many of it. */
@@ -118,6 +140,9 @@ void mr_out_drop(mr_out_t *out, uint32_t row);
 void mr_out_remove(mr_out_t *out, const char *path);
 /* One text for each row of the input, NULL where it is null: replaces a field, or adds it as an optional one. */
 void mr_out_set_texts(mr_out_t *out, const char *path, const mr_bytes_t *values, size_t rows);
+/* The same of a packed column, several times cheaper; it is empty afterwards. A field that is replaced keeps its type, and a new
+ * one is of bytes. */
+void mr_out_set_packed(mr_out_t *out, const char *path, mr_packed_t *packed);
 /* One record failed: it goes to errors.tolerance and the dead letter queue. The message is made of texts ended by NULL. */
 void mr_out_failure(mr_out_t *out, uint32_t row, bool retriable, const char *code, const char *message, ...);
 
@@ -129,5 +154,12 @@ bool mr_configure(const mr_context_t *context, mr_error_t *error);
 /* Answers for the whole batch, or fails, and then nothing happened. */
 bool mr_apply(mr_lent_t *batch, mr_out_t *out, mr_error_t *error);
 void mr_close(void);
+
+/* What the keys do not say by themselves; a plugin without such rules leaves it out. mr_config reads what is to be checked. Every
+ * wrong setting at once, and no server is reached. */
+typedef struct mr_issues mr_issues_t;
+void mr_validate(mr_issues_t *issues);
+/* A wrong setting: what is wrong with which value, and the remedy, made of texts ended by NULL. */
+void mr_issue(mr_issues_t *issues, const char *key, const char *message, ...);
 
 #endif

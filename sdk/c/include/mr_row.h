@@ -32,6 +32,9 @@ typedef struct { const uint8_t *at; size_t len; } mr_record_t;
 
 /* ---- reading ---- */
 
+/* Whether bytes from elsewhere are a text: the host takes no other, and ends an instance that hands it one. */
+bool mr_utf8(const uint8_t *at, size_t len);
+
 /* A batch whose tables and record heads have been checked. */
 typedef struct {
     const uint8_t *at;

@@ -101,16 +101,13 @@ void mr_error_out(mr_error_t *e, millrace_plugin_types_error_t *to) {
 static struct { char *name, *value; } *settings;
 static size_t n_settings;
 
-void mr_settings_load(void) {
-    transform_plugin_list_tuple2_string_string_t all;
-    millrace_plugin_config_all(&all);
-    settings = mr_alloc(sizeof *settings * (all.len + mr_info.n_keys));
-    n_settings = 0;
-    for (size_t i = 0; i < all.len; i++, n_settings++) {
-        settings[n_settings].name = mr_terminated(all.ptr[i].f0.ptr, all.ptr[i].f0.len);
-        settings[n_settings].value = mr_terminated(all.ptr[i].f1.ptr, all.ptr[i].f1.len);
+void mr_settings_load(const transform_plugin_list_tuple2_string_string_t *all) {
+    settings = mr_alloc(sizeof *settings * (all->len + 1));
+    for (n_settings = 0; n_settings < all->len; n_settings++) {
+        const transform_plugin_tuple2_string_string_t *from = &all->ptr[n_settings];
+        settings[n_settings].name = mr_terminated(from->f0.ptr, from->f0.len);
+        settings[n_settings].value = mr_terminated(from->f1.ptr, from->f1.len);
     }
-    transform_plugin_list_tuple2_string_string_free(&all);
 }
 
 const char *mr_config(const char *key) {
@@ -194,6 +191,15 @@ void mr_gauge(const char *name, double value, ...) { FIGURE(millrace_plugin_metr
 void mr_observe(const char *name, double value, ...) { FIGURE(millrace_plugin_metrics_histogram_record); }
 uint64_t mr_now_us(void) { return millrace_plugin_clock_now_us(); }
 
+_Noreturn void mr_panic(const char *message, ...) {
+    va_list more;
+    va_start(more, message);
+    char *text = mr_join(message, more);
+    va_end(more);
+    mr_log(MR_LOG_ERROR, text, NULL);
+    __builtin_trap();
+}
+
 /* ---- schemas ---- */
 
 struct mr_path_entry { uint32_t schema; mr_path_t path; };
@@ -249,6 +255,8 @@ mr_edit_t mr_path_edit(const mr_path_t *p, const void *at, size_t len) {
 
 /* ---- what the plugin is ---- */
 
+struct mr_issues { exports_millrace_plugin_plugin_list_config_issue_t list; };
+
 static transform_plugin_list_string_t owned_list(const char *const *names) {
     transform_plugin_list_string_t list = {NULL, 0};
     while (names && names[list.len]) list.len++;
@@ -298,6 +306,24 @@ void exports_millrace_plugin_plugin_describe(exports_millrace_plugin_plugin_plug
 void exports_millrace_plugin_plugin_validate(exports_millrace_plugin_plugin_config_t *config,
                                              exports_millrace_plugin_plugin_list_config_issue_t *issues) {
     /* What keys say by themselves, the host has checked. */
-    *issues = (exports_millrace_plugin_plugin_list_config_issue_t){NULL, 0};
+    struct mr_issues all = {{NULL, 0}};
+    transform_plugin_list_tuple2_string_string_t given = {config->ptr, config->len};
+    mr_settings_load(&given);
+    mr_validate(&all);
     exports_millrace_plugin_plugin_config_free(config);
+    *issues = all.list;
+}
+
+__attribute__((weak)) void mr_validate(mr_issues_t *issues) { (void)issues; }
+
+void mr_issue(mr_issues_t *issues, const char *key, const char *message, ...) {
+    va_list more;
+    va_start(more, message);
+    char *text = mr_join(message, more);
+    va_end(more);
+    exports_millrace_plugin_plugin_config_issue_t *grown = realloc(issues->list.ptr, sizeof *grown * (issues->list.len + 1));
+    if (!grown) __builtin_trap();
+    issues->list.ptr = grown;
+    grown[issues->list.len++] = (exports_millrace_plugin_plugin_config_issue_t){.name = mr_owned(key), .message = mr_owned(text)};
+    free(text);
 }

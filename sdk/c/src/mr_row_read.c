@@ -10,7 +10,7 @@ static uint32_t u16_at(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1
 static uint32_t u32_at(const uint8_t *p) { return u16_at(p) | u16_at(p + 2) << 16; }
 static uint64_t u64_at(const uint8_t *p) { return (uint64_t)u32_at(p) | (uint64_t)u32_at(p + 4) << 32; }
 
-static bool utf8(const uint8_t *p, size_t n) {
+bool mr_utf8(const uint8_t *p, size_t n) {
     for (size_t i = 0; i < n;) {
         uint8_t c = p[i++];
         size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 4;
@@ -39,7 +39,7 @@ const char *mr_batch_reopen(mr_batch_t *b, const uint8_t *at, size_t len) {
         left = len - b->record_at;
         if (left < 2 || left - 2 < u16_at(at + b->record_at)) return "topic table cut short";
         uint32_t n = u16_at(at + b->record_at);
-        if (!utf8(at + b->record_at + 2, n)) return "topic is not UTF-8";
+        if (!mr_utf8(at + b->record_at + 2, n)) return "topic is not UTF-8";
         b->record_at += 2 + n;
     }
     left = len - b->record_at;
@@ -61,7 +61,7 @@ static const char *check(mr_record_t r, uint32_t topics) {
     mr_bytes_t left = {r.at + end, r.len - end};
     mr_header_t h;
     for (uint32_t i = mr_record_headers(r); i > 0; i--)
-        if (!mr_header_next(&left, &h) || !utf8(h.name.at, h.name.len) || (h.value.at && !fits(h.value.at, h.value.len)))
+        if (!mr_header_next(&left, &h) || !mr_utf8(h.name.at, h.name.len) || (h.value.at && !fits(h.value.at, h.value.len)))
             return "header outside its record";
     return left.len ? "bytes after a record's last header" : NULL;
 }

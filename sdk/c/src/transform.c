@@ -4,13 +4,7 @@
 
 #include "inner.h"
 
-struct mr_lent { millrace_plugin_records_borrow_batch_t handle; transform_plugin_list_u8_t rows; bool has_rows; };
-struct mr_out {
-    exports_millrace_plugin_transform_output_t output;
-    exports_millrace_plugin_transform_list_record_failure_t failures;
-};
-
-static void *extend(void *at, size_t len, size_t size) {
+void *mr_extend(void *at, size_t len, size_t size) {
     /* To the next power of two, so that many appends cost little. */
     if (len & (len - 1)) return at;
     at = realloc(at, size * (len ? 2 * len : 1));
@@ -23,7 +17,10 @@ bool exports_millrace_plugin_transform_configure(exports_millrace_plugin_transfo
     mr_error_t e = {0};
     char *connector = mr_terminated(ctx->connector.ptr, ctx->connector.len);
     mr_context_t context = {connector, ctx->task, ctx->memory_limit_bytes, ctx->call_deadline_ms};
-    mr_settings_load();
+    transform_plugin_list_tuple2_string_string_t all;
+    millrace_plugin_config_all(&all);
+    mr_settings_load(&all);
+    transform_plugin_list_tuple2_string_string_free(&all);
     bool ok = mr_configure(&context, &e);
     exports_millrace_plugin_transform_task_context_free(ctx);
     if (!ok) mr_error_out(&e, err);
@@ -60,35 +57,6 @@ bool mr_lent_rows(mr_lent_t *lent, mr_batch_t *batch, mr_error_t *e) {
     return bad ? mr_fail(e, MR_FATAL, "records.malformed", "not a batch of row format 1: ", bad, NULL) : true;
 }
 
-bool mr_lent_column(mr_lent_t *lent, const char *path, mr_column_t *column, mr_error_t *e) {
-    text_t p = {(uint8_t *)path, strlen(path)};
-    millrace_plugin_records_column_t c;
-    millrace_plugin_types_error_t host;
-    if (!millrace_plugin_records_method_batch_column(lent->handle, &p, MILLRACE_PLUGIN_RECORDS_COLUMN_STYLE_PACKED, &c, &host))
-        return mr_fail_host(e, &host);
-    if (c.data.tag != MILLRACE_PLUGIN_RECORDS_COLUMN_DATA_PACKED) {
-        millrace_plugin_records_column_free(&c);
-        return mr_fail(e, MR_FATAL, "records.column", "\"", path, "\" is not of text or bytes; read it from the rows", NULL);
-    }
-    millrace_plugin_records_packed_t *packed = &c.data.val.packed;
-    *column = (mr_column_t){packed->offsets.ptr, packed->data.ptr, c.nulls.ptr, packed->offsets.len - 1, c.nulls.len};
-    transform_plugin_string_t *name = &c.path;
-    if (name->len) free(name->ptr);
-    return true;
-}
-
-mr_bytes_t mr_column_at(const mr_column_t *c, size_t row) {
-    if (row >= c->rows || (row / 8 < c->nulls_len && (c->nulls[row / 8] >> (row % 8) & 1))) return (mr_bytes_t){NULL, 0};
-    return (mr_bytes_t){c->data + c->offsets[row], c->offsets[row + 1] - c->offsets[row]};
-}
-
-void mr_column_free(mr_column_t *c) {
-    free(c->offsets);
-    if (c->data) free(c->data);
-    if (c->nulls_len) free(c->nulls);
-    *c = (mr_column_t){0};
-}
-
 bool mr_out_rows(mr_out_t *out, mr_writer_t *writer, const uint32_t *origin, mr_error_t *e) {
     if (out->output.tag != EXPORTS_MILLRACE_PLUGIN_TRANSFORM_OUTPUT_UNCHANGED) {
         mr_writer_free(writer);
@@ -107,7 +75,7 @@ bool mr_out_rows(mr_out_t *out, mr_writer_t *writer, const uint32_t *origin, mr_
     return true;
 }
 
-static exports_millrace_plugin_transform_patch_t *patch(mr_out_t *out) {
+exports_millrace_plugin_transform_patch_t *mr_patch(mr_out_t *out) {
     if (out->output.tag == EXPORTS_MILLRACE_PLUGIN_TRANSFORM_OUTPUT_UNCHANGED) {
         memset(&out->output, 0, sizeof out->output);
         out->output.tag = EXPORTS_MILLRACE_PLUGIN_TRANSFORM_OUTPUT_PATCH;
@@ -118,33 +86,15 @@ static exports_millrace_plugin_transform_patch_t *patch(mr_out_t *out) {
 }
 
 void mr_out_drop(mr_out_t *out, uint32_t row) {
-    transform_plugin_list_u32_t *rows = &patch(out)->drop_rows;
-    rows->ptr = extend(rows->ptr, rows->len, sizeof *rows->ptr);
+    transform_plugin_list_u32_t *rows = &mr_patch(out)->drop_rows;
+    rows->ptr = mr_extend(rows->ptr, rows->len, sizeof *rows->ptr);
     rows->ptr[rows->len++] = row;
 }
 
 void mr_out_remove(mr_out_t *out, const char *path) {
-    transform_plugin_list_string_t *paths = &patch(out)->remove_fields;
-    paths->ptr = extend(paths->ptr, paths->len, sizeof *paths->ptr);
+    transform_plugin_list_string_t *paths = &mr_patch(out)->remove_fields;
+    paths->ptr = mr_extend(paths->ptr, paths->len, sizeof *paths->ptr);
     paths->ptr[paths->len++] = mr_owned(path);
-}
-
-void mr_out_set_texts(mr_out_t *out, const char *path, const mr_bytes_t *values, size_t rows) {
-    millrace_plugin_records_list_column_t *columns = &patch(out)->set;
-    columns->ptr = extend(columns->ptr, columns->len, sizeof *columns->ptr);
-    millrace_plugin_records_column_t *c = &columns->ptr[columns->len++];
-    *c = (millrace_plugin_records_column_t){.path = mr_owned(path)};
-    c->nulls = (transform_plugin_list_u8_t){mr_alloc((rows + 7) / 8), (rows + 7) / 8};
-    c->data.tag = MILLRACE_PLUGIN_RECORDS_COLUMN_DATA_TEXTS;
-    c->data.val.texts = (transform_plugin_list_string_t){rows ? mr_alloc(sizeof(text_t) * rows) : NULL, rows};
-    for (size_t i = 0; i < rows; i++) {
-        if (!values[i].at) c->nulls.ptr[i / 8] |= (uint8_t)(1u << i % 8);
-        else if (values[i].len) {
-            text_t t = {mr_alloc(values[i].len), values[i].len};
-            memcpy(t.ptr, values[i].at, t.len);
-            c->data.val.texts.ptr[i] = t;
-        }
-    }
 }
 
 void mr_out_failure(mr_out_t *out, uint32_t row, bool retriable, const char *code, const char *message, ...) {
@@ -153,7 +103,7 @@ void mr_out_failure(mr_out_t *out, uint32_t row, bool retriable, const char *cod
     va_start(more, message);
     char *text = mr_join(message, more);
     va_end(more);
-    all->ptr = extend(all->ptr, all->len, sizeof *all->ptr);
+    all->ptr = mr_extend(all->ptr, all->len, sizeof *all->ptr);
     all->ptr[all->len++] = (exports_millrace_plugin_transform_record_failure_t){row, retriable, mr_owned(code), mr_owned(text)};
     free(text);
 }

@@ -123,7 +123,8 @@ export class Batch {
       if (this.#set.size > 0 || this.#removed.length > 0) {
         throw new Fatal("sdk.mixed", "set or remove and replace in one batch; make all the changes with replace");
       }
-      return { kind: "replace", ...this.#documents(), failures };
+      const made = this.#documents();
+      if (made !== null) return { kind: "replace", ...made, failures };
     }
     const dropped = new Set(this.#dropped);
     // What was set for a failed record may not fit its schema, and nobody will see it.
@@ -133,17 +134,23 @@ export class Batch {
     return { kind: "patch", dropped: [...dropped].sort((a, b) => a - b), removed: this.#removed, set, failures };
   }
 
+  /** The records that replace the batch; null: those that are kept stay as they are. */
   #documents() {
     const documents = [];
     const origin = [];
+    let changed = false;
     for (let row = 0; row < this.#length; row++) {
       if (this.#dropped.has(row) || this.#failures.has(row)) continue;
-      for (const record of this.#replaced.get(row) ?? [null]) {
-        documents.push(record === null ? { topic: null, key: null, value: null } : record.document());
+      const records = this.#replaced.get(row) ?? [null];
+      changed ||= records.length !== 1;
+      for (const record of records) {
+        const document = record === null ? { topic: null, key: null, value: null } : record.document();
+        changed ||= document.topic !== null || document.key !== null || document.value !== null;
+        documents.push(document);
         origin.push(row);
       }
     }
-    return { documents, origin };
+    return changed ? { documents, origin } : null;
   }
 
   #row(row) {

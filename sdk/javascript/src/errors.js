@@ -49,3 +49,12 @@ export class ConfigError extends PluginError {
     super("config", "config.invalid", message, { field: key });
   }
 }
+
+/** The worker's error as one of these. */
+export function raised(thrown) {
+  const said = thrown?.payload ?? thrown;
+  if (!said?.kind || !said.attributes) return thrown;
+  const retryAfterMs = said.retryAfterMs ?? null;
+  const options = { retryAfterMs: retryAfterMs === null ? null : Number(retryAfterMs), field: said.field ?? null };
+  return new PluginError(said.kind, said.code, said.message, options);
+}

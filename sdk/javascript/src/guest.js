@@ -40,9 +40,10 @@ class View {
 }
 
 /** The exports for what an author's module exports. */
-export function load(exported, { name, version }) {
+export function load(exported, { name, version }, capabilities = {}) {
   const author = checked(exported);
   bind({
+    capabilities,
     enabled: (level) => logging.enabled(level),
     log: (level, message, fields) => logging.log(level, message, fields),
     figure: (kind, name, value, labels) => metrics[FIGURES[kind]](name, labels, value),

@@ -1,4 +1,6 @@
-// The worker's log, its metrics and its clock.
+// The worker's log, its metrics and its clock, and what it offers by grants.
+
+import { Fatal } from "./errors.js";
 
 // Set in a component; outside of one (tests) lines and figures are kept here.
 let bindings = null;
@@ -42,3 +44,11 @@ export const clock = {
   /** Milliseconds since the epoch. */
   nowMs: () => (bindings === null ? Date.now() : bindings.nowMs()),
 };
+
+/** The bindings of a capability; null: this is no component. */
+export function capability(name) {
+  if (bindings === null) return null;
+  const found = bindings.capabilities[name];
+  if (found) return found;
+  throw new Fatal("sdk.not-granted", `the capability "${name}" is not in this component: add it to "grants" in millrace.toml`);
+}

@@ -165,3 +165,48 @@ export const clock: {
   /** Milliseconds since the epoch. */
   nowMs(): number;
 };
+
+/** HTTP to the hosts that the connector's configuration lists. Needs `grants = ["http"]` in millrace.toml. */
+export namespace http {
+  /** Of a key of type password, which the plugin uses and never sees: its value behind a prefix such as "Bearer ". */
+  type Secret = { secret: string; prefix?: string };
+  type Basic = { user: string; passwordKey: string };
+
+  interface Request {
+    /** Left out: GET. */
+    method?: string;
+    url: string;
+    headers?: { [name: string]: string | Secret | Basic };
+    body?: string | Uint8Array;
+    /** For all of it. Left out: 30 seconds. */
+    timeoutMs?: number;
+    /** `redirects`: how many are followed; `response-bytes`: the most bytes of the answer's body. */
+    options?: { [name: string]: string | number };
+  }
+
+  interface Response {
+    status: number;
+    /** Names in small letters. */
+    headers: [string, string][];
+    body: Uint8Array;
+    /** Where it came from, after redirects. */
+    url: string;
+    text(): string;
+    json(): Json;
+  }
+
+  /** The answer; a status of 400 and above is one, too. What fails throws a PluginError with a code such as `http.timeout`. */
+  function send(request: Request): Response;
+  /** The answers to up to 1000 requests, in their order; what failed is the error that `send` would have thrown. */
+  function sendAll(requests: readonly Request[], options?: { concurrency?: number }): (Response | PluginError)[];
+  /** What answers outside of a component: in tests. */
+  function answerWith(answer: (request: Request) => { status: number; body?: string | Uint8Array }): void;
+}
+
+/** Texts as bytes: there are neither TextEncoder nor TextDecoder. */
+export namespace utf8 {
+  function encode(text: string): Uint8Array;
+  /** Writes a text where there is room for it; answers where it ends. */
+  function encodeInto(text: string, bytes: Uint8Array, at: number): number;
+  function decode(bytes: Uint8Array): string;
+}

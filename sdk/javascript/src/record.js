@@ -1,9 +1,6 @@
 // A record as simple values.
 
-import { parse, stringify } from "./json.js";
-
-// What the worker, like Java, writes otherwise than JavaScript: whole numbers with a fraction, exponents and escapes.
-const JAVA = /\.0(?!\d)|E|\\u/;
+import { parse, same, stringify } from "./json.js";
 
 /**
  * `value` and `key` are what JSON gives; null is a null or, as a value, a tombstone. Change what you like of the records you
@@ -91,10 +88,8 @@ export class Record {
 
   #text(part, value) {
     if (value === undefined) return null;
-    const text = stringify(value);
-    if (this.#batch === null) return text;
     // What was only looked at keeps its schema.
-    const was = this.#batch.texts(part)[this.#row] ?? "null";
-    return text === was || (JAVA.test(was) && text === stringify(parse(was))) ? null : text;
+    if (this.#batch !== null && same(value, this.#parsed(part))) return null;
+    return stringify(value);
   }
 }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { pack, unpack } from "../src/column.js";
-import { Record, RecordError, Retriable, Transform, transform } from "../src/index.js";
-import { parse, stringify } from "../src/json.js";
+import { Batch, Record, RecordError, Retriable, Transform, transform } from "../src/index.js";
+import { parse, same, stringify } from "../src/json.js";
 import { run } from "../src/testing.js";
 
 test("columns come back as they went", () => {
@@ -86,4 +86,23 @@ test("what goes wrong is of the record, or of the call", () => {
   const keyed = transform({ keys: [{ name: "n", type: "int" }] }, (record, config) => config.int("n") > 0 && record);
   assert.throws(() => run(keyed, {}, []), /"n" is required/);
   assert.throws(() => run(keyed, { n: "x" }, [{ value: 1 }]), /"n" is "x"; give a whole number/);
+});
+
+test("records that stay as they are are not made anew", () => {
+  const outcome = (change, texts) => {
+    const view = { len: () => texts.length, documents: () => texts, column: () => null };
+    const batch = new Batch(view);
+    const author = new (transform(change))();
+    author.apply(batch);
+    return batch.outcome();
+  };
+  // As Java writes them.
+  const texts = ['{"n":1.0,"t":"\\u00e9","e":1.0E10}', "null", null];
+  assert.deepEqual(outcome((record) => record, texts), { kind: "unchanged", failures: [] });
+  const looked = outcome((record) => (record.value?.n === 1 ? null : record), texts);
+  assert.deepEqual([looked.kind, looked.dropped], ["patch", [0]]);
+  const added = outcome((record) => Object.assign(record, { value: { ...record.value, m: 2 } }), texts.slice(0, 1));
+  assert.deepEqual(added.documents.map((d) => d.value), ['{"n":1,"t":"\u00e9","e":10000000000,"m":2}']);
+  assert.equal(outcome((record) => [record, record], texts).kind, "replace");
+  assert.ok(!same({ a: 1 }, { b: 1 }) && !same([1], { 0: 1 }) && !same(1, "1") && same({ a: [1], b: 2 }, { b: 2, a: [1] }));
 });

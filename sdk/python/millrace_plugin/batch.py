@@ -141,7 +141,11 @@ class Batch:
         if self._replaced:
             if self._set or self._removed:
                 raise Fatal("sdk.mixed", "set or remove and replace in one batch; make all the changes with replace")
-            return "replace", self._documents(), failures
+            documents, origin = self._documents()
+            kept = [row for row in range(self._len) if row not in self._dropped and row not in self._failures]
+            # Else those that are kept stay as they are.
+            if origin != kept or any(made != (None, None, None) for made in documents):
+                return "replace", (documents, origin), failures
         # What was set for a failed record may not fit its schema, and nobody will see it.
         dropped = self._dropped | self._failures.keys() if self._set else self._dropped
         if not (dropped or self._removed or self._set):

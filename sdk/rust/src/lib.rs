@@ -29,6 +29,7 @@ pub mod random;
 pub mod schema;
 mod sink;
 mod source;
+pub mod state;
 mod transform;
 
 pub use batch::{Batch, Column, ColumnData, ColumnStyle, Packed};

@@ -16,6 +16,7 @@ mod metrics;
 pub(crate) mod postgres;
 mod random;
 pub(crate) mod records;
+pub(crate) mod state;
 pub(crate) mod wasi;
 
 /// An interface that the host offers.
@@ -46,6 +47,7 @@ pub(crate) const CAPABILITIES: &[Capability] = &[
     capability!("clock", true, clock),
     capability!("random", true, random),
     capability!("cache", true, cache),
+    capability!("state", true, state),
     Capability { name: "records", free: true, link: records::link },
     capability!("files", false, files),
     capability!("postgres", false, postgres),

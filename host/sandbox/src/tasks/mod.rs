@@ -4,7 +4,6 @@ use millrace_record::{Batch, TaskError, row};
 
 use crate::bindings::types;
 use crate::instance::{Instance, Maker};
-use crate::wit::error::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, cut};
 
 pub(crate) mod sink;
 pub(crate) mod source;
@@ -41,7 +40,7 @@ impl Slot {
             task: maker.owner.task,
             row_format: row::FORMAT,
             memory_limit_bytes: maker.memory_limit_bytes,
-            call_deadline_ms: maker.times.deadline.as_millis().try_into().unwrap_or(u32::MAX),
+            call_deadline_ms: maker.call_deadline.as_millis().try_into().unwrap_or(u32::MAX),
             attributes: Vec::new(),
         }
     }
@@ -56,7 +55,7 @@ macro_rules! call {
         let crate::instance::World::$world(world) = &instance.world else {
             unreachable!("a task is made of its own kind of plugin")
         };
-        let answer = call.run(world.$interface().$function(&mut instance.store $(, $arg)*)).await;
+        let answer = world.$interface().$function(&mut instance.store $(, $arg)*).await;
         instance.end(call, answer)?
     }};
 }
@@ -82,9 +81,7 @@ fn failures(
 ) -> Result<(Vec<millrace_record::RecordFailure>, Vec<bool>), String> {
     let mut failed = vec![false; if failures.is_empty() { 0 } else { rows }];
     let mut out = Vec::with_capacity(failures.len());
-    for mut f in failures {
-        cut(&mut f.message, MESSAGE_BYTES_MAX);
-        cut(&mut f.code, CODE_BYTES_MAX);
+    for f in failures {
         match failed.get_mut(f.row as usize) {
             None => return Err(format!("a failure of row {} in a batch of {rows}", f.row)),
             Some(true) => return Err(format!("two failures of row {}", f.row)),

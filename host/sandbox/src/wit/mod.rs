@@ -2,7 +2,6 @@
 
 pub(crate) mod batch;
 pub(crate) mod error;
-pub(crate) mod first;
 pub(crate) mod info;
 pub(crate) mod plain;
 pub(crate) mod schema;

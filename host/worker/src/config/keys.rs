@@ -116,6 +116,7 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("data.dir", Text, Some("./millrace-data"), Honoured),
     key("plugin.grants.allowed", List, None, Honoured),
     key("plugin.http.hosts.allowed", List, None, Honoured),
+    key("plugin.state.topic", Text, None, Honoured),
     key("embedded.broker.listener", Text, Some("127.0.0.1:9092"), Honoured),
     key("embedded.broker.flush", Text, Some("interval"), Honoured),
     key("listeners.allow.unauthenticated", Bool, Some("false"), Honoured),

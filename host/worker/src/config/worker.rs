@@ -65,6 +65,8 @@ pub struct WorkerConfig {
     pub topic_tracking_reset: bool,
     pub override_policy: OverridePolicy,
     pub log_level: String,
+    /// Where the states of plugins are kept.
+    pub plugin_state: Storage,
     /// `plugin.upload.*`
     pub uploads: UploadSettings,
     /// `schema.monitor.*`
@@ -197,6 +199,7 @@ impl WorkerConfig {
         let graceful = Duration::from_millis(read.number("task.shutdown.graceful.timeout.ms", 0u64, 5_000));
 
         let schema_monitor = monitor_settings(&mut read, &statuses);
+        let plugin_state = plugin_state(&mut read, &group_id, &statuses);
         let uploads = UploadSettings {
             enabled: match read.text("plugin.upload.enabled") {
                 Some(_) => read.boolean("plugin.upload.enabled"),
@@ -234,6 +237,7 @@ impl WorkerConfig {
             topic_tracking_reset: read.boolean("topic.tracking.allow.reset"),
             override_policy,
             log_level,
+            plugin_state,
             uploads,
             schema_monitor,
             raw: with_defaults,
@@ -333,6 +337,18 @@ fn monitor_settings(read: &mut Reader, statuses: &Storage) -> MonitorSettings {
     }
 }
 
+/// A group of workers has its own, so that connectors of one name in two groups do not meet.
+fn plugin_state(read: &mut Reader, group: &str, statuses: &Storage) -> Storage {
+    let of_topic = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
+    let default = || format!("_millrace_plugin_state-{}", group.chars().map(of_topic).collect::<String>());
+    Storage {
+        topic: read.text(crate::storage::plugin_state::TOPIC).unwrap_or_else(default),
+        partitions: 1,
+        replication: statuses.replication,
+        settings: Vec::new(),
+    }
+}
+
 fn override_policy(read: &mut Reader) -> OverridePolicy {
     let key = "connector.client.config.override.policy";
     let value = read.text(key).unwrap_or_default();
@@ -406,6 +422,7 @@ mod tests {
         assert_eq!(c.embedded_listener.to_string(), "127.0.0.1:9092");
         assert_eq!((c.group_id.as_str(), c.configs.topic.as_str(), c.configs.partitions), ("millrace", "connect-configs", 1));
         assert_eq!((c.offsets.partitions, c.offsets.replication, c.statuses.partitions), (25, 1, 5));
+        assert_eq!((c.plugin_state.topic.as_str(), c.plugin_state.partitions), ("_millrace_plugin_state-millrace", 1));
         assert_eq!(c.plugin_path, [PathBuf::from("/opt/millrace/plugins")]);
         assert_eq!(c.raw["value.converter"], "org.apache.kafka.connect.json.JsonConverter");
     }

@@ -84,6 +84,8 @@ impl Herder {
                 // Made again meanwhile: its own reconciling follows this one. The entry of `running` stays: whoever waits
                 // for its lock must not find himself beside another of the same name.
                 if !self.configs.contains(name) {
+                    // A task that was starting may have opened it anew.
+                    self.forget_state(name).await;
                     self.statuses.remove(name);
                     secrets::forget(name);
                 }

@@ -94,7 +94,7 @@ impl Herder {
     async fn try_resolved(&self, config: &RawConfig, tried: &Try) -> Result<Value, HerderError> {
         let runtime = &self.runtime;
         let mut converters = Converters::of(config, runtime).map_err(wrong)?;
-        let mut chain = Chain::of("dry-run", 0, config, runtime).await.map_err(wrong)?;
+        let mut chain = Chain::tried(config, runtime).await.map_err(wrong)?;
         let mut writer = BatchWriter::new();
         let mut answers: Vec<Map<String, Value>> = Vec::with_capacity(tried.records.len());
         // The place in `answers` of every row of the batch.

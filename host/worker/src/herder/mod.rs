@@ -26,6 +26,7 @@ use crate::registry::monitor::SchemaMonitor;
 use crate::storage::StorageError;
 use crate::storage::configs::{ConfigStore, ConnectorState, TargetState};
 use crate::storage::offsets::OffsetTopic;
+use crate::storage::plugin_state::StateTopic;
 use crate::storage::status::StatusStore;
 use crate::task::{TaskEvents, TaskId, TaskRuntime, TaskState};
 
@@ -84,6 +85,7 @@ pub struct Herder {
     pub configs: Arc<ConfigStore>,
     pub statuses: Arc<StatusStore>,
     pub offsets: Arc<OffsetTopic>,
+    pub states: Arc<StateTopic>,
     runtime: Arc<TaskRuntime>,
     versions: Arc<Versions>,
     pub metrics: Arc<Metrics>,
@@ -107,6 +109,7 @@ impl Herder {
         configs: Arc<ConfigStore>,
         statuses: Arc<StatusStore>,
         offsets: Arc<OffsetTopic>,
+        states: Arc<StateTopic>,
         runtime: Arc<TaskRuntime>,
         versions: Arc<Versions>,
         metrics: Arc<Metrics>,
@@ -119,6 +122,7 @@ impl Herder {
             configs,
             statuses,
             offsets,
+            states,
             runtime,
             versions,
             metrics,
@@ -131,11 +135,14 @@ impl Herder {
     }
 
     /// Starts what the log says should run, and forgets statuses of what is no more.
-    pub fn begin(self: &Arc<Self>) {
+    pub async fn begin(self: &Arc<Self>) {
         for name in self.statuses.names() {
             if !self.configs.contains(&name) {
                 self.statuses.remove(&name);
             }
+        }
+        for name in self.states.names().into_iter().filter(|name| !self.configs.contains(name)) {
+            self.forget_state(&name).await;
         }
         for name in self.configs.names() {
             self.reconcile_soon(&name);
@@ -239,13 +246,14 @@ impl Herder {
         Ok(self.put(name, config).await?.1)
     }
 
-    /// Stops the connector's tasks and forgets it; its offsets stay, as in Connect.
+    /// Stops the connector's tasks and forgets it and what its plugins kept; its offsets stay, as in Connect.
     pub async fn delete(self: &Arc<Self>, name: &str) -> Result<(), HerderError> {
         {
             let _one = self.changing(name).await;
             self.accepting()?;
             self.state(name)?;
             self.configs.remove(name).await?;
+            self.forget_state(name).await;
         }
         self.reconcile_soon(name);
         tracing::info!(connector = name, "connector deleted");
@@ -265,6 +273,13 @@ impl Herder {
         self.reconcile_soon(name);
         tracing::info!(connector = name, ?target, "target state changed");
         Ok(())
+    }
+
+    /// Deletes what the plugins of a connector kept.
+    async fn forget_state(&self, name: &str) {
+        if let Err(error) = self.states.forget(name).await {
+            tracing::warn!(connector = name, %error, "cannot delete the state of a deleted connector's plugins yet; it is deleted once the log takes it");
+        }
     }
 
     /// Held while a connector is made, changed or deleted.

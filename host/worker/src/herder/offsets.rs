@@ -51,6 +51,22 @@ impl Herder {
         Ok(shown.collect())
     }
 
+    /// Forgets what the plugins of a stopped connector keep.
+    pub async fn reset_state(self: &Arc<Self>, name: &str) -> Result<(), HerderError> {
+        self.accepting()?;
+        let running = self.connector(name);
+        let running = running.lock().await;
+        let state = self.state(name)?;
+        if state.target != TargetState::Stopped || running.runs() {
+            return Err(bad(format!(
+                "Connectors must be in the STOPPED state before the state of their plugins can be reset. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
+            )));
+        }
+        self.states.forget(name).await.map_err(|e| HerderError::Failed(e.to_string()))?;
+        tracing::info!(connector = name, "state of plugins forgotten");
+        Ok(())
+    }
+
     /// Changes the offsets of a stopped connector, if its plugin allows it; answers Connect's message.
     pub async fn alter_offsets(self: &Arc<Self>, name: &str, change: Altered) -> Result<String, HerderError> {
         self.accepting()?;

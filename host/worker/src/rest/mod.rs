@@ -15,6 +15,7 @@ mod plugins;
 mod root;
 mod schema_changes;
 mod schema_rules;
+mod state;
 mod transforms;
 mod uploads;
 
@@ -119,6 +120,7 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(connectors::resume))
         .routes(routes!(connectors::stop))
         .routes(routes!(offsets::list, offsets::alter, offsets::reset))
+        .routes(routes!(state::get, state::reset))
         .routes(routes!(connectors::topics))
         .routes(routes!(connectors::reset_topics))
         .routes(routes!(connectors::tasks))

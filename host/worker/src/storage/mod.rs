@@ -9,6 +9,7 @@ pub mod configs;
 mod format;
 mod log;
 pub mod offsets;
+pub mod plugin_state;
 pub mod status;
 
 pub use format::{DataDir, FormatError, STATE_FORMAT};

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::schema_gate::SchemaGates;
-use super::{Counters, OffsetStore, TaskEvents, TaskId};
+use super::{Counters, OffsetStore, StateStore, TaskEvents, TaskId};
 
 /// Makes the configurations of Kafka clients. Precedence, lowest first: `defaults` (librdkafka's names), the worker's
 /// client settings (`bootstrap.servers`, security), its `producer.*` or `consumer.*` or `admin.*`, and the connector's
@@ -34,6 +34,7 @@ pub struct TaskRuntime {
     pub worker: RawConfig,
     pub schemas: Arc<Schemas>,
     pub offsets: Arc<dyn OffsetStore>,
+    pub states: Arc<dyn StateStore>,
     pub events: Arc<dyn TaskEvents>,
     pub clients: Arc<dyn KafkaClients>,
     pub plugins: Arc<dyn PluginLookup>,

@@ -10,6 +10,7 @@ pub mod schema_gate;
 mod settings;
 mod sink;
 mod source;
+mod state;
 mod supervise;
 
 pub(crate) use converters::Converters;
@@ -17,6 +18,8 @@ pub use counters::{Committed, Counter, Counters, Level, TaskMeasures};
 pub(crate) use handle::Target;
 pub use handle::{KafkaClients, PluginLookup, TaskHandle, TaskRuntime};
 pub(crate) use settings::Reader;
+pub(crate) use state::Keeper;
+pub use state::{NoStates, Opened, StateStore, Unsaved, Whose};
 
 use std::sync::Arc;
 

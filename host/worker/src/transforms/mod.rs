@@ -5,11 +5,11 @@ mod predicate;
 
 use std::sync::Arc;
 
-use millrace_record::{Batch, ErrorKind, PluginKind, RawConfig, Schemas, TaskContext, TaskError, Transform, Wake};
+use millrace_record::{Batch, ErrorKind, PluginKind, RawConfig, Schemas, Services, TaskContext, TaskError, Transform, Wake};
 
 use predicate::Predicate;
 
-use crate::task::{TaskRuntime, TaskSpec};
+use crate::task::{Keeper, Opened, TaskRuntime, TaskSpec, Unsaved};
 
 /// One transform of a chain.
 struct Step {
@@ -17,6 +17,7 @@ struct Step {
     /// As in `transforms.<alias>.type`, or in full where that is a short name.
     class: String,
     transform: Box<dyn Transform>,
+    keeper: Keeper,
     /// Applies where the predicate's answer is this.
     when: Option<(Predicate, bool)>,
 }
@@ -88,11 +89,21 @@ pub(crate) fn below(config: &RawConfig, prefix: &str) -> RawConfig {
 impl Chain {
     /// Makes and configures an instance of each transform. The error's `field` is the key at fault.
     pub async fn new(spec: &TaskSpec, runtime: &TaskRuntime) -> Result<Chain, TaskError> {
-        Self::of(&spec.id.connector, spec.id.task, &spec.connector_config, runtime).await
+        Self::of(&spec.id.connector, spec.id.task, &spec.connector_config, runtime, false).await
     }
 
-    /// The same for a connector that need not be there.
-    pub async fn of(connector: &str, task: u32, config: &RawConfig, runtime: &TaskRuntime) -> Result<Chain, TaskError> {
+    /// The same to be tried: for no connector, with empty states of which nothing is kept.
+    pub async fn tried(config: &RawConfig, runtime: &TaskRuntime) -> Result<Chain, TaskError> {
+        Self::of("dry-run", 0, config, runtime, true).await
+    }
+
+    async fn of(
+        connector: &str,
+        task: u32,
+        config: &RawConfig,
+        runtime: &TaskRuntime,
+        dry_run: bool,
+    ) -> Result<Chain, TaskError> {
         let mut steps = Vec::new();
         for alias in list(config.get("transforms")) {
             let key = format!("transforms.{alias}.type");
@@ -107,6 +118,14 @@ impl Chain {
             }
             let grants = list(own.remove("grants").as_ref());
             plugin.check_grants(&grants)?;
+            let opened = match dry_run {
+                true => Opened::empty(connector, Some(&alias), task),
+                false => runtime.states.open(connector, Some(&alias), task).await.map_err(|e| {
+                    let message = format!("cannot read the state of transform \"{alias}\": {e:#}");
+                    TaskError::new(ErrorKind::Restart, "state.unavailable", message)
+                })?,
+            };
+            let mut keeper = Keeper::new(opened);
             let context = TaskContext {
                 connector: connector.to_owned(),
                 task,
@@ -115,12 +134,14 @@ impl Chain {
                 schemas: runtime.schemas.clone(),
                 wake: Wake::default(),
                 grants,
+                services: Services { dry_run, ..keeper.services() },
             };
             let mut transform = plugin.transform(context).await?;
             transform.configure().await?;
+            keeper.keep();
             // A class in full says whether it is for keys or for values.
             let class = if class.contains('.') { class.trim() } else { crate::plugins::class(&*plugin) }.to_owned();
-            steps.push(Step { when: Predicate::of_transform(config, &alias)?, alias, class, transform });
+            steps.push(Step { when: Predicate::of_transform(config, &alias)?, alias, class, transform, keeper });
         }
         Ok(Chain { steps, schemas: runtime.schemas.clone() })
     }
@@ -132,9 +153,27 @@ impl Chain {
             if out.records.is_empty() {
                 break;
             }
-            step.apply(&mut out, &self.schemas).await?;
+            if let Err(error) = step.apply(&mut out, &self.schemas).await {
+                self.undo();
+                return Err(error);
+            }
         }
         Ok(out)
+    }
+
+    /// The batch last applied was taken by what is behind the chain: what the transforms changed in their states counts.
+    pub fn keep(&mut self, into: &mut Unsaved) {
+        for step in &mut self.steps {
+            step.keeper.keep();
+            step.keeper.take(into);
+        }
+    }
+
+    /// It was not, and comes again.
+    pub fn undo(&self) {
+        for step in &self.steps {
+            step.keeper.undo();
+        }
     }
 
     /// Sends a batch through, and says how long each transform took. For who looks, not for who runs.

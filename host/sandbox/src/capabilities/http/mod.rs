@@ -14,7 +14,7 @@ mod client;
 mod failure;
 pub mod hosts;
 mod request;
-pub mod resolve;
+pub(crate) mod resolve;
 #[cfg(test)]
 mod tests;
 

@@ -83,11 +83,13 @@ fn owner(hosts: &str, names: &[(&'static str, &'static str)]) -> Owner {
         plugin: "hook".into(),
         connector: "orders".into(),
         task: 0,
+        alias: None,
         settings: Settings::new(&config, &keys, &[]),
         keys,
         bindings: Vec::new(),
         http: Http::new(allowed, Arc::new(Names(names.iter().copied().collect()))),
         cache: Default::default(),
+        services: Default::default(),
     }
 }
 

@@ -90,11 +90,13 @@ impl Server {
             plugin: "test".into(),
             connector: "orders".into(),
             task: 3,
+            alias: None,
             settings: Settings::new(&config, &ConfigDef::default(), &bindings),
             keys: ConfigDef::default(),
             bindings,
             http: crate::capabilities::http::Http::none(),
             cache: Default::default(),
+            services: Default::default(),
         };
         Target::of(&owner, "source")
     }

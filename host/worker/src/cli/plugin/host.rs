@@ -45,6 +45,7 @@ impl Host {
             schemas: self.schemas.clone(),
             wake: Wake::default(),
             grants: grants.to_vec(),
+            services: Default::default(),
         };
         let mut transform = self.wait(plugin.transform(context))?;
         self.wait(transform.configure())?;

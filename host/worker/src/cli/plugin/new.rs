@@ -14,8 +14,8 @@ use super::languages::{self, Language, check_name};
 const NAME: &str = "my-plugin";
 const SNAKE: &str = "my_plugin";
 const CAMEL: &str = "MyPlugin";
-/// Where a project has its copy of the SDK and the contract.
-const VENDOR: &str = "vendor/millrace";
+/// Where a project has its copy of the SDK and the contract, unless its language minds.
+pub const VENDOR: &str = "vendor/millrace";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
@@ -38,8 +38,10 @@ impl Kind {
 pub struct Starter {
     /// Its directory in the repository.
     pub dir: &'static str,
-    /// Directories of the repository that it needs; a new project has them below `vendor/millrace`.
+    /// Directories of the repository that it needs; a new project has them below `vendor`.
     pub needs: &'static [&'static str],
+    /// A directory of the project.
+    pub vendor: &'static str,
     /// What its files say of the repository, and what they say in a project.
     pub rewrite: &'static [(&'static str, &'static str)],
 }
@@ -103,7 +105,7 @@ fn write(starter: &Starter, name: &str, dir: &Path) -> anyhow::Result<()> {
         // Starters that stand within an SDK's directory are no part of it.
         let own = |path: &str| !path.starts_with("templates/") && !path.starts_with("starter");
         for (path, bytes) in embedded::below(need).filter(|(path, _)| own(path)) {
-            embedded::write(&dir.join(VENDOR).join(need).join(path), bytes)?;
+            embedded::write(&dir.join(starter.vendor).join(need).join(path), bytes)?;
         }
     }
     Ok(())
@@ -134,7 +136,7 @@ mod tests {
                 let project = languages::Project::of(at.path()).unwrap().expect("a project");
                 assert_eq!(project.language.name(), language.name(), "{}", starter.dir);
                 for need in starter.needs {
-                    assert!(at.path().join(VENDOR).join(need).is_dir(), "{} lacks {need}", starter.dir);
+                    assert!(at.path().join(starter.vendor).join(need).is_dir(), "{} lacks {need}", starter.dir);
                 }
                 // The name is gone from every file, and nothing points out of the project.
                 for (path, _) in embedded::below(starter.dir) {

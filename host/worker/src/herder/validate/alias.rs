@@ -1,7 +1,7 @@
 //! Transforms and predicates: the keys of each alias, and those of the class that it names.
 
-use millrace_record::PluginKind;
-use millrace_record::config::{Checked, ConfigDef, ConfigKey, ConfigType, Default, Given, Importance, Parsed, Width};
+use millrace_record::config::{Checked, ConfigDef, ConfigKey, ConfigType, Default, Given, Importance, Parsed, Validator, Width};
+use millrace_record::{PluginKind, StateLimits};
 
 use super::infos::ConfigInfo;
 use super::{Validation, below, list};
@@ -181,7 +181,7 @@ impl Alias<'_> {
 }
 
 /// What the worker adds to a transform's own keys.
-fn every_transform() -> [ConfigKey; 4] {
+fn every_transform() -> [ConfigKey; 6] {
     let key = |name, kind, default, documentation| ConfigKey::new(name, kind, default, Importance::Medium, documentation);
     let mut grants = key(
         "grants",
@@ -195,7 +195,15 @@ fn every_transform() -> [ConfigKey; 4] {
         Default::Value(String::new()),
         "Hosts that the transform may reach by the capability http, as in plugin.http.hosts.",
     );
-    for key in [&mut grants, &mut hosts] {
+    let limit = |name, default: u64, what| {
+        key(name, ConfigType::Long, Default::Value(default.to_string()), what).must(Validator::AtLeast(1))
+    };
+    let state = StateLimits::default();
+    let mut bytes =
+        limit("state.max.bytes", state.bytes, "The most bytes that the transform may keep as its state, in each task.");
+    let mut entries =
+        limit("state.max.entries", state.entries, "The most entries that the transform may keep as its state, in each task.");
+    for key in [&mut grants, &mut hosts, &mut bytes, &mut entries] {
         key.importance = Importance::Low;
         key.extension = true;
     }
@@ -209,6 +217,8 @@ fn every_transform() -> [ConfigKey; 4] {
         ),
         grants,
         hosts,
+        bytes,
+        entries,
     ]
 }
 

@@ -228,6 +228,24 @@ pub struct Expanded {
     info: Option<ConnectorInfo>,
 }
 
+/// How much the plugins of a connector keep.
+#[derive(ToSchema)]
+#[schema(example = json!({"state": [{"task": 0, "transform": "count", "entries": 3, "bytes": 120}]}))]
+pub struct ConnectorStates {
+    state: Vec<PluginState>,
+}
+
+/// What one task's plugin keeps.
+#[derive(ToSchema)]
+pub struct PluginState {
+    task: u32,
+    /// The transform's alias; null: the source's or sink's own.
+    transform: Option<String>,
+    entries: u64,
+    /// Of keys and values.
+    bytes: u64,
+}
+
 /// How far a connector is. A sink's partition is `{"kafka_topic", "kafka_partition"}` and its offset `{"kafka_offset"}`; those
 /// of a source are its plugin's.
 #[derive(ToSchema)]

@@ -64,7 +64,11 @@ impl Outlet {
         let filtered = done.filtered(records.len());
         // In the order of the log, as far as one place finds them.
         errant.sort_by_key(|e| e.message);
-        let Some(failures) = self.put_records(&done.records).await? else { return Ok(messages) };
+        let Some(failures) = self.put_records(&done.records).await? else {
+            self.chain.undo();
+            return Ok(messages);
+        };
+        self.chain.keep(&mut self.unsaved);
         let put = done.records.len() - failures.len();
         for f in failures {
             let message = rows[done.origin_of(f.row as usize) as usize];
@@ -148,11 +152,13 @@ impl Outlet {
             let started = Instant::now();
             match self.plugin.put(records).await {
                 Ok(failures) => {
+                    self.keeper.keep();
                     self.task.counters.sent_batch(records.len() as u64, started.elapsed());
                     self.task.healthy();
                     return self.put_again(records, failures).await;
                 }
                 Err(error) => {
+                    self.keeper.undo();
                     self.task.counters.failures.add(1);
                     if !self.back_off(Failure::new(&self.subject, "put", error)).await? {
                         return Ok(None);
@@ -179,6 +185,7 @@ impl Outlet {
             let rows: Vec<u32> = again.iter().map(|f| f.row).collect();
             match self.plugin.put(&records.select(&rows)).await {
                 Ok(failures) => {
+                    self.keeper.keep();
                     let failures = failures.into_iter().map(|f| RecordFailure { row: rows[f.row as usize], ..f });
                     let (still, now): (Vec<_>, Vec<_>) = failures.partition(|f| f.retriable);
                     failed.extend(now);

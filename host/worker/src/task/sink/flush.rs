@@ -35,12 +35,13 @@ impl Session<'_> {
             .map(|(tp, offset)| TopicOffset { topic: tp.topic.clone(), partition: tp.partition, offset: *offset })
             .collect();
         if due.is_empty() {
-            return Ok(());
+            return self.store_state().await;
         }
         let begun = Instant::now();
         let flushed = match self.outlet.plugin.flush(&due).await {
             Ok(flushed) => flushed,
             Err(error) => {
+                self.outlet.keeper.undo();
                 self.task.counters.failures.add(1);
                 self.task.counters.commit_ended(Committed::Failed, begun.elapsed());
                 return Err(Failure::new(&self.outlet.subject, "flush", error));
@@ -49,6 +50,7 @@ impl Session<'_> {
         self.task.healthy();
         self.check(&due, &flushed)?;
         self.late(&flushed.failures).await?;
+        self.store_state().await?;
         if flushed.offsets.is_empty() {
             return Ok(());
         }
@@ -71,6 +73,14 @@ impl Session<'_> {
         }
         self.outlet.count_due();
         Ok(())
+    }
+
+    /// Stores what plugins changed in their states. Invariant state-before-offset: before the offsets are committed.
+    async fn store_state(&mut self) -> Result<(), Failure> {
+        let outlet = &mut self.outlet;
+        outlet.keeper.keep();
+        outlet.keeper.take(&mut outlet.unsaved);
+        outlet.unsaved.store(&*self.task.runtime.states).await
     }
 
     /// A flush that answers more than it was asked breaks the contract: committing it would lose records.

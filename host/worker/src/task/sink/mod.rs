@@ -4,6 +4,8 @@
 //! Invariant durable-before-commit: consumer offsets are committed only up to what the plugin's `flush` answered, and only
 //! after the dead letter queue has acknowledged what it was given.
 //!
+//! Invariant state-before-offset: what was changed in states is stored before these offsets are committed.
+//!
 //! Invariant opened-before-read: no record of a partition reaches the plugin before its `open` has answered, and none from
 //! before the offset that it answered.
 
@@ -23,7 +25,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::converters::Converters;
 use super::supervise::{Failure, Task};
-use super::{Target, TaskState};
+use super::{Keeper, Target, TaskState, Unsaved};
 use crate::errors::dead_letters::DeadLetters;
 use crate::kafka::consumer::{CONSUMER_DEFAULTS, LogConsumer};
 use crate::kafka::subscription::Topics;
@@ -37,6 +39,7 @@ const SLOW_PUT: Duration = Duration::from_millis(500);
 pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let config = &task.spec.connector_config;
     let wake = Wake::default();
+    let mut keeper = Keeper::open(&*task.runtime.states, &task.spec.id.connector, task.spec.id.task).await?;
     let context = TaskContext {
         connector: task.spec.id.connector.clone(),
         task: task.spec.id.task,
@@ -45,6 +48,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         schemas: task.runtime.schemas.clone(),
         wake: wake.clone(),
         grants: list(config.get("plugin.grants")),
+        services: keeper.services(),
     };
     let subject = format!("sink plugin \"{}\"", task.spec.plugin.info().name);
     let failed = |subject: &str, call: &'static str| {
@@ -58,6 +62,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let topics = Topics::new(config).map_err(failed("consumer", "configure"))?;
     let mut plugin = task.spec.plugin.sink(context).await.map_err(failed(&subject, "start"))?;
     plugin.start().await.map_err(failed(&subject, "start"))?;
+    keeper.keep();
 
     let mut client = task.runtime.clients.consumer(&format!("connector-consumer-{}", task.spec.id), config, CONSUMER_DEFAULTS);
     if client.get("group.id").is_none_or(|g| task.runtime.worker.get("group.id").is_some_and(|w| w == g)) {
@@ -69,6 +74,8 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         task: task.clone(),
         subject,
         plugin,
+        keeper,
+        unsaved: Unsaved::default(),
         chain,
         dead_letters,
         interrupt: Arc::default(),
@@ -112,6 +119,9 @@ struct Outlet {
     task: Arc<Task>,
     subject: String,
     plugin: Box<dyn SinkTask>,
+    keeper: Keeper,
+    /// What plugins changed in their states for what was put.
+    unsaved: Unsaved,
     chain: Chain,
     dead_letters: Option<DeadLetters>,
     /// Partitions are to be given up or taken: a wait for the next try ends.

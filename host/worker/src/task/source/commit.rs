@@ -10,8 +10,8 @@ use super::tolerate::tolerate;
 use crate::errors::Stage;
 use crate::kafka::outgoing::Refused;
 use crate::kafka::producer::{Sent, refusal};
-use crate::task::Committed;
 use crate::task::supervise::{Failure, Task};
+use crate::task::{Committed, Unsaved};
 
 /// What Connect names when the log refuses a record.
 const PRODUCE_CLASS: &str = "org.apache.kafka.connect.runtime.AbstractWorkerSourceTask";
@@ -23,6 +23,8 @@ pub(in crate::task) struct Batch {
     pub sent: Vec<Sent>,
     /// To be stored once all of it is acknowledged.
     pub offsets: Vec<SourceOffset>,
+    /// What plugins changed in their states for it.
+    pub unsaved: Unsaved,
     /// How many records were polled, and how many of them a transform dropped.
     pub records: u64,
     pub filtered: u64,
@@ -47,7 +49,15 @@ pub(in crate::task) async fn run(
     let every = task.settings.flush_interval;
     let mut tick = interval_at(Instant::now() + every, every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut pending = Pending { task: task.clone(), offsets: Vec::new(), stored, wake: wake.clone() };
+    let mut pending = Pending {
+        task: task.clone(),
+        offsets: Vec::new(),
+        unsaved: Unsaved::default(),
+        marked: false,
+        open: false,
+        stored,
+        wake: wake.clone(),
+    };
     let result = async {
         loop {
             tokio::select! {
@@ -67,7 +77,7 @@ pub(in crate::task) async fn run(
                         let skipped = batch.skipped.len() as u64;
                         task.counters.skipped.add(skipped);
                         task.counters.settled_batch(batch.records, batch.records.saturating_sub(batch.filtered + skipped));
-                        pending.add(batch.offsets);
+                        pending.add(batch);
                     }
                     None => return pending.store().await,
                 },
@@ -102,19 +112,33 @@ fn settle(task: &Task, batch: &mut Batch, refused: Option<Vec<Refused>>) -> Resu
 struct Pending {
     task: Arc<Task>,
     offsets: Vec<SourceOffset>,
+    unsaved: Unsaved,
+    /// The source has given marks.
+    marked: bool,
+    /// There are records behind the last mark.
+    open: bool,
     stored: mpsc::UnboundedSender<Vec<SourceOffset>>,
     wake: Wake,
 }
 
 impl Pending {
-    fn add(&mut self, offsets: Vec<SourceOffset>) {
-        for o in offsets {
+    fn add(&mut self, batch: Batch) {
+        self.unsaved.append(batch.unsaved);
+        self.marked |= !batch.offsets.is_empty();
+        self.open = batch.offsets.is_empty() && (self.open || batch.records > 0);
+        for o in batch.offsets {
             self.offsets.retain(|p| p.partition != o.partition);
             self.offsets.push(o);
         }
     }
 
     async fn store(&mut self) -> Result<(), Failure> {
+        // What a source changed between two marks waits for the second: its records come again until then.
+        let between = self.marked && self.open && self.offsets.is_empty();
+        if !between {
+            // Invariant state-before-offset.
+            self.unsaved.store(&*self.task.runtime.states).await?;
+        }
         if self.offsets.is_empty() {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 //! [`commit`] stores offsets once the log has acknowledged their records. Bounded channels lie between them, so that a slow
 //! log slows the polls, and the next poll overlaps what becomes of the last.
 //!
-//! Invariants upheld here: durable-before-commit (in `commit`) and durable-before-release (in `run`: the plugin's commit is
+//! Invariants upheld here: durable-before-commit and state-before-offset (in `commit`) and durable-before-release (in `run`: the plugin's commit is
 //! called with stored offsets only).
 
 pub(super) mod commit;
@@ -22,7 +22,7 @@ use self::send::Way;
 use self::topics::TopicMaker;
 use super::converters::Converters;
 use super::supervise::{Failure, Task};
-use super::{Target, TaskState};
+use super::{Keeper, Target, TaskState, Unsaved};
 use crate::kafka::producer::{LogProducer, PRODUCER_DEFAULTS};
 use crate::transforms::{Chain, list};
 
@@ -34,6 +34,8 @@ const SENT_MAX: usize = 64;
 /// What a poll gave, on its way.
 pub(super) struct Taken {
     pub polled: Polled,
+    /// What the plugin changed in its state since the poll before.
+    pub unsaved: Unsaved,
 }
 
 pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
@@ -44,6 +46,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     };
     let config = &task.spec.connector_config;
     let wake = Wake::default();
+    let mut keeper = Keeper::open(&*task.runtime.states, &task.spec.id.connector, task.spec.id.task).await?;
     let context = TaskContext {
         connector: task.spec.id.connector.clone(),
         task: task.spec.id.task,
@@ -52,6 +55,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         schemas: task.runtime.schemas.clone(),
         wake: wake.clone(),
         grants: list(config.get("plugin.grants")),
+        services: keeper.services(),
     };
     let converters = Converters::new(&task.spec, &task.runtime).map_err(|e| Failure::new("converter", "configure", e))?;
     let chain = Chain::new(&task.spec, &task.runtime).await.map_err(|e| Failure::new("transforms", "configure", e))?;
@@ -67,6 +71,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     })?;
     let mut plugin = task.spec.plugin.source(context).await.map_err(failed("start"))?;
     plugin.start(&committed).await.map_err(failed("start"))?;
+    keeper.keep();
     task.started();
 
     let (taken, to_send) = mpsc::channel::<Taken>(POLLED_MAX);
@@ -82,7 +87,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         wake.clone(),
     )));
     let committing = AbortOnDropHandle::new(tokio::spawn(commit::run(task.clone(), to_commit, stored, wake.clone())));
-    let mut poller = Poller { task, plugin, wake, releasable, taken: Some(taken) };
+    let mut poller = Poller { task, plugin, keeper, wake, releasable, taken: Some(taken) };
     let polled = poller.run(failed("poll"), failed("commit")).await;
 
     // The channel's end tells `send` and then `commit` to finish what they have.
@@ -114,6 +119,7 @@ fn joined(ended: Result<Result<(), Failure>, tokio::task::JoinError>, what: &'st
 struct Poller<'a> {
     task: &'a Arc<Task>,
     plugin: Box<dyn SourceTask>,
+    keeper: Keeper,
     wake: Wake,
     /// Offsets that are stored, for the plugin to release.
     releasable: mpsc::UnboundedReceiver<Vec<SourceOffset>>,
@@ -168,6 +174,7 @@ impl Poller<'_> {
         let polled = match self.plugin.poll(task.settings.batch_records, task.settings.batch_bytes).await {
             Ok(polled) => polled,
             Err(error) => {
+                self.keeper.undo();
                 task.counters.failures.add(1);
                 return match task.wait_to_retry(failed(error)).await {
                     Some(failure) => Err(failure),
@@ -178,10 +185,13 @@ impl Poller<'_> {
         task.healthy();
         let idle = polled.idle;
         let n = polled.records.len() as u64;
-        if n > 0 || !polled.marks.is_empty() {
+        let mut unsaved = Unsaved::default();
+        self.keeper.keep();
+        self.keeper.take(&mut unsaved);
+        if n > 0 || !polled.marks.is_empty() || !unsaved.is_empty() {
             task.counters.polled_batch(n, started.elapsed());
             let Some(taken) = &self.taken else { return Ok(false) };
-            if taken.send(Taken { polled }).await.is_err() {
+            if taken.send(Taken { polled, unsaved }).await.is_err() {
                 return Ok(false);
             }
         }
@@ -206,7 +216,9 @@ impl Poller<'_> {
         if latest.is_empty() {
             return Ok(());
         }
-        self.plugin.commit(&latest).await.map_err(failed)
+        self.plugin.commit(&latest).await.map_err(failed)?;
+        self.keeper.keep();
+        Ok(())
     }
 }
 

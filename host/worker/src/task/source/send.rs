@@ -100,7 +100,9 @@ impl Sender {
     async fn send(&mut self, taken: Taken) -> Result<Option<Batch>, Failure> {
         let n = taken.polled.records.len();
         let Some(done) = self.transform(&taken).await? else { return Ok(None) };
-        let mut batch = Batch { offsets: latest(taken.polled.marks), records: n as u64, ..Batch::default() };
+        let (offsets, unsaved) = (latest(taken.polled.marks), taken.unsaved);
+        let mut batch = Batch { offsets, unsaved, records: n as u64, ..Batch::default() };
+        self.chain.keep(&mut batch.unsaved);
         for f in &done.failed {
             let error = TaskError::fatal(f.code.clone(), f.message.clone());
             tolerate(&self.task, Stage::Transformation, &f.class, "apply", error)?;

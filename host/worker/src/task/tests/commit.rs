@@ -60,6 +60,7 @@ async fn check(parts: Vec<usize>, order: Vec<usize>, refused_at: Option<usize>) 
         worker: RawConfig::new(),
         schemas: Arc::default(),
         offsets: Arc::new(Checking(log.clone())),
+        states: Arc::new(NoStates),
         events: rig_events,
         clients: Arc::new(ClientSettings::new("127.0.0.1:1", RawConfig::new())),
         plugins: Arc::new(NoPlugins),

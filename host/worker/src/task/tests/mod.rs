@@ -123,6 +123,7 @@ impl Rig {
             worker: RawConfig::new(),
             schemas: Arc::default(),
             offsets: offsets.clone(),
+            states: Arc::new(NoStates),
             events: events.clone(),
             clients: Arc::new(ClientSettings::new(broker.address().to_string(), RawConfig::new())),
             plugins: Arc::new(NoPlugins),

@@ -129,6 +129,7 @@ fn context(schemas: &Arc<Schemas>, config: RawConfig) -> TaskContext {
         schemas: schemas.clone(),
         wake: Wake::default(),
         grants: Vec::new(),
+        services: Default::default(),
     }
 }
 

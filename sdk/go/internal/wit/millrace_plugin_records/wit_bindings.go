@@ -160,8 +160,10 @@ type Patch struct {
 	Set []Column
 }
 
-// A record as JSON, for guests that would rather not write rows. What is `none` comes from the input
-// record it descends from; the value is schemaless. JSON `null` is a tombstone.
+// A record as JSON, for guests that would rather not write rows. What is `none` comes from the input record it descends
+// from. Where that has a schema, the document is put under it: fields that it lacks go, new ones are appended as optional,
+// of the type of their JSON. Where it has none, or there is no such record, neither has the document. JSON `null` is a
+// tombstone.
 type Document struct {
 	Topic witTypes.Option[string]
 	Key   witTypes.Option[string]

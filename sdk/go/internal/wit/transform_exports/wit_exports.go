@@ -21,6 +21,267 @@ var staticPinner = runtime.Pinner{}
 var exportReturnArea = uintptr(witRuntime.Allocate(&staticPinner, (8 + 16*4), 8))
 var syncExportPinner = runtime.Pinner{}
 
+//go:wasmexport millrace:plugin/plugin@0.1.0#describe
+func wasm_export_millrace_plugin_plugin_describe() uintptr {
+
+	pinner := &syncExportPinner
+	result := export_millrace_plugin_plugin.Describe()
+	*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32((result).Kind))
+	utf8 := unsafe.Pointer(unsafe.StringData((result).Name))
+	pinner.Pin(utf8)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uint32(len((result).Name)))
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = uint32(uintptr(uintptr(utf8)))
+	utf80 := unsafe.Pointer(unsafe.StringData((result).Version))
+	pinner.Pin(utf80)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = uint32(uint32(len((result).Version)))
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uintptr(uintptr(utf80)))
+	utf81 := unsafe.Pointer(unsafe.StringData((result).Documentation))
+	pinner.Pin(utf81)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (6 * 4))) = uint32(uint32(len((result).Documentation)))
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uintptr(uintptr(utf81)))
+	slice := (result).ClassNames
+	length := uint32(len(slice))
+	result3 := witRuntime.Allocate(pinner, uintptr(length*(2*4)), 4)
+	for index, element := range slice {
+		base := unsafe.Add(result3, index*(2*4))
+		utf82 := unsafe.Pointer(unsafe.StringData(element))
+		pinner.Pin(utf82)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len(element)))
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf82)))
+
+	}
+
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (8 * 4))) = uint32(length)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (7 * 4))) = uint32(uintptr(uintptr(result3)))
+	slice23 := (result).Keys
+	length25 := uint32(len(slice23))
+	result24 := witRuntime.Allocate(pinner, uintptr(length25*(21*4)), 4)
+	for index, element := range slice23 {
+		base := unsafe.Add(result24, index*(21*4))
+		utf84 := unsafe.Pointer(unsafe.StringData((element).Name))
+		pinner.Pin(utf84)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).Name)))
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf84)))
+		*(*int8)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = int8(int32((element).Kind))
+
+		switch (element).DefaultValue.Tag() {
+		case witTypes.OptionNone:
+			*(*int8)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = int8(int32(0))
+
+		case witTypes.OptionSome:
+			payload := (element).DefaultValue.Some()
+			*(*int8)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = int8(int32(1))
+			utf85 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf85)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (5 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))) = uint32(uintptr(uintptr(utf85)))
+
+		default:
+			panic("unreachable")
+		}
+		var result6 int32
+		if (element).Nullable {
+			result6 = 1
+		} else {
+			result6 = 0
+		}
+		*(*int8)(unsafe.Add(unsafe.Pointer(base), (6 * 4))) = int8(result6)
+		*(*int8)(unsafe.Add(unsafe.Pointer(base), (1 + 6*4))) = int8(int32((element).Importance))
+		utf87 := unsafe.Pointer(unsafe.StringData((element).Documentation))
+		pinner.Pin(utf87)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8 * 4))) = uint32(uint32(len((element).Documentation)))
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))) = uint32(uintptr(uintptr(utf87)))
+
+		switch (element).Group.Tag() {
+		case witTypes.OptionNone:
+			*(*int8)(unsafe.Add(unsafe.Pointer(base), (9 * 4))) = int8(int32(0))
+
+		case witTypes.OptionSome:
+			payload := (element).Group.Some()
+			*(*int8)(unsafe.Add(unsafe.Pointer(base), (9 * 4))) = int8(int32(1))
+			utf88 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf88)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (11 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (10 * 4))) = uint32(uintptr(uintptr(utf88)))
+
+		default:
+			panic("unreachable")
+		}
+		*(*int32)(unsafe.Add(unsafe.Pointer(base), (12 * 4))) = int32((element).OrderInGroup)
+		utf89 := unsafe.Pointer(unsafe.StringData((element).DisplayName))
+		pinner.Pin(utf89)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (14 * 4))) = uint32(uint32(len((element).DisplayName)))
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (13 * 4))) = uint32(uintptr(uintptr(utf89)))
+		slice11 := (element).Dependents
+		length13 := uint32(len(slice11))
+		result12 := witRuntime.Allocate(pinner, uintptr(length13*(2*4)), 4)
+		for index, element := range slice11 {
+			base := unsafe.Add(result12, index*(2*4))
+			utf810 := unsafe.Pointer(unsafe.StringData(element))
+			pinner.Pin(utf810)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len(element)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf810)))
+
+		}
+
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (16 * 4))) = uint32(length13)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (15 * 4))) = uint32(uintptr(uintptr(result12)))
+		slice15 := (element).Allowed
+		length17 := uint32(len(slice15))
+		result16 := witRuntime.Allocate(pinner, uintptr(length17*(2*4)), 4)
+		for index, element := range slice15 {
+			base := unsafe.Add(result16, index*(2*4))
+			utf814 := unsafe.Pointer(unsafe.StringData(element))
+			pinner.Pin(utf814)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len(element)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf814)))
+
+		}
+
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (18 * 4))) = uint32(length17)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (17 * 4))) = uint32(uintptr(uintptr(result16)))
+		slice20 := (element).Attributes
+		length22 := uint32(len(slice20))
+		result21 := witRuntime.Allocate(pinner, uintptr(length22*(4*4)), 4)
+		for index, element := range slice20 {
+			base := unsafe.Add(result21, index*(4*4))
+			utf818 := unsafe.Pointer(unsafe.StringData((element).F0))
+			pinner.Pin(utf818)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).F0)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf818)))
+			utf819 := unsafe.Pointer(unsafe.StringData((element).F1))
+			pinner.Pin(utf819)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = uint32(uint32(len((element).F1)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uintptr(uintptr(utf819)))
+
+		}
+
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (20 * 4))) = uint32(length22)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (19 * 4))) = uint32(uintptr(uintptr(result21)))
+
+	}
+
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (10 * 4))) = uint32(length25)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (9 * 4))) = uint32(uintptr(uintptr(result24)))
+	slice33 := (result).Bindings
+	length35 := uint32(len(slice33))
+	result34 := witRuntime.Allocate(pinner, uintptr(length35*(6*4)), 4)
+	for index, element := range slice33 {
+		base := unsafe.Add(result34, index*(6*4))
+		utf826 := unsafe.Pointer(unsafe.StringData((element).Name))
+		pinner.Pin(utf826)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).Name)))
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf826)))
+		utf827 := unsafe.Pointer(unsafe.StringData((element).Capability))
+		pinner.Pin(utf827)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = uint32(uint32(len((element).Capability)))
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uintptr(uintptr(utf827)))
+		slice30 := (element).Parts
+		length32 := uint32(len(slice30))
+		result31 := witRuntime.Allocate(pinner, uintptr(length32*(4*4)), 4)
+		for index, element := range slice30 {
+			base := unsafe.Add(result31, index*(4*4))
+			utf828 := unsafe.Pointer(unsafe.StringData((element).F0))
+			pinner.Pin(utf828)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).F0)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf828)))
+			utf829 := unsafe.Pointer(unsafe.StringData((element).F1))
+			pinner.Pin(utf829)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = uint32(uint32(len((element).F1)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uintptr(uintptr(utf829)))
+
+		}
+
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (5 * 4))) = uint32(length32)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))) = uint32(uintptr(uintptr(result31)))
+
+	}
+
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (12 * 4))) = uint32(length35)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (11 * 4))) = uint32(uintptr(uintptr(result34)))
+	data := unsafe.Pointer(unsafe.SliceData((result).RowFormats))
+	pinner.Pin(data)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (14 * 4))) = uint32(uint32(len((result).RowFormats)))
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (13 * 4))) = uint32(uintptr(uintptr(data)))
+	slice37 := (result).Capabilities
+	length39 := uint32(len(slice37))
+	result38 := witRuntime.Allocate(pinner, uintptr(length39*(2*4)), 4)
+	for index, element := range slice37 {
+		base := unsafe.Add(result38, index*(2*4))
+		utf836 := unsafe.Pointer(unsafe.StringData(element))
+		pinner.Pin(utf836)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len(element)))
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf836)))
+
+	}
+
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (16 * 4))) = uint32(length39)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (15 * 4))) = uint32(uintptr(uintptr(result38)))
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_millrace:plugin/plugin@0.1.0#describe
+func wasm_export_post_return_millrace_plugin_plugin_describe(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
+//go:wasmexport millrace:plugin/plugin@0.1.0#validate
+func wasm_export_millrace_plugin_plugin_validate(arg0 uintptr, arg1 uint32) uintptr {
+
+	pinner := &syncExportPinner
+	result := make([]witTypes.Tuple2[string, string], 0, arg1)
+	for index := 0; index < int(arg1); index++ {
+		base := unsafe.Add(unsafe.Pointer(arg0), index*(4*4))
+		value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+		result = append(result, witTypes.Tuple2[string, string]{F0: value, F1: value0})
+	}
+
+	witRuntime.Unpin()
+	result1 := export_millrace_plugin_plugin.Validate(result)
+	slice5 := result1
+	length7 := uint32(len(slice5))
+	result6 := witRuntime.Allocate(pinner, uintptr(length7*(6*4)), 4)
+	for index, element := range slice5 {
+		base := unsafe.Add(result6, index*(6*4))
+		utf8 := unsafe.Pointer(unsafe.StringData((element).Name))
+		pinner.Pin(utf8)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).Name)))
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf8)))
+		utf82 := unsafe.Pointer(unsafe.StringData((element).Message))
+		pinner.Pin(utf82)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = uint32(uint32(len((element).Message)))
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uintptr(uintptr(utf82)))
+		slice := (element).Recommended
+		length := uint32(len(slice))
+		result4 := witRuntime.Allocate(pinner, uintptr(length*(2*4)), 4)
+		for index, element := range slice {
+			base := unsafe.Add(result4, index*(2*4))
+			utf83 := unsafe.Pointer(unsafe.StringData(element))
+			pinner.Pin(utf83)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len(element)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf83)))
+
+		}
+
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (5 * 4))) = uint32(length)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))) = uint32(uintptr(uintptr(result4)))
+
+	}
+
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = uint32(length7)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = uint32(uintptr(uintptr(result6)))
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_millrace:plugin/plugin@0.1.0#validate
+func wasm_export_post_return_millrace_plugin_plugin_validate(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
 //go:wasmexport millrace:plugin/transform@0.1.0#configure
 func wasm_export_millrace_plugin_transform_configure(arg0 uintptr, arg1 uint32, arg2 int32, arg3 int32, arg4 int64, arg5 int32, arg6 uintptr, arg7 uint32) uintptr {
 
@@ -433,265 +694,4 @@ func wasm_export_millrace_plugin_transform_close() {
 
 	export_millrace_plugin_transform.Close()
 
-}
-
-//go:wasmexport millrace:plugin/plugin@0.1.0#describe
-func wasm_export_millrace_plugin_plugin_describe() uintptr {
-
-	pinner := &syncExportPinner
-	result := export_millrace_plugin_plugin.Describe()
-	*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32((result).Kind))
-	utf8 := unsafe.Pointer(unsafe.StringData((result).Name))
-	pinner.Pin(utf8)
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uint32(len((result).Name)))
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = uint32(uintptr(uintptr(utf8)))
-	utf80 := unsafe.Pointer(unsafe.StringData((result).Version))
-	pinner.Pin(utf80)
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = uint32(uint32(len((result).Version)))
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uintptr(uintptr(utf80)))
-	utf81 := unsafe.Pointer(unsafe.StringData((result).Documentation))
-	pinner.Pin(utf81)
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (6 * 4))) = uint32(uint32(len((result).Documentation)))
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uintptr(uintptr(utf81)))
-	slice := (result).ClassNames
-	length := uint32(len(slice))
-	result3 := witRuntime.Allocate(pinner, uintptr(length*(2*4)), 4)
-	for index, element := range slice {
-		base := unsafe.Add(result3, index*(2*4))
-		utf82 := unsafe.Pointer(unsafe.StringData(element))
-		pinner.Pin(utf82)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len(element)))
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf82)))
-
-	}
-
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (8 * 4))) = uint32(length)
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (7 * 4))) = uint32(uintptr(uintptr(result3)))
-	slice23 := (result).Keys
-	length25 := uint32(len(slice23))
-	result24 := witRuntime.Allocate(pinner, uintptr(length25*(21*4)), 4)
-	for index, element := range slice23 {
-		base := unsafe.Add(result24, index*(21*4))
-		utf84 := unsafe.Pointer(unsafe.StringData((element).Name))
-		pinner.Pin(utf84)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).Name)))
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf84)))
-		*(*int8)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = int8(int32((element).Kind))
-
-		switch (element).DefaultValue.Tag() {
-		case witTypes.OptionNone:
-			*(*int8)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = int8(int32(0))
-
-		case witTypes.OptionSome:
-			payload := (element).DefaultValue.Some()
-			*(*int8)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = int8(int32(1))
-			utf85 := unsafe.Pointer(unsafe.StringData(payload))
-			pinner.Pin(utf85)
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (5 * 4))) = uint32(uint32(len(payload)))
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))) = uint32(uintptr(uintptr(utf85)))
-
-		default:
-			panic("unreachable")
-		}
-		var result6 int32
-		if (element).Nullable {
-			result6 = 1
-		} else {
-			result6 = 0
-		}
-		*(*int8)(unsafe.Add(unsafe.Pointer(base), (6 * 4))) = int8(result6)
-		*(*int8)(unsafe.Add(unsafe.Pointer(base), (1 + 6*4))) = int8(int32((element).Importance))
-		utf87 := unsafe.Pointer(unsafe.StringData((element).Documentation))
-		pinner.Pin(utf87)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8 * 4))) = uint32(uint32(len((element).Documentation)))
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))) = uint32(uintptr(uintptr(utf87)))
-
-		switch (element).Group.Tag() {
-		case witTypes.OptionNone:
-			*(*int8)(unsafe.Add(unsafe.Pointer(base), (9 * 4))) = int8(int32(0))
-
-		case witTypes.OptionSome:
-			payload := (element).Group.Some()
-			*(*int8)(unsafe.Add(unsafe.Pointer(base), (9 * 4))) = int8(int32(1))
-			utf88 := unsafe.Pointer(unsafe.StringData(payload))
-			pinner.Pin(utf88)
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (11 * 4))) = uint32(uint32(len(payload)))
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (10 * 4))) = uint32(uintptr(uintptr(utf88)))
-
-		default:
-			panic("unreachable")
-		}
-		*(*int32)(unsafe.Add(unsafe.Pointer(base), (12 * 4))) = int32((element).OrderInGroup)
-		utf89 := unsafe.Pointer(unsafe.StringData((element).DisplayName))
-		pinner.Pin(utf89)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (14 * 4))) = uint32(uint32(len((element).DisplayName)))
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (13 * 4))) = uint32(uintptr(uintptr(utf89)))
-		slice11 := (element).Dependents
-		length13 := uint32(len(slice11))
-		result12 := witRuntime.Allocate(pinner, uintptr(length13*(2*4)), 4)
-		for index, element := range slice11 {
-			base := unsafe.Add(result12, index*(2*4))
-			utf810 := unsafe.Pointer(unsafe.StringData(element))
-			pinner.Pin(utf810)
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len(element)))
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf810)))
-
-		}
-
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (16 * 4))) = uint32(length13)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (15 * 4))) = uint32(uintptr(uintptr(result12)))
-		slice15 := (element).Allowed
-		length17 := uint32(len(slice15))
-		result16 := witRuntime.Allocate(pinner, uintptr(length17*(2*4)), 4)
-		for index, element := range slice15 {
-			base := unsafe.Add(result16, index*(2*4))
-			utf814 := unsafe.Pointer(unsafe.StringData(element))
-			pinner.Pin(utf814)
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len(element)))
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf814)))
-
-		}
-
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (18 * 4))) = uint32(length17)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (17 * 4))) = uint32(uintptr(uintptr(result16)))
-		slice20 := (element).Attributes
-		length22 := uint32(len(slice20))
-		result21 := witRuntime.Allocate(pinner, uintptr(length22*(4*4)), 4)
-		for index, element := range slice20 {
-			base := unsafe.Add(result21, index*(4*4))
-			utf818 := unsafe.Pointer(unsafe.StringData((element).F0))
-			pinner.Pin(utf818)
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).F0)))
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf818)))
-			utf819 := unsafe.Pointer(unsafe.StringData((element).F1))
-			pinner.Pin(utf819)
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = uint32(uint32(len((element).F1)))
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uintptr(uintptr(utf819)))
-
-		}
-
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (20 * 4))) = uint32(length22)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (19 * 4))) = uint32(uintptr(uintptr(result21)))
-
-	}
-
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (10 * 4))) = uint32(length25)
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (9 * 4))) = uint32(uintptr(uintptr(result24)))
-	slice33 := (result).Bindings
-	length35 := uint32(len(slice33))
-	result34 := witRuntime.Allocate(pinner, uintptr(length35*(6*4)), 4)
-	for index, element := range slice33 {
-		base := unsafe.Add(result34, index*(6*4))
-		utf826 := unsafe.Pointer(unsafe.StringData((element).Name))
-		pinner.Pin(utf826)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).Name)))
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf826)))
-		utf827 := unsafe.Pointer(unsafe.StringData((element).Capability))
-		pinner.Pin(utf827)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = uint32(uint32(len((element).Capability)))
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uintptr(uintptr(utf827)))
-		slice30 := (element).Parts
-		length32 := uint32(len(slice30))
-		result31 := witRuntime.Allocate(pinner, uintptr(length32*(4*4)), 4)
-		for index, element := range slice30 {
-			base := unsafe.Add(result31, index*(4*4))
-			utf828 := unsafe.Pointer(unsafe.StringData((element).F0))
-			pinner.Pin(utf828)
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).F0)))
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf828)))
-			utf829 := unsafe.Pointer(unsafe.StringData((element).F1))
-			pinner.Pin(utf829)
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = uint32(uint32(len((element).F1)))
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uintptr(uintptr(utf829)))
-
-		}
-
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (5 * 4))) = uint32(length32)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))) = uint32(uintptr(uintptr(result31)))
-
-	}
-
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (12 * 4))) = uint32(length35)
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (11 * 4))) = uint32(uintptr(uintptr(result34)))
-	data := unsafe.Pointer(unsafe.SliceData((result).RowFormats))
-	pinner.Pin(data)
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (14 * 4))) = uint32(uint32(len((result).RowFormats)))
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (13 * 4))) = uint32(uintptr(uintptr(data)))
-	slice37 := (result).Capabilities
-	length39 := uint32(len(slice37))
-	result38 := witRuntime.Allocate(pinner, uintptr(length39*(2*4)), 4)
-	for index, element := range slice37 {
-		base := unsafe.Add(result38, index*(2*4))
-		utf836 := unsafe.Pointer(unsafe.StringData(element))
-		pinner.Pin(utf836)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len(element)))
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf836)))
-
-	}
-
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (16 * 4))) = uint32(length39)
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (15 * 4))) = uint32(uintptr(uintptr(result38)))
-	return exportReturnArea
-
-}
-
-//go:wasmexport cabi_post_millrace:plugin/plugin@0.1.0#describe
-func wasm_export_post_return_millrace_plugin_plugin_describe(result uintptr) {
-	syncExportPinner.Unpin()
-}
-
-//go:wasmexport millrace:plugin/plugin@0.1.0#validate
-func wasm_export_millrace_plugin_plugin_validate(arg0 uintptr, arg1 uint32) uintptr {
-
-	pinner := &syncExportPinner
-	result := make([]witTypes.Tuple2[string, string], 0, arg1)
-	for index := 0; index < int(arg1); index++ {
-		base := unsafe.Add(unsafe.Pointer(arg0), index*(4*4))
-		value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
-		value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
-
-		result = append(result, witTypes.Tuple2[string, string]{F0: value, F1: value0})
-	}
-
-	witRuntime.Unpin()
-	result1 := export_millrace_plugin_plugin.Validate(result)
-	slice5 := result1
-	length7 := uint32(len(slice5))
-	result6 := witRuntime.Allocate(pinner, uintptr(length7*(6*4)), 4)
-	for index, element := range slice5 {
-		base := unsafe.Add(result6, index*(6*4))
-		utf8 := unsafe.Pointer(unsafe.StringData((element).Name))
-		pinner.Pin(utf8)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).Name)))
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf8)))
-		utf82 := unsafe.Pointer(unsafe.StringData((element).Message))
-		pinner.Pin(utf82)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = uint32(uint32(len((element).Message)))
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uintptr(uintptr(utf82)))
-		slice := (element).Recommended
-		length := uint32(len(slice))
-		result4 := witRuntime.Allocate(pinner, uintptr(length*(2*4)), 4)
-		for index, element := range slice {
-			base := unsafe.Add(result4, index*(2*4))
-			utf83 := unsafe.Pointer(unsafe.StringData(element))
-			pinner.Pin(utf83)
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len(element)))
-			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf83)))
-
-		}
-
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (5 * 4))) = uint32(length)
-		*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))) = uint32(uintptr(uintptr(result4)))
-
-	}
-
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = uint32(length7)
-	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = uint32(uintptr(uintptr(result6)))
-	return exportReturnArea
-
-}
-
-//go:wasmexport cabi_post_millrace:plugin/plugin@0.1.0#validate
-func wasm_export_post_return_millrace_plugin_plugin_validate(result uintptr) {
-	syncExportPinner.Unpin()
 }

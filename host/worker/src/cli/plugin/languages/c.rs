@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use super::super::new::{Kind, Starter, VENDOR};
 use super::tools::{self, Tool};
 use super::{Artifact, Builder, Job, Language, Project};
 
@@ -51,6 +52,12 @@ impl Language for C {
             bail!("building a plugin from C needs \"wasm-ld\" beside {}: run \"{INSTALL}\"", program.display());
         }
         bail!("building a plugin from C needs wasi-libc, and {WASI_HEADERS} is not there: run \"{INSTALL}\"")
+    }
+
+    fn starter(&self, kind: Kind) -> Option<Starter> {
+        let rewrite = &[("../..", "vendor/millrace/sdk/c")];
+        let starter = Starter { dir: "sdk/c/templates/transform", needs: &["sdk/c"], vendor: VENDOR, rewrite };
+        (kind == Kind::Transform).then_some(starter)
     }
 
     fn hint(&self) -> &'static str {

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use super::super::new::{Kind, Starter};
 use super::tools::{self, Tool};
 use super::{Artifact, Builder, Job, Language, Project, wasi};
 
@@ -40,8 +41,19 @@ impl Language for Go {
         Ok(Box::new(Toolchain { program, version }))
     }
 
+    fn starter(&self, kind: Kind) -> Option<Starter> {
+        let dir = match kind {
+            Kind::Transform => "sdk/go/templates/transform",
+            Kind::Source => "sdk/go/templates/source",
+            Kind::Sink => "sdk/go/templates/sink",
+        };
+        // Go takes a directory "vendor" for its own.
+        let rewrite = &[("=> ../..", "=> ./millrace/sdk/go")];
+        Some(Starter { dir, needs: &["sdk/go"], vendor: "millrace", rewrite })
+    }
+
     fn hint(&self) -> &'static str {
-        "a Go plugin is a program (package main) with a go.mod, whose init calls transform.Export"
+        "a Go plugin is a program (package main) with a go.mod, whose init calls Export of transform, source or sink"
     }
 }
 
@@ -91,7 +103,7 @@ impl Builder for Toolchain {
         go.arg("build").args(FLAGS).arg("-o").arg(&module).arg(settings.package.as_deref().unwrap_or("."));
         tools::run(go, &format!("build the plugin \"{}\"", manifest.name))?;
         let built = std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
-        let component = wasi::component(built, "transform-plugin").with_context(|| format!("plugin \"{}\"", manifest.name))?;
+        let component = wasi::component(built).with_context(|| format!("plugin \"{}\"", manifest.name))?;
         let file = job.scratch.join(format!("{}.component.wasm", manifest.name));
         std::fs::write(&file, component).with_context(|| format!("cannot write {}", file.display()))?;
         Ok(vec![project.artifact(file)?])

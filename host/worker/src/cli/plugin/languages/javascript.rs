@@ -66,7 +66,7 @@ impl Language for TypeScript {
 
 /// The first build brings the SDK, so that a project needs no copy.
 fn starter(kind: Kind, dir: &'static str) -> Option<Starter> {
-    (kind == Kind::Transform).then_some(Starter { dir, needs: &[], rewrite: &[] })
+    (kind == Kind::Transform).then_some(Starter { dir, needs: &[], vendor: "", rewrite: &[] })
 }
 
 struct Bundler {

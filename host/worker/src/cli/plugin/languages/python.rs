@@ -55,7 +55,7 @@ impl Language for Python {
 
     /// The first build brings the SDK, so that a project needs no copy.
     fn starter(&self, kind: Kind) -> Option<Starter> {
-        (kind == Kind::Transform).then_some(Starter { dir: "sdk/python/starter", needs: &[], rewrite: &[] })
+        (kind == Kind::Transform).then_some(Starter { dir: "sdk/python/starter", needs: &[], vendor: "", rewrite: &[] })
     }
 
     fn hint(&self) -> &'static str {

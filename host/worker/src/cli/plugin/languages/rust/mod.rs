@@ -6,7 +6,7 @@ mod toolchain;
 use std::fmt;
 use std::path::Path;
 
-use super::super::new::{Kind, Starter};
+use super::super::new::{Kind, Starter, VENDOR};
 use super::{Artifact, Builder, Job, Language, Project};
 
 pub struct Rust;
@@ -31,7 +31,7 @@ impl Language for Rust {
             Kind::Sink => "sdk/rust/templates/sink",
         };
         let rewrite = &[("path = \"../..\"", "path = \"vendor/millrace/sdk/rust\"")];
-        Some(Starter { dir, needs: &["sdk/rust", "wit"], rewrite })
+        Some(Starter { dir, needs: &["sdk/rust", "wit"], vendor: VENDOR, rewrite })
     }
 
     fn hint(&self) -> &'static str {

@@ -1,0 +1,3 @@
+package sink
+
+import _ "millrace/plugin/internal/wit/sink_exports"

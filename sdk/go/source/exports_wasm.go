@@ -1,0 +1,3 @@
+package source
+
+import _ "millrace/plugin/internal/wit/source_exports"

@@ -1,0 +1,9 @@
+module millrace/tests/split
+
+go 1.25
+
+require millrace/plugin v0.0.0
+
+require go.bytecodealliance.org/pkg v0.2.3 // indirect
+
+replace millrace/plugin => ../../../../sdk/go
