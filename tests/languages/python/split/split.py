@@ -1,6 +1,6 @@
 """A record for each part of a text."""
 
-from millrace_plugin import Batch, Config, Key, Record, Transform
+from millrace_plugin import Batch, Config, Key, Transform
 
 
 class Split(Transform):
@@ -9,12 +9,9 @@ class Split(Transform):
     keys = [Key("field", doc="The field with parts joined by commas.")]
 
     def configure(self, config: Config) -> None:
-        self.field = config["field"]
+        self.path = f"value.{config['field']}"
 
     def apply(self, batch: Batch) -> None:
-        if not batch.has(f"value.{self.field}"):
-            return
-        for row, value in enumerate(batch.documents()):
-            text = value.get(self.field) if isinstance(value, dict) else None
-            if isinstance(text, str):
-                batch.replace(row, [Record(value | {self.field: part}) for part in text.split(",")])
+        if batch.has(self.path):
+            texts = batch.column(self.path)
+            batch.spread(self.path, [text.split(",") if isinstance(text, str) else None for text in texts])
