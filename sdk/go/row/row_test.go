@@ -363,3 +363,30 @@ func TestEditsOfShorterLongerAndMissingValues(t *testing.T) {
 		}
 	}
 }
+
+func TestAWriterThatIsResetWritesAsANewOne(t *testing.T) {
+	write := func(w *Writer, topics ...string) []byte {
+		for i, topic := range topics {
+			w.Begin(NewMeta(w.Topic(topic)))
+			m := w.Rows().Begin(2)
+			w.Rows().SetText(m, 1, topic)
+			w.EndValue(m)
+			w.Header(Header{Name: "i", Schema: None})
+			if w.End(); i == 1 {
+				w.Undo()
+			}
+		}
+		return w.Finish()
+	}
+	kept := NewWriter(0)
+	for _, topics := range [][]string{{"a", "b", "a", "c"}, {}, {"c"}, {"d", "e", "f", "g", "h", "i"}} {
+		kept.Reset()
+		got, want := write(kept, topics...), write(NewWriter(0), topics...)
+		if !bytes.Equal(got, want) {
+			t.Errorf("%v:\n%x instead of\n%x", topics, got, want)
+		}
+		if _, err := Parse(got); err != nil {
+			t.Errorf("%v: %v", topics, err)
+		}
+	}
+}

@@ -292,7 +292,14 @@ func (w *Writer) LastValue() (Mark, bool) {
 	return w.rows.mark(w.record + recordHead), true
 }
 
-// Finish is the finished buffer. The writer is of no more use.
+// Reset makes the writer new again and keeps its memory, which a transform that keeps its writer saves the collector. What
+// Finish gave is overwritten from then on: reset it in the next call, when the host has read the answer of the last.
+func (w *Writer) Reset() {
+	w.rows.out = w.rows.out[:batchHead]
+	w.topics, w.recordAt = w.topics[:0], w.recordAt[:0]
+}
+
+// Finish is the finished buffer. The writer is of no more use, unless it is Reset.
 func (w *Writer) Finish() []byte {
 	tables := uint32(len(w.rows.out))
 	out := w.rows.out
@@ -304,6 +311,7 @@ func (w *Writer) Finish() []byte {
 		out = le.AppendUint32(out, at)
 	}
 	out = le.AppendUint32(out, tables)
+	w.rows.out = out
 	for i, v := range []uint32{Format, uint32(len(w.recordAt)), uint32(len(w.topics)), tables} {
 		le.PutUint32(out[4*i:], v)
 	}

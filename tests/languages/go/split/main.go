@@ -24,10 +24,14 @@ func main() {}
 type Split struct {
 	// The path to the field, by the schema of the value; none: it has no such text.
 	path *plugin.PerSchema[[]int]
+	// Kept from call to call, for their memory.
+	out    *row.Writer
+	origin []uint32
 }
 
 func (s *Split) Configure(ctx plugin.Context) error {
 	field, err := ctx.Config.Text("field")
+	s.out = row.NewWriter(1 << 16)
 	s.path = plugin.NewPerSchema(func(_ uint32, schema *plugin.Schema) ([]int, error) {
 		slot := schema.Index(field)
 		if slot < 0 || schema.Fields[slot].Schema.Kind != plugin.KindText {
@@ -43,8 +47,8 @@ func (s *Split) Apply(batch *plugin.Batch) (*plugin.Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := row.NewWriter(2 * len(rows.Bytes()))
-	origin := make([]uint32, 0, 2*rows.Len())
+	out, origin := s.out, s.origin[:0]
+	out.Reset()
 	for i, record := range rows.All() {
 		topic := out.Topic(rows.TopicOf(record))
 		path, text, err := s.text(record)
@@ -62,6 +66,7 @@ func (s *Split) Apply(batch *plugin.Batch) (*plugin.Outcome, error) {
 			out.CopyEdited(record, topic, row.Edit{Path: path, Value: part})
 		}
 	}
+	s.origin = origin
 	return plugin.Replace(out, origin), nil
 }
 
