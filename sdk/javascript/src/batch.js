@@ -20,6 +20,7 @@ export class Batch {
   #removed = [];
   #dropped = new Set();
   #replaced = new Map();
+  #spread = null;
   #failures = new Map();
 
   constructor(view) {
@@ -100,6 +101,21 @@ export class Batch {
     this.#replaced.set(this.#row(row), records);
   }
 
+  /**
+   * Puts as many records in each record's place as its entry has elements: texts or bytes, as before, for a field of the value.
+   * All else is as it was; null leaves a record as it is. In one batch nothing else may change records; drop and fail as you like.
+   */
+  spread(path, values) {
+    const [part, field, ...more] = path.split(".");
+    if (part !== "value" || !field || more.length > 0) {
+      throw new Fatal("sdk.bad-path", `"${path}" cannot be spread: name a field of the value, "value.tags"`);
+    }
+    if (values.length !== this.#length) {
+      throw new Fatal("sdk.column-length", `"${path}": ${values.length} entries for ${this.#length} records; give one for each`);
+    }
+    this.#spread = { field, values };
+  }
+
   /** `key` or `value` of all records as JSON texts; a null or tombstone is null. */
   texts(part) {
     if (!this.#texts.has(part)) this.#texts.set(part, this.#view.documents(part));
@@ -119,6 +135,13 @@ export class Batch {
   /** For the worker: what becomes of the batch. */
   outcome() {
     const failures = [...this.#failures.values()];
+    if (this.#spread !== null) {
+      if (this.#set.size > 0 || this.#removed.length > 0 || this.#replaced.size > 0) {
+        throw new Fatal("sdk.mixed", "spread and set, remove or replace in one batch; make all the changes with replace");
+      }
+      const skipped = new Set([...this.#dropped, ...this.#failures.keys()]);
+      return { kind: "rows", ...this.#view.spread(this.#spread.field, this.#spread.values, skipped), failures };
+    }
     if (this.#replaced.size > 0) {
       if (this.#set.size > 0 || this.#removed.length > 0) {
         throw new Fatal("sdk.mixed", "set or remove and replace in one batch; make all the changes with replace");

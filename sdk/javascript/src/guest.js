@@ -4,15 +4,31 @@ import * as clock from "millrace:plugin/clock@0.1.0";
 import * as config from "millrace:plugin/config@0.1.0";
 import * as logging from "millrace:plugin/logging@0.1.0";
 import * as metrics from "millrace:plugin/metrics@0.1.0";
+import * as records from "millrace:plugin/records@0.1.0";
 
 import { Batch } from "./batch.js";
 import { Config, declared } from "./config.js";
 import { PluginError } from "./errors.js";
 import { bind } from "./host.js";
+import { spread } from "./rows.js";
 import { checked, told } from "./transform.js";
 
 const ROW_FORMAT = 1;
 const FIGURES = { counter: "counterAdd", gauge: "gaugeSet", histogram: "histogramRecord" };
+
+// By the ids of schemas, which stay what they are.
+const FIELDS = new Map();
+
+/** The fields of a schema's root, when that is a struct. */
+function fieldsOf(schema) {
+  let fields = FIELDS.get(schema);
+  if (!fields) {
+    const { nodes } = records.getSchema(schema);
+    fields = new Map(nodes[0].fields.map(({ name, node }, slot) => [name, { slot, kind: nodes[node].kind }]));
+    FIELDS.set(schema, fields);
+  }
+  return fields;
+}
 
 /** A lent batch, as `Batch` wants it. */
 class View {
@@ -26,6 +42,10 @@ class View {
 
   documents(part) {
     return this.batch.documents(part);
+  }
+
+  spread(field, values, skipped) {
+    return spread(this.batch.rows(), field, values, skipped, fieldsOf);
   }
 
   column(path) {
@@ -98,6 +118,9 @@ function answering(call) {
 
 function lowered({ kind, failures, ...parts }) {
   if (kind === "unchanged") return { output: { tag: "unchanged" }, failures };
+  if (kind === "rows") {
+    return { output: { tag: "replace", val: { records: { tag: "rows", val: parts.rows }, origin: parts.origin } }, failures };
+  }
   if (kind === "replace") {
     const replacement = { records: { tag: "documents", val: parts.documents }, origin: parts.origin };
     return { output: { tag: "replace", val: replacement }, failures };

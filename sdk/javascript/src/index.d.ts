@@ -59,6 +59,12 @@ export class Batch {
   fail(row: number, code: string, message: string, options?: { retriable?: boolean }): void;
   /** Puts other records in a record's place: none, one or many. Not in one batch with `set` and `remove`. */
   replace(row: number, records: readonly Record[]): void;
+  /**
+   * Puts as many records in each record's place as its entry of `values` has elements: texts or bytes, as before, for the field
+   * `path` of the value. All else is as it was; null leaves a record as it is, an empty entry leaves it out. Faster than `replace`
+   * by far. In one batch nothing else may change records; drop and fail as you like.
+   */
+  spread(path: string, values: readonly (readonly (string | Uint8Array | null)[] | null)[]): void;
   /** `key` or `value` of all records as JSON texts; a null or tombstone is null. */
   texts(part: "key" | "value"): (string | null)[];
   /** `key` or `value` of all records as JavaScript values. */

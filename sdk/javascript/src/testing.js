@@ -53,6 +53,16 @@ class View {
     return this.samples.map((sample) => (sample[part] === null ? null : stringify(sample[part])));
   }
 
+  spread(field, values, skipped) {
+    const made = this.samples.flatMap((from, row) => {
+      if (skipped.has(row)) return [];
+      const parts = values[row] ?? null;
+      if (parts === null) return [{ record: from, row }];
+      return parts.map((part) => ({ record: { ...from, value: { ...from.value, [field]: part } }, row }));
+    });
+    return { made };
+  }
+
   column(path) {
     const found = this.samples.map((sample) => get(sample, path));
     if (found.every((value) => value === undefined)) return null;
@@ -67,6 +77,7 @@ class View {
 
 function results(given, outcome) {
   if (outcome.kind === "unchanged") return given.map((record, row) => ({ record, row }));
+  if (outcome.kind === "rows") return outcome.made;
   if (outcome.kind === "replace") {
     return outcome.documents.map(({ topic, key, value }, at) => {
       const row = outcome.origin[at];
