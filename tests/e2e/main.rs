@@ -1,5 +1,6 @@
 //! The built worker with the real plugins, driven by REST and by Kafka clients only.
 
+mod attack;
 mod avro;
 mod cli;
 mod clients;

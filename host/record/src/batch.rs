@@ -84,7 +84,7 @@ impl Checker<'_> {
     fn check(&mut self, id: Option<u32>, row: Option<row::Row<'_>>) -> Result<(), String> {
         let Some(row) = row else { return Ok(()) };
         let Some(id) = id else {
-            return if row.len() == 1 && slot_fits(Kind::Any, None, &row, 0) {
+            return if row.len() == 1 && slot_fits(Kind::Any, None, &row, 0, &mut Room::of(&row)) {
                 Ok(())
             } else {
                 Err("a schemaless value is a row of one JSON text".into())
@@ -94,13 +94,40 @@ impl Checker<'_> {
             let schema = self.0.get(id).ok_or_else(|| format!("no schema has the id {id}"))?;
             self.1 = Some((id, schema));
         }
-        row_fits(&self.1.as_ref().expect("just set").1, &row)
+        let mut room = Room::of(&row);
+        let fits = row_fits(&self.1.as_ref().expect("just set").1, &row, &mut room);
+        if room.exceeded { Err("its slots point to the same bytes over and over".into()) } else { fits }
     }
 }
 
-fn row_fits(schema: &Schema, row: &row::Row<'_>) -> Result<(), String> {
+/// What the slots of one row may point to in all, nested ones included. Slots that share their bytes would make a small row
+/// endless for whoever walks through it, the check itself first.
+struct Room {
+    left: usize,
+    exceeded: bool,
+}
+
+/// How often the bytes of a row may be pointed to, on average.
+const SHARED_MAX: usize = 4;
+
+impl Room {
+    fn of(row: &row::Row<'_>) -> Room {
+        Room { left: row.bytes().len().saturating_mul(SHARED_MAX), exceeded: false }
+    }
+
+    #[inline]
+    fn take(&mut self, bytes: usize) -> bool {
+        match self.left.checked_sub(bytes) {
+            Some(left) => self.left = left,
+            None => self.exceeded = true,
+        }
+        !self.exceeded
+    }
+}
+
+fn row_fits(schema: &Schema, row: &row::Row<'_>, room: &mut Room) -> Result<(), String> {
     if schema.kind != Kind::Struct {
-        return if row.len() == 1 && slot_fits(schema.kind, Some(schema), row, 0) {
+        return if row.len() == 1 && slot_fits(schema.kind, Some(schema), row, 0, room) {
             Ok(())
         } else {
             Err(format!("does not hold a {:?}", schema.kind))
@@ -122,9 +149,9 @@ fn row_fits(schema: &Schema, row: &row::Row<'_>) -> Result<(), String> {
             Kind::Int64 | Kind::Float32 | Kind::Float64 => true,
             Kind::Boolean => value <= 1,
             kind @ (Kind::Int8 | Kind::Int16 | Kind::Int32) => kind.has_room_for(value as i64),
-            Kind::Text => pointed(bytes, value).is_some_and(is_utf8),
-            Kind::Bytes => pointed(bytes, value).is_some(),
-            kind => slot_fits(kind, Some(&f.schema), row, i),
+            Kind::Text => pointed(bytes, value).is_some_and(|text| room.take(text.len()) && is_utf8(text)),
+            Kind::Bytes => pointed(bytes, value).is_some_and(|bytes| room.take(bytes.len())),
+            kind => slot_fits(kind, Some(&f.schema), row, i, room),
         };
         if !fits {
             return Err(format!("field \"{}\" does not hold a {:?}", f.name, f.schema.kind));
@@ -154,7 +181,7 @@ fn is_utf8(text: &[u8]) -> bool {
     simdutf8::basic::from_utf8(text).is_ok()
 }
 
-fn slot_fits(kind: Kind, schema: Option<&Schema>, row: &row::Row<'_>, i: usize) -> bool {
+fn slot_fits(kind: Kind, schema: Option<&Schema>, row: &row::Row<'_>, i: usize, room: &mut Room) -> bool {
     if row.is_null(i) {
         return true;
     }
@@ -162,16 +189,19 @@ fn slot_fits(kind: Kind, schema: Option<&Schema>, row: &row::Row<'_>, i: usize) 
         Kind::Boolean => row.slot(i) <= 1,
         Kind::Int8 | Kind::Int16 | Kind::Int32 => kind.has_room_for(row.i64(i)),
         Kind::Int64 | Kind::Float32 | Kind::Float64 => true,
-        Kind::Bytes => row.try_bytes(i).is_some(),
-        Kind::Text => row.try_bytes(i).is_some_and(is_utf8),
-        Kind::Any => row.try_bytes(i).is_some_and(|b| serde_json::from_slice::<&serde_json::value::RawValue>(b).is_ok()),
+        Kind::Bytes => row.try_bytes(i).is_some_and(|b| room.take(b.len())),
+        Kind::Text => row.try_bytes(i).is_some_and(|b| room.take(b.len()) && is_utf8(b)),
+        Kind::Any => row
+            .try_bytes(i)
+            .is_some_and(|b| room.take(b.len()) && serde_json::from_slice::<&serde_json::value::RawValue>(b).is_ok()),
         Kind::Struct => {
             let (Some(schema), Some(nested)) = (schema, row.row(i)) else { return false };
-            row_fits(schema, &nested).is_ok()
+            room.take(4 + 8 * nested.len()) && row_fits(schema, &nested, room).is_ok()
         }
         Kind::List => {
             let (Some(element), Some(list)) = (schema.and_then(|s| s.element.as_ref()), row.row(i)) else { return false };
-            (0..list.len()).all(|j| slot_fits(element.kind, Some(element), &list, j))
+            // Four bytes more than its slots: a row without any is still walked to.
+            room.take(4 + 8 * list.len()) && (0..list.len()).all(|j| slot_fits(element.kind, Some(element), &list, j, room))
         }
         Kind::Map => {
             let Some((key, value)) = schema.and_then(|s| s.key.as_ref().zip(s.element.as_ref())) else { return false };
@@ -179,8 +209,13 @@ fn slot_fits(kind: Kind, schema: Option<&Schema>, row: &row::Row<'_>, i: usize) 
                 return false;
             };
             keys.len() == values.len()
-                && (0..keys.len())
-                    .all(|j| slot_fits(key.kind, Some(key), &keys, j) && slot_fits(value.kind, Some(value), &values, j))
+                && room.take(4 + 16 * keys.len())
+                && (0..keys.len()).all(|j| {
+                    slot_fits(key.kind, Some(key), &keys, j, room) && slot_fits(value.kind, Some(value), &values, j, room)
+                })
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

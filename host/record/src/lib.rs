@@ -24,7 +24,7 @@ pub use plugin::{
     Binding, Committed, Flushed, LateFailure, Mark, Outcome, Plugin, PluginInfo, PluginKind, Polled, RawConfig, Services,
     SinkTask, SourceOffset, SourceTask, TaskContext, TopicOffset, TopicPartition, Transform, Wake,
 };
-pub use schema::{Field, Kind, Schema, Schemas};
+pub use schema::{Field, Kind, Quota, Schema, Schemas, TooManySchemas};
 pub use state::{KeyedState, StateChanges, StateFull, StateLimits, StatePage};
 
 pub use millrace_row as row;

@@ -8,7 +8,11 @@ use std::sync::Arc;
 
 use crate::row::{BatchWriter, Header, RecordMeta, Row, RowBuf, RowMark};
 use crate::view::{Cell, Column, ColumnData};
-use crate::{Batch, Field, Kind, Schema, Schemas};
+use crate::{Batch, Field, Kind, Quota, Schema, Schemas};
+
+/// Edits that one patch may have, and names that a path may have: more is nobody's intent, and the host would walk them all.
+const EDITS_MAX: usize = 1_000;
+const DEPTH_MAX: usize = 64;
 
 /// Edits; a column of `set` has a value for each row of the batch.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +24,7 @@ pub struct Patch {
 }
 
 /// The batch as the patch leaves it. None beside it: its rows are the input's, one to one; else the input row of each.
-pub fn apply(batch: &Batch, schemas: &Schemas, patch: &Patch) -> Result<(Batch, Option<Vec<u32>>), String> {
+pub fn apply(batch: &Batch, schemas: &Schemas, quota: &Quota, patch: &Patch) -> Result<(Batch, Option<Vec<u32>>), String> {
     let view = batch.view();
     let mut dropped = vec![false; view.len()];
     for row in &patch.drop_rows {
@@ -32,7 +36,7 @@ pub fn apply(batch: &Batch, schemas: &Schemas, patch: &Patch) -> Result<(Batch, 
         if let Some(plan) = plans.get(&(key, id)) {
             return Ok(plan.clone());
         }
-        let plan = Arc::new(Plan::of(id, edits, patch, schemas)?);
+        let plan = Arc::new(Plan::of(id, edits, patch, schemas, quota)?);
         plans.insert((key, id), plan.clone());
         Ok(plan)
     };
@@ -61,7 +65,7 @@ pub fn apply(batch: &Batch, schemas: &Schemas, patch: &Patch) -> Result<(Batch, 
         if edits.headers.is_empty() {
             out.headers_from(&record);
         } else {
-            headers(&mut out, &edits, &record, i, patch, schemas)?;
+            headers(&mut out, &edits, &record, i, patch, (schemas, quota))?;
         }
         out.end();
     }
@@ -120,6 +124,16 @@ impl<'p> Node<'p> {
 impl<'p> Edits<'p> {
     fn of(patch: &'p Patch, rows: usize) -> Result<Self, String> {
         let mut edits = Edits::default();
+        if patch.remove_fields.len() + patch.set.len() > EDITS_MAX {
+            return Err(format!(
+                "a patch of {} edits: at most {EDITS_MAX} are taken",
+                patch.remove_fields.len() + patch.set.len()
+            ));
+        }
+        let paths = patch.remove_fields.iter().chain(patch.set.iter().map(|(path, _)| path));
+        if let Some(deep) = paths.map(|p| p.bytes().filter(|b| *b == b'.').count()).find(|dots| *dots > DEPTH_MAX) {
+            return Err(format!("a path of {} names: at most {DEPTH_MAX} are taken", deep + 1));
+        }
         for path in &patch.remove_fields {
             match path.split_once('.') {
                 Some(("value", rest)) => edits.value.at(rest).remove = true,
@@ -205,7 +219,7 @@ enum FieldWork {
 }
 
 impl Plan {
-    fn of(id: Option<u32>, edits: &Node<'_>, patch: &Patch, schemas: &Schemas) -> Result<Plan, String> {
+    fn of(id: Option<u32>, edits: &Node<'_>, patch: &Patch, schemas: &Schemas, quota: &Quota) -> Result<Plan, String> {
         if edits.none() {
             return Ok(Plan { id, work: Work::Copy });
         }
@@ -221,7 +235,8 @@ impl Plan {
             None => Ok(Plan { id, work: Work::Json(json_edits(edits, Vec::new())) }),
             Some(s) if s.kind == Kind::Struct => {
                 let (schema, fields) = fields(&s, edits, patch)?;
-                Ok(Plan { id: Some(schemas.intern(schema)), work: Work::Struct(fields) })
+                let id = schemas.intern_within(schema, quota).map_err(|e| e.to_string())?;
+                Ok(Plan { id: Some(id), work: Work::Struct(fields) })
             }
             Some(s) => Err(format!("a field below a {:?}", s.kind)),
         }
@@ -412,7 +427,7 @@ fn headers(
     record: &crate::row::Record<'_>,
     i: usize,
     patch: &Patch,
-    schemas: &Schemas,
+    (schemas, quota): (&Schemas, &Quota),
 ) -> Result<(), String> {
     for header in record.headers().filter(|h| !edits.headers.iter().any(|(n, _)| *n == h.name)) {
         out.header(header);
@@ -424,7 +439,8 @@ fn headers(
         let mark = row.begin(1);
         let given = set(&mut row, mark, 0, &schema, &patch.set[*column], i)?;
         let value = given.then(|| Row::new(row.as_bytes()).expect("just written"));
-        out.header(Header { name, schema: Some(schemas.intern(schema)), value });
+        let id = schemas.intern_within(schema, quota).map_err(|e| e.to_string())?;
+        out.header(Header { name, schema: Some(id), value });
     }
     Ok(())
 }

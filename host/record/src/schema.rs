@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
@@ -138,6 +139,14 @@ impl Schema {
     pub fn index(&self, field: &str) -> Option<usize> {
         self.fields.iter().position(|f| &*f.name == field)
     }
+    /// About how many bytes it takes to keep.
+    pub fn weight(&self) -> usize {
+        let text = |t: &Option<Arc<str>>| t.as_deref().map_or(0, str::len);
+        let parameters: usize = self.parameters.iter().map(|(k, v)| k.len() + v.len() + size_of::<(Arc<str>, Arc<str>)>()).sum();
+        let fields: usize = self.fields.iter().map(|f| f.name.len() + size_of::<Field>() + f.schema.weight()).sum();
+        let below: usize = self.element.iter().chain(&self.key).map(|s| s.weight()).sum();
+        size_of::<Schema>() + text(&self.name) + text(&self.doc) + text(&self.default) + parameters + fields + below
+    }
     /// How many slots a root row of this schema has: a struct's fields, else one.
     pub fn slots(&self) -> usize {
         if self.kind == Kind::Struct { self.fields.len() } else { 1 }
@@ -177,8 +186,61 @@ impl Schemas {
         id
     }
 
+    /// The same for one who may not make schemas without end: what is not there yet is taken off the quota.
+    pub fn intern_within(&self, schema: Schema, quota: &Quota) -> Result<u32, TooManySchemas> {
+        if let Some(id) = self.table.read().by_content.get(&schema) {
+            return Ok(*id);
+        }
+        quota.take(schema.weight())?;
+        Ok(self.intern(schema))
+    }
+
     /// The schema behind an id that [`Schemas::intern`] gave; none for any other number.
     pub fn get(&self, id: u32) -> Option<Arc<Schema>> {
         self.table.read().by_id.get(id as usize).cloned()
+    }
+}
+
+/// What one plugin of a task may still add to the table, which forgets nothing.
+#[derive(Debug)]
+pub struct Quota(AtomicUsize);
+
+/// The bytes of schemas that one may make.
+const QUOTA_BYTES: usize = 64 << 20;
+
+/// A plugin makes schemas without end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "it has made distinct schemas of {} MiB, the most that a task may: does it put what belongs to a record into a name?",
+    QUOTA_BYTES >> 20
+)]
+pub struct TooManySchemas;
+
+impl Default for Quota {
+    fn default() -> Self {
+        Quota(AtomicUsize::new(QUOTA_BYTES))
+    }
+}
+
+impl Quota {
+    fn take(&self, bytes: usize) -> Result<(), TooManySchemas> {
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        taken.map(drop).map_err(|_| TooManySchemas)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_without_end_are_refused_and_known_ones_are_not() {
+        let (schemas, quota) = (Schemas::new(), Quota::default());
+        let schema = |n: usize| Schema::record([(format!("{n}{}", "x".repeat(1 << 20)), Schema::new(Kind::Text))]);
+        let made = (0..100).take_while(|n| schemas.intern_within(schema(*n), &quota).is_ok()).count();
+        assert!((50..64).contains(&made), "{made}");
+        assert_eq!(schemas.intern_within(schema(made), &quota), Err(TooManySchemas));
+        assert_eq!(schemas.intern_within(schema(0), &quota), Ok(0));
+        assert!(schemas.intern_within(schema(made), &Quota::default()).is_ok(), "others have a quota of their own");
     }
 }

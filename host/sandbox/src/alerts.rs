@@ -15,6 +15,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 const QUEUE_MAX: usize = 1_000;
 /// The most bytes of one text.
 const TEXT_MAX: usize = 64 << 10;
+/// The most bytes of one change; columns beyond are left out. What waits for the worker is bounded with it.
+const CHANGE_BYTES_MAX: usize = 256 << 10;
 /// The most columns of one change: a table of PostgreSQL has no more.
 const COLUMNS_MAX: usize = 1_600;
 
@@ -72,12 +74,21 @@ impl Alerts {
             cut(&mut column.column);
             [&mut column.before, &mut column.after].into_iter().flatten().for_each(cut);
         }
+        let mut bytes = 0;
+        change.changes.retain(|c| {
+            bytes += c.column.len() + [&c.before, &c.after].into_iter().flatten().map(String::len).sum::<usize>();
+            bytes <= CHANGE_BYTES_MAX
+        });
+        change.changes.shrink_to_fit();
         self.sender.try_send(change).is_ok()
     }
 }
 
 fn cut(text: &mut String) {
-    text.truncate(text.floor_char_boundary(TEXT_MAX));
+    if text.len() > TEXT_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_MAX));
+        text.shrink_to_fit();
+    }
 }
 
 #[cfg(test)]

@@ -45,20 +45,32 @@ mod host {
 
 pub use host::millrace::plugin::*;
 
+// The export `plugin` is a world of its own, for there are components that have it as it first was.
 macro_rules! world {
-    ($module:ident, $world:literal) => {
+    ($module:ident, $text:literal) => {
         pub mod $module {
             wasmtime::component::bindgen!({
                 path: "../../wit",
-                world: $world,
+                inline: $text,
+                world: "millrace:exported/only",
                 exports: { default: async },
                 with: { "millrace:plugin": crate::bindings },
             });
         }
     };
 }
-world!(source, "millrace:plugin/source-plugin");
-world!(sink, "millrace:plugin/sink-plugin");
-world!(transform, "millrace:plugin/transform-plugin");
-world!(plain, "millrace:plugin/plain-plugin");
-world!(offsets, "millrace:plugin/offsets-plugin");
+world!(plugin, "package millrace:exported; world only { export millrace:plugin/plugin@0.1.0; }");
+world!(source, "package millrace:exported; world only { export millrace:plugin/source@0.1.0; }");
+world!(sink, "package millrace:exported; world only { export millrace:plugin/sink@0.1.0; }");
+world!(transform, "package millrace:exported; world only { export millrace:plugin/transform@0.1.0; }");
+world!(plain, "package millrace:exported; world only { export millrace:plugin/plain@0.1.0; }");
+world!(offsets, "package millrace:exported; world only { export millrace:plugin/offsets@0.1.0; }");
+
+/// `plugin` as the contract first had it: a configuration key without attributes.
+pub mod first {
+    wasmtime::component::bindgen!({
+        path: "wit/first",
+        world: "millrace:plugin/first",
+        exports: { default: async },
+    });
+}

@@ -15,6 +15,7 @@ use crate::cache::Cache;
 use crate::call::Ticker;
 use crate::capabilities::cache::Caches;
 use crate::capabilities::http::hosts::Hosts;
+use crate::capabilities::http::resolve::{Resolver, System};
 use crate::capabilities::{CAPABILITIES, wasi};
 use crate::error::SandboxError;
 use crate::metrics::Metrics;
@@ -26,13 +27,17 @@ const ADDRESS_SPACE_BYTES: usize = 4 << 30;
 const GUEST_STACK_BYTES: usize = 1 << 20;
 /// Core instances that make up one component: the guest's own, and what `wit-component` puts around it.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+/// The most of each that one component may have, of what is set aside for all: a library of Python is an instance and a table.
+const CORE_INSTANCES_MAX: u32 = 128;
+const MEMORIES_MAX: u32 = 4;
+const TABLES_MAX: u32 = 128;
 /// Entries that a table of a guest may have.
 const TABLE_ELEMENTS_MAX: usize = 50_000;
 /// For who profiles a worker: when this is in the environment, `/tmp/perf-PID.map` names the guests' functions for `perf`.
 const PERF_MAP: &str = "MILLRACE_PERF_MAP";
 
 /// How plugins are run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SandboxConfig {
     /// Where compiled code is kept: a directory of the worker's own.
     pub cache_dir: PathBuf,
@@ -40,24 +45,30 @@ pub struct SandboxConfig {
     pub memory_limit_bytes: u64,
     /// The most computing time of one call, unless the connector says otherwise (`plugin.call.deadline.ms`).
     pub call_deadline: Duration,
+    /// The longest that one call may last, waiting included, unless the connector says otherwise (`plugin.call.timeout.ms`).
+    pub call_timeout: Duration,
     /// How many instances there may be at a time.
     pub instances_max: u32,
     /// The capabilities that a connector may be granted; none: all.
     pub grants_allowed: Option<Vec<String>>,
     /// The hosts that a connector may let its plugins reach by `http`; none: any.
     pub http_hosts_allowed: Option<Hosts>,
+    /// Who knows the addresses of the names that plugins reach by `http`.
+    pub resolver: Arc<dyn Resolver>,
 }
 
 impl SandboxConfig {
-    /// The defaults: 64 MiB, 5 seconds, 4,000 instances: only address space is set aside for them.
+    /// The defaults: 64 MiB, 5 seconds, half an hour, the system's resolver, 4,000 instances: only address space is set aside for them.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         SandboxConfig {
             cache_dir: cache_dir.into(),
             memory_limit_bytes: 64 << 20,
             call_deadline: Duration::from_secs(5),
+            call_timeout: Duration::from_secs(1_800),
             instances_max: 4_000,
             grants_allowed: None,
             http_hosts_allowed: None,
+            resolver: Arc::new(System),
         }
     }
 }
@@ -178,6 +189,9 @@ fn settings(pool: Option<u32>) -> Config {
             .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
             .total_memories(instances)
             .total_tables(instances.saturating_mul(2))
+            .max_core_instances_per_component(CORE_INSTANCES_MAX)
+            .max_memories_per_component(MEMORIES_MAX)
+            .max_tables_per_component(TABLES_MAX)
             .total_stacks(instances)
             .table_elements(TABLE_ELEMENTS_MAX)
             .max_core_instance_size(4 << 20)

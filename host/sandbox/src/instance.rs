@@ -3,38 +3,39 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use millrace_record::{ErrorKind, PluginKind, Schemas, TaskError, Wake};
+use millrace_record::{ErrorKind, PluginKind, Quota, Schemas, TaskError, Wake};
+use tokio::sync::Semaphore;
 use wasmtime::Store;
-use wasmtime::component::{InstancePre, ResourceTable};
+use wasmtime::component::{self, InstancePre, ResourceTable};
 
-use crate::bindings::{offsets, plain, sink, source, transform, types};
+use crate::bindings::{first, offsets, plain, plugin, sink, source, transform, types};
 use crate::call::{self, Computing, Waits};
 use crate::capabilities::logging::Lines;
 use crate::engine::Inner;
 use crate::grants;
-use crate::limits::{HANDED_BYTES_MAX, Limits};
+use crate::limits::{HANDED_BYTES_MAX, HANDLES_MAX, Limits, OPEN_MAX};
 use crate::state::{Owner, State};
-use crate::trap;
+use crate::{trap, wit};
 
 /// A component ready to be instantiated.
 #[derive(Clone)]
 pub(crate) enum WorldPre {
-    Source(source::SourcePluginPre<State>),
-    Sink(sink::SinkPluginPre<State>),
-    Transform(transform::TransformPluginPre<State>),
+    Source(source::OnlyPre<State>),
+    Sink(sink::OnlyPre<State>),
+    Transform(transform::OnlyPre<State>),
     /// A transform over records as simple values.
-    Plain(plain::PlainPluginPre<State>),
+    Plain(plain::OnlyPre<State>),
     /// A source or sink, for its say on offsets.
-    Offsets(offsets::OffsetsPluginPre<State>),
+    Offsets(offsets::OnlyPre<State>),
 }
 
 /// An instance's exports.
 pub(crate) enum World {
-    Source(source::SourcePlugin),
-    Sink(sink::SinkPlugin),
-    Transform(transform::TransformPlugin),
-    Plain(plain::PlainPlugin),
-    Offsets(offsets::OffsetsPlugin),
+    Source(source::Only),
+    Sink(sink::Only),
+    Transform(transform::Only),
+    Plain(plain::Only),
+    Offsets(offsets::Only),
 }
 
 /// Whether a transform is one over records as simple values.
@@ -47,10 +48,10 @@ fn is_plain(pre: &InstancePre<State>) -> bool {
 impl WorldPre {
     pub fn new(kind: PluginKind, pre: InstancePre<State>) -> wasmtime::Result<Self> {
         Ok(match kind {
-            PluginKind::Source => WorldPre::Source(source::SourcePluginPre::new(pre)?),
-            PluginKind::Sink => WorldPre::Sink(sink::SinkPluginPre::new(pre)?),
-            PluginKind::Transform if is_plain(&pre) => WorldPre::Plain(plain::PlainPluginPre::new(pre)?),
-            PluginKind::Transform => WorldPre::Transform(transform::TransformPluginPre::new(pre)?),
+            PluginKind::Source => WorldPre::Source(source::OnlyPre::new(pre)?),
+            PluginKind::Sink => WorldPre::Sink(sink::OnlyPre::new(pre)?),
+            PluginKind::Transform if is_plain(&pre) => WorldPre::Plain(plain::OnlyPre::new(pre)?),
+            PluginKind::Transform => WorldPre::Transform(transform::OnlyPre::new(pre)?),
         })
     }
 
@@ -61,45 +62,62 @@ impl WorldPre {
             WorldPre::Sink(pre) => pre.instance_pre(),
             WorldPre::Transform(_) | WorldPre::Plain(_) | WorldPre::Offsets(_) => return None,
         };
-        offsets::OffsetsPluginPre::new(pre.clone()).ok().map(WorldPre::Offsets)
+        offsets::OnlyPre::new(pre.clone()).ok().map(WorldPre::Offsets)
     }
 
-    async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<World> {
-        Ok(match self {
-            WorldPre::Source(pre) => World::Source(pre.instantiate_async(store).await?),
-            WorldPre::Sink(pre) => World::Sink(pre.instantiate_async(store).await?),
-            WorldPre::Transform(pre) => World::Transform(pre.instantiate_async(store).await?),
-            WorldPre::Plain(pre) => World::Plain(pre.instantiate_async(store).await?),
-            WorldPre::Offsets(pre) => World::Offsets(pre.instantiate_async(store).await?),
-        })
+    async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<(World, component::Instance)> {
+        let pre = match self {
+            WorldPre::Source(pre) => pre.instance_pre(),
+            WorldPre::Sink(pre) => pre.instance_pre(),
+            WorldPre::Transform(pre) => pre.instance_pre(),
+            WorldPre::Plain(pre) => pre.instance_pre(),
+            WorldPre::Offsets(pre) => pre.instance_pre(),
+        };
+        let instance = pre.instantiate_async(&mut *store).await?;
+        let world = match self {
+            WorldPre::Source(_) => World::Source(source::Only::new(store, &instance)?),
+            WorldPre::Sink(_) => World::Sink(sink::Only::new(store, &instance)?),
+            WorldPre::Transform(_) => World::Transform(transform::Only::new(store, &instance)?),
+            WorldPre::Plain(_) => World::Plain(plain::Only::new(store, &instance)?),
+            WorldPre::Offsets(_) => World::Offsets(offsets::Only::new(store, &instance)?),
+        };
+        Ok((world, instance))
+    }
+}
+
+/// An instance's export `plugin`: of the contract as it is, or as it first was.
+pub(crate) enum Describer {
+    Now(plugin::Only),
+    First(first::First),
+}
+
+impl Describer {
+    fn of(store: &mut Store<State>, instance: &component::Instance) -> wasmtime::Result<Describer> {
+        match plugin::Only::new(&mut *store, instance) {
+            Ok(now) => Ok(Describer::Now(now)),
+            Err(error) => first::First::new(store, instance).map(Describer::First).map_err(|_| error),
+        }
+    }
+
+    pub async fn describe(&self, store: &mut Store<State>) -> wasmtime::Result<types::PluginInfo> {
+        match self {
+            Describer::Now(now) => now.millrace_plugin_plugin().call_describe(store).await,
+            Describer::First(first) => Ok(wit::first::info(first.millrace_plugin_plugin().call_describe(store).await?)),
+        }
+    }
+
+    pub async fn validate(&self, store: &mut Store<State>, config: &types::Config) -> wasmtime::Result<Vec<types::ConfigIssue>> {
+        match self {
+            Describer::Now(now) => now.millrace_plugin_plugin().call_validate(store, config).await,
+            Describer::First(first) => {
+                let issues = first.millrace_plugin_plugin().call_validate(store, config).await?;
+                Ok(issues.into_iter().map(wit::first::issue).collect())
+            }
+        }
     }
 }
 
 impl World {
-    pub async fn plugin_describe(&self, store: &mut Store<State>) -> wasmtime::Result<types::PluginInfo> {
-        match self {
-            World::Source(w) => w.millrace_plugin_plugin().call_describe(store).await,
-            World::Sink(w) => w.millrace_plugin_plugin().call_describe(store).await,
-            World::Transform(w) => w.millrace_plugin_plugin().call_describe(store).await,
-            World::Plain(w) => w.millrace_plugin_plugin().call_describe(store).await,
-            World::Offsets(w) => w.millrace_plugin_plugin().call_describe(store).await,
-        }
-    }
-
-    pub async fn plugin_validate(
-        &self,
-        store: &mut Store<State>,
-        config: &types::Config,
-    ) -> wasmtime::Result<Vec<types::ConfigIssue>> {
-        match self {
-            World::Source(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
-            World::Sink(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
-            World::Transform(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
-            World::Plain(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
-            World::Offsets(w) => w.millrace_plugin_plugin().call_validate(store, config).await,
-        }
-    }
-
     /// A transform has no tasks to configure.
     pub async fn task_configs(
         &self,
@@ -136,7 +154,8 @@ pub(crate) struct Maker {
     pub schemas: Arc<Schemas>,
     pub wake: Wake,
     pub memory_limit_bytes: u64,
-    pub call_deadline: Duration,
+    pub times: Times,
+    pub quota: Arc<Quota>,
 }
 
 impl Maker {
@@ -147,36 +166,59 @@ impl Maker {
             schemas,
             wake,
             memory_limit_bytes: sandbox.config.memory_limit_bytes,
-            call_deadline: sandbox.config.call_deadline,
+            times: Times { deadline: sandbox.config.call_deadline, timeout: sandbox.config.call_timeout },
+            quota: Arc::default(),
             sandbox: sandbox.clone(),
         }
     }
+}
+
+/// The times of a call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// That it may compute.
+    pub deadline: Duration,
+    /// That it may last.
+    pub timeout: Duration,
 }
 
 /// An instance. After a trap, or a call that was given up halfway, it takes no more calls.
 pub(crate) struct Instance {
     pub store: Store<State>,
     pub world: World,
-    call_deadline: Duration,
+    exports: component::Instance,
+    times: Times,
     broken: Option<TaskError>,
 }
 
 /// A call that has begun.
 pub(crate) struct Call {
     name: &'static str,
+    waits: Waits,
+    timeout: Duration,
     _computing: Computing,
+}
+
+impl Call {
+    /// Awaits the guest, for as long as it may take.
+    pub async fn run<R>(&self, guest: impl Future<Output = wasmtime::Result<R>>) -> wasmtime::Result<R> {
+        self.waits.frame(self.timeout, guest).await
+    }
 }
 
 impl Instance {
     pub async fn make(maker: &Maker) -> Result<Instance, TaskError> {
         let waits = Waits::new(maker.sandbox.ticker.clone());
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES_MAX);
         let state = State {
-            table: ResourceTable::new(),
+            table,
             owner: maker.owner.clone(),
             schemas: maker.schemas.clone(),
+            quota: maker.quota.clone(),
+            open: Arc::new(Semaphore::new(OPEN_MAX)),
             wake: maker.wake.clone(),
             limits: Limits::new(maker.memory_limit_bytes),
-            clock: Default::default(),
             waits: waits.clone(),
             metrics: maker.sandbox.metrics.clone(),
             alerts: maker.sandbox.alerts.clone(),
@@ -189,29 +231,39 @@ impl Instance {
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(HANDED_BYTES_MAX);
         call::meter(&mut store);
-        call::arm(&mut store, maker.call_deadline);
+        call::arm(&mut store, maker.times.deadline);
         let computing = waits.computing();
-        let world = maker.world.instantiate(&mut store).await;
+        let world = waits.frame(maker.times.timeout, maker.world.instantiate(&mut store)).await;
         drop(computing);
         match world {
-            Ok(world) => Ok(Instance { store, world, call_deadline: maker.call_deadline, broken: None }),
-            Err(error) => Err(trap::explain(store.data(), "instantiate", maker.call_deadline, &error)),
+            Ok((world, exports)) => Ok(Instance { store, world, exports, times: maker.times, broken: None }),
+            Err(error) => Err(trap::explain(store.data(), "instantiate", maker.times, &error)),
         }
+    }
+
+    /// Its export `plugin`, which a task has no use for.
+    pub fn describer(&mut self) -> Result<Describer, TaskError> {
+        let found = Describer::of(&mut self.store, &self.exports);
+        found.map_err(|e| trap::explain(self.store.data(), "instantiate", self.times, &e))
+    }
+
+    /// Refused when it takes no more calls.
+    pub fn whole(&self) -> Result<(), TaskError> {
+        self.broken.clone().map_or(Ok(()), Err)
     }
 
     /// Before a call: refused when the instance is broken.
     pub fn begin(&mut self, name: &'static str) -> Result<Call, TaskError> {
-        if let Some(broken) = &self.broken {
-            return Err(broken.clone());
-        }
+        self.whole()?;
         // Stays when the call's future is dropped before its end: the guest is then in the middle of it for ever.
         self.broken = Some(TaskError::new(
             ErrorKind::Restart,
             "plugin.abandoned",
             format!("plugin \"{}\" was left in the middle of \"{name}\"; restart the task", self.store.data().owner.plugin),
         ));
-        call::arm(&mut self.store, self.call_deadline);
-        Ok(Call { name, _computing: self.store.data().waits.computing() })
+        call::arm(&mut self.store, self.times.deadline);
+        let waits = self.store.data().waits.clone();
+        Ok(Call { name, timeout: self.times.timeout, _computing: waits.computing(), waits })
     }
 
     /// After a call: a trap breaks the instance.
@@ -222,7 +274,7 @@ impl Instance {
                 Ok(answer)
             }
             Err(error) => {
-                let error = trap::explain(self.store.data(), call.name, self.call_deadline, &error);
+                let error = trap::explain(self.store.data(), call.name, self.times, &error);
                 self.broken = Some(error.clone());
                 Err(error)
             }

@@ -8,6 +8,11 @@ const TABLE_ELEMENTS_MAX: usize = 200_000;
 /// A batch, the largest thing that is handed over, has half of it.
 pub(crate) const HANDED_BYTES_MAX: usize = 128 << 20;
 
+/// Handles that a guest may hold at a time, of all kinds.
+pub(crate) const HANDLES_MAX: usize = 1_000;
+/// Of them, those of files and connections: the system has few, for all tasks of the worker.
+pub(crate) const OPEN_MAX: usize = 64;
+
 /// The limits of one store. A refused growth is an ordinary answer to the guest; it is kept for the message, should the
 /// guest break on it.
 #[derive(Debug)]

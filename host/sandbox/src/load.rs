@@ -124,6 +124,7 @@ impl Opened {
             needs: self.needs,
             installed: self.installed,
             schemas: schemas.clone(),
+            linked: Default::default(),
             idle: Default::default(),
         }))
     }
@@ -160,8 +161,9 @@ pub fn give_back_memory() {}
 async fn ask(maker: Maker) -> Result<types::PluginInfo, LoadError> {
     let describe = |e: millrace_record::TaskError| LoadError::Describe(e.message);
     let mut instance = Instance::make(&maker).await.map_err(describe)?;
+    let describer = instance.describer().map_err(describe)?;
     let call = instance.begin("describe").map_err(describe)?;
-    let answer = instance.world.plugin_describe(&mut instance.store).await;
+    let answer = call.run(describer.describe(&mut instance.store)).await;
     instance.end(call, answer).map_err(describe)
 }
 

@@ -1,6 +1,6 @@
 //! A component as the worker sees it: a plugin that makes tasks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,6 @@ use parking_lot::Mutex;
 use wasmtime::component::Component;
 
 use crate::bindings::offsets::exports::millrace::plugin::offsets::Altered;
-use crate::capabilities::http::resolve::System;
 use crate::capabilities::http::{Allowed, Http};
 use crate::capabilities::state;
 use crate::engine::Inner;
@@ -28,9 +27,11 @@ use crate::{tasks, wit};
 /// The settings of a connector that the sandbox itself reads.
 const MEMORY_LIMIT: &str = "plugin.memory.limit.bytes";
 const CALL_DEADLINE: &str = "plugin.call.deadline.ms";
+const CALL_TIMEOUT: &str = "plugin.call.timeout.ms";
 /// Less than this and no language's runtime starts; more than this no address space holds.
 const MEMORY_LIMIT_RANGE: std::ops::RangeInclusive<u64> = 1 << 20..=4 << 30;
 const CALL_DEADLINE_RANGE: std::ops::RangeInclusive<u64> = 10..=3_600_000;
+const CALL_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 10..=86_400_000;
 /// All states are in the worker's memory.
 const STATE_BYTES_RANGE: std::ops::RangeInclusive<u64> = 1 << 10..=256 << 20;
 const STATE_ENTRIES_RANGE: std::ops::RangeInclusive<u64> = 1..=2_000_000;
@@ -46,6 +47,8 @@ pub(crate) struct ComponentPlugin {
     /// The grants beside the file.
     pub installed: Vec<String>,
     pub schemas: Arc<Schemas>,
+    /// Linked with what was granted, by that: tasks share it.
+    pub linked: Mutex<HashMap<Vec<String>, WorldPre>>,
     /// Instances that have validated and may do so again: making one costs more than the call.
     pub idle: Mutex<Vec<Validator>>,
 }
@@ -94,6 +97,23 @@ impl ComponentPlugin {
         Some(ConfigIssue { name: key.to_owned(), message, recommended: Vec::new() })
     }
 
+    /// The component, its imports linked. What is granted and not needed makes no difference.
+    fn linked(&self, kind: PluginKind, granted: &BTreeSet<&str>) -> Result<WorldPre, TaskError> {
+        let needed = |capability: &&&str| self.needs.iter().any(|n| n.capability == **capability);
+        let by: Vec<String> = granted.iter().filter(needed).map(|c| (*c).to_owned()).collect();
+        let mut linked = self.linked.lock();
+        if let Some(world) = linked.get(&by) {
+            return Ok(world.clone());
+        }
+        let world = self
+            .sandbox
+            .linker(&self.component, granted)
+            .and_then(|linker| WorldPre::new(kind, linker.instantiate_pre(&self.component)?))
+            .map_err(|e| TaskError::fatal("plugin.link", format!("cannot link plugin \"{}\": {e:#}", self.info.name)))?;
+        linked.insert(by, world.clone());
+        Ok(world)
+    }
+
     /// What a task's instances are made of, with the capabilities that were granted.
     fn maker(&self, ctx: TaskContext, kind: PluginKind) -> Result<Maker, TaskError> {
         if self.info.kind != kind {
@@ -104,13 +124,9 @@ impl ComponentPlugin {
         }
         self.check_grants(&ctx.grants)?;
         let granted: BTreeSet<&str> = self.installed.iter().chain(&ctx.grants).map(String::as_str).collect();
-        let world = self
-            .sandbox
-            .linker(&self.component, &granted)
-            .and_then(|linker| WorldPre::new(kind, linker.instantiate_pre(&self.component)?))
-            .map_err(|e| TaskError::fatal("plugin.link", format!("cannot link plugin \"{}\": {e:#}", self.info.name)))?;
+        let world = self.linked(kind, &granted)?;
         let policy = self.sandbox.config.http_hosts_allowed.clone();
-        let http = Http::new(Allowed::read(&ctx.config, ctx.alias.as_deref(), policy)?, Arc::new(System));
+        let http = Http::new(Allowed::read(&ctx.config, ctx.alias.as_deref(), policy)?, self.sandbox.config.resolver.clone());
         let mut owner = self.owner(&ctx.connector, ctx.task, &ctx.config);
         owner.http = http;
         owner.cache = self.sandbox.caches.shared(&ctx.connector, ctx.alias.as_deref(), &owner.plugin);
@@ -129,7 +145,10 @@ fn limits(maker: &mut Maker, config: &RawConfig) -> Result<(), TaskError> {
         maker.memory_limit_bytes = bytes;
     }
     if let Some(ms) = limit(config, CALL_DEADLINE, CALL_DEADLINE_RANGE)? {
-        maker.call_deadline = Duration::from_millis(ms);
+        maker.times.deadline = Duration::from_millis(ms);
+    }
+    if let Some(ms) = limit(config, CALL_TIMEOUT, CALL_TIMEOUT_RANGE)? {
+        maker.times.timeout = Duration::from_millis(ms);
     }
     Ok(())
 }
@@ -179,7 +198,7 @@ impl Plugin for ComponentPlugin {
 
     async fn validate(&self, config: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
         // An instance with limits of its own is for that configuration alone.
-        let shared = !config.contains_key(MEMORY_LIMIT) && !config.contains_key(CALL_DEADLINE);
+        let shared = ![MEMORY_LIMIT, CALL_DEADLINE, CALL_TIMEOUT].iter().any(|key| config.contains_key(*key));
         let idle = if shared { self.idle.lock().pop() } else { None };
         let mut validator = match idle {
             Some(mut validator) => {
@@ -190,8 +209,9 @@ impl Plugin for ComponentPlugin {
         };
         let instance = &mut validator.instance;
         let shown: Vec<_> = instance.store.data().owner.settings.shown().clone().into_iter().collect();
+        let describer = instance.describer()?;
         let call = instance.begin("validate")?;
-        let answer = instance.world.plugin_validate(&mut instance.store, &shown).await;
+        let answer = call.run(describer.validate(&mut instance.store, &shown)).await;
         let issues = instance.end(call, answer)?;
         validator.calls += 1;
         if shared && validator.calls < CALLS_MAX {
@@ -212,7 +232,7 @@ impl Plugin for ComponentPlugin {
         let owner = instance.store.data().owner.clone();
         let shown: Vec<_> = owner.settings.shown().clone().into_iter().collect();
         let call = instance.begin("task-configs")?;
-        let answer = instance.world.task_configs(&mut instance.store, &shown, max_tasks).await;
+        let answer = call.run(instance.world.task_configs(&mut instance.store, &shown, max_tasks)).await;
         let Some(answer) = instance.end(call, answer)? else { return Ok(Vec::new()) };
         let configs = answer.map_err(wit::error::lift)?;
         if configs.len() > max_tasks as usize {
@@ -233,7 +253,7 @@ impl Plugin for ComponentPlugin {
         };
         let altered: Vec<_> = offsets.iter().map(lower).collect();
         let call = instance.begin("alter")?;
-        let answer = instance.world.alter_offsets(&mut instance.store, &shown, &altered).await;
+        let answer = call.run(instance.world.alter_offsets(&mut instance.store, &shown, &altered)).await;
         instance.end(call, answer)?.unwrap_or(Ok(false)).map_err(wit::error::lift)
     }
 

@@ -4,27 +4,33 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use millrace_record::config::ConfigDef;
-use millrace_record::{Binding, Schemas, Services, Wake};
+use millrace_record::{Binding, Quota, Schemas, Services, Wake};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 
 use crate::alerts::Alerts;
-use crate::call::{Clock, Waits};
+use crate::bindings::types::{Error, ErrorKind};
+use crate::call::Waits;
 use crate::capabilities::cache::Shared;
 use crate::capabilities::http::Http;
 use crate::capabilities::logging::Lines;
-use crate::limits::Limits;
+use crate::limits::{Limits, OPEN_MAX};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
+use crate::wit::error;
 
 /// Data of a store.
 pub(crate) struct State {
     pub table: ResourceTable,
     pub owner: Arc<Owner>,
     pub schemas: Arc<Schemas>,
+    /// Of schemas that the task's instances may make.
+    pub quota: Arc<Quota>,
+    /// Of files and connections that it may have open at a time.
+    pub open: Arc<Semaphore>,
     pub wake: Wake,
     pub limits: Limits,
-    pub clock: Clock,
     pub waits: Waits,
     pub metrics: Arc<Metrics>,
     pub alerts: Arc<Alerts>,
@@ -49,6 +55,19 @@ pub(crate) struct Owner {
     pub http: Http,
     pub cache: Shared,
     pub services: Services,
+}
+
+impl State {
+    /// Leave to open a file or a connection; it is closed when what is answered is dropped.
+    pub fn one_more_open(&self, code: &str) -> Result<OwnedSemaphorePermit, Error> {
+        self.open.clone().try_acquire_owned().map_err(|_| {
+            let plugin = &self.owner.plugin;
+            let message = format!(
+                "plugin \"{plugin}\" has {OPEN_MAX} files and connections open, the most that an instance may: close some"
+            );
+            error::new(ErrorKind::Fatal, code, message)
+        })
+    }
 }
 
 impl Owner {

@@ -1,20 +1,21 @@
 //! Why a plugin broke, in words.
 
 use millrace_record::{ErrorKind, TaskError};
-use std::time::Duration;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::call::DeadlineExceeded;
-use crate::limits::HANDED_BYTES_MAX;
+use crate::call::{DeadlineExceeded, TimedOut};
+use crate::instance::Times;
+use crate::limits::{HANDED_BYTES_MAX, HANDLES_MAX};
 use crate::state::State;
 
 /// Lines of a guest's call stack that are kept.
 const BACKTRACE_LINES_MAX: usize = 12;
 
 /// The error of a call that ended in a trap.
-pub(crate) fn explain(state: &State, call: &str, deadline: Duration, error: &wasmtime::Error) -> TaskError {
-    let (code, reason) = reason(state, deadline, error);
+pub(crate) fn explain(state: &State, call: &str, times: Times, error: &wasmtime::Error) -> TaskError {
+    let (code, reason) = reason(state, times, error);
     let mut broken = broken(&state.owner.plugin, call, code, &reason);
     if let Some(stack) = error.downcast_ref::<WasmBacktrace>() {
         let stack = stack.to_string();
@@ -33,15 +34,34 @@ fn broken(plugin: &str, call: &str, code: &str, reason: &str) -> TaskError {
     TaskError::new(ErrorKind::Trap, code, format!("plugin \"{plugin}\" broke in \"{call}\": {reason}"))
 }
 
-fn reason(state: &State, deadline: Duration, error: &wasmtime::Error) -> (&'static str, String) {
+fn reason(state: &State, times: Times, error: &wasmtime::Error) -> (&'static str, String) {
     if error.downcast_ref::<DeadlineExceeded>().is_some() {
         return (
             "plugin.deadline",
             format!(
                 "it computed for longer than the {} ms that one call may take; it may be in an endless loop, else raise \"plugin.call.deadline.ms\"",
-                deadline.as_millis()
+                times.deadline.as_millis()
             ),
         );
+    }
+    if error.downcast_ref::<TimedOut>().is_some() {
+        return (
+            "plugin.timeout",
+            format!(
+                "it lasted for longer than the {} ms that one call may, waiting included; if it has reason to wait for longer, raise \"plugin.call.timeout.ms\"",
+                times.timeout.as_millis()
+            ),
+        );
+    }
+    if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
+        return (
+            "plugin.handles",
+            format!("it holds {HANDLES_MAX} handles, the most that an instance may: drop those that it is done with"),
+        );
+    }
+    if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
+        let words = state.last_words.as_deref().map(|words| format!(": {words}")).unwrap_or_default();
+        return ("plugin.exit", format!("it ended itself with the status {status}{words}"));
     }
     if let Some(wanted) = state.limits.refused {
         return (

@@ -9,6 +9,7 @@ use millrace_record::{
 };
 use millrace_sandbox::{Hosts, Sandbox, SandboxConfig, componentize};
 
+mod first;
 #[path = "../../../tests/guests/guests.rs"]
 mod guests;
 
@@ -77,7 +78,15 @@ impl Host {
 
     /// How a transform that misbehaves in `apply` ends.
     async fn applied(&self, name: &str) -> TaskError {
-        let ctx = self.ctx(&[("plugin.call.deadline.ms", "200"), ("plugin.memory.limit.bytes", "8388608")]);
+        self.applied_within(name, "200").await
+    }
+
+    async fn applied_within(&self, name: &str, deadline_ms: &str) -> TaskError {
+        let ctx = self.ctx(&[
+            ("plugin.call.deadline.ms", deadline_ms),
+            ("plugin.call.timeout.ms", "3000"),
+            ("plugin.memory.limit.bytes", "8388608"),
+        ]);
         let mut transform = self.plugin("transform", name).await.transform(ctx).await.unwrap();
         transform.configure().await.unwrap();
         let broken = transform.apply(&self.batch()).await.unwrap_err();
@@ -106,12 +115,191 @@ async fn traps_are_named() {
     check("keep", "plugin.trap", "borrow").await;
     check("garbage", "plugin.contract", "not a batch of row format 1").await;
     check("origin", "plugin.contract", "1 origins for 0 records").await;
-    check("failure", "plugin.contract", "a failure of row 99 in a batch of 3").await;
+    check("failure", "plugin.contract", "a failure of row 2147483647 in a batch of 3").await;
     // What the host would have to keep for it.
     check("labels", "plugin.host-memory", "in one call").await;
     // Floods last for as long as a call may.
     check("lines", "plugin.deadline", "200 ms").await;
     check("alerts", "plugin.deadline", "200 ms").await;
+    check("print", "plugin.deadline", "200 ms").await;
+    check("figures", "plugin.deadline", "200 ms").await;
+    check("fill", "plugin.deadline", "200 ms").await;
+    check("handles", "plugin.handles", "it holds 1000 handles").await;
+    check("deep", "plugin.contract", "names: at most 64 are taken").await;
+    let broken = host.applied_within("schemas", "30000").await;
+    assert!(
+        broken.message.contains("it panicked: plugin \"misbehaving\": it has made distinct schemas of 64 MiB"),
+        "{}",
+        broken.message
+    );
+}
+
+/// Time that passes while a guest waits in WASI is its own; what it waits for in the contract's clock ends with the call.
+#[tokio::test]
+async fn waiting_has_an_end() {
+    let host = Host::new();
+    let check = async |name: &str, code: &str, words: &str, within: Duration| {
+        let begun = Instant::now();
+        let broken = host.applied(name).await;
+        assert_eq!(broken.code, code, "{name}: {}", broken.message);
+        assert!(broken.message.contains(words), "{name}: {}", broken.message);
+        assert!(begun.elapsed() >= within, "{name}: {:?}", begun.elapsed());
+    };
+    check("sleep", "plugin.deadline", "200 ms", Duration::from_millis(200)).await;
+    check("poll", "plugin.deadline", "200 ms", Duration::from_millis(200)).await;
+    check("nap", "plugin.timeout", "raise \"plugin.call.timeout.ms\"", Duration::from_millis(3_000)).await;
+}
+
+/// WASI has nothing in it but a clock and numbers.
+#[tokio::test]
+async fn wasi_has_nothing_to_take() {
+    let host = Host::new();
+    let check = async |name: &str, code: &str, words: &str| {
+        let broken = host.applied(name).await;
+        assert_eq!(broken.code, code, "{name}: {}", broken.message);
+        assert!(broken.message.contains(words), "{name}: {}", broken.message);
+    };
+    check("bytes", "plugin.trap", "exceeds limit 65536").await;
+    check("sockets", "plugin.panic", "a socket is refused with code 1").await;
+    check("names", "plugin.panic", "is refused with code").await;
+    check("directories", "plugin.panic", "there is no directory").await;
+    check("exit", "plugin.exit", "it ended itself with the status 1").await;
+    check("steal", "plugin.panic", "nothing of others is here").await;
+}
+
+/// A name that is a listed address when it is first asked for, and the worker's own from then on.
+#[tokio::test]
+async fn a_name_that_turns_to_loopback_is_not_followed() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    struct Rebinding(AtomicUsize);
+    #[async_trait::async_trait]
+    impl millrace_sandbox::Resolver for Rebinding {
+        async fn resolve(&self, host: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
+            assert_eq!(host, "rebound.example.com");
+            let address = if self.0.fetch_add(1, Ordering::SeqCst) == 0 { [127, 0, 0, 2] } else { [127, 0, 0, 1] };
+            Ok(vec![address.into()])
+        }
+    }
+    let listed = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let port = listed.local_addr().unwrap().port();
+    let own = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listed.accept().await.unwrap();
+        assert!(socket.read(&mut [0; 1024]).await.unwrap() > 0);
+        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await.unwrap();
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let resolver = Arc::new(Rebinding(AtomicUsize::new(0)));
+    let config = SandboxConfig { resolver: resolver.clone(), ..SandboxConfig::new(dir.path().join("cache")) };
+    let host = Host { sandbox: Sandbox::new(config).unwrap(), schemas: Schemas::new(), dir };
+    let plugin = host.plugin("transform", "http").await;
+    let url = format!("http://rebound.example.com:{port}/");
+    let ctx = TaskContext {
+        alias: Some("ask".into()),
+        grants: vec!["http".into()],
+        ..host.ctx(&[("url", &url), ("http.hosts", "rebound.example.com,127.0.0.2")])
+    };
+    let mut transform = plugin.transform(ctx).await.unwrap();
+    transform.configure().await.unwrap();
+    transform.apply(&host.batch()).await.unwrap();
+    for _ in 0..3 {
+        let broken = transform.apply(&host.batch()).await.unwrap_err();
+        assert!(broken.message.contains("http.forbidden-host"), "{}", broken.message);
+        transform.configure().await.unwrap();
+    }
+    assert_eq!(resolver.0.load(Ordering::SeqCst), 4, "asked for each connection");
+    let reached = tokio::time::timeout(Duration::from_millis(50), own.accept()).await;
+    assert!(reached.is_err(), "what listens on loopback was reached");
+}
+
+/// Each call of each kind of plugin.
+#[tokio::test]
+async fn a_trap_in_each_call_is_named() {
+    let host = Host::new();
+    let trap = |function: &str| {
+        let parameters = match function {
+            "validate" | "open" | "close" | "flush" | "commit" | "poll" => "(param i32 i32) (result i32)",
+            "task_configs" => "(param i32 i32 i32) (result i32)",
+            "put" | "apply" => "(param i32) (result i32)",
+            "configure" | "start" => "(param i32 i32 i32 i32 i64 i32 i32 i32) (result i32)",
+            _ => "",
+        };
+        format!("(func ${function} {parameters} unreachable)")
+    };
+    let plugin = async |kind: &str, guest: &str| {
+        let name = format!("{kind}-{}.wasm", guest.len());
+        let file = host.file(&name, &guests::of_text(kind, "misbehaving", guest));
+        host.sandbox.load(&file, &host.schemas).await.unwrap()
+    };
+    let named = |error: TaskError, call: &str| {
+        let begins = format!("plugin \"misbehaving\" broke in \"{call}\": it panicked");
+        assert!(error.kind == ErrorKind::Trap && error.message.starts_with(&begins), "{}", error.message);
+    };
+    for kind in ["transform", "source", "sink"] {
+        let guest = plugin(kind, &trap("validate")).await;
+        named(guest.validate(&RawConfig::new()).await.unwrap_err(), "validate");
+    }
+    let source = plugin("source", &trap("task_configs")).await;
+    named(source.task_configs(&RawConfig::new(), 1).await.unwrap_err(), "task-configs");
+    let begins = trap("start").replace("i32 i32 i32) (result", "i32 i32 i32 i32 i32) (result");
+    let mut source = plugin("source", &begins).await.source(host.ctx(&[])).await.unwrap();
+    named(source.start(&[]).await.unwrap_err(), "start");
+    for function in ["poll", "commit"] {
+        let mut source = plugin("source", &trap(function)).await.source(host.ctx(&[])).await.unwrap();
+        source.start(&[]).await.unwrap();
+        named(
+            if function == "poll" { source.poll(1, 1).await.unwrap_err() } else { source.commit(&[]).await.unwrap_err() },
+            function,
+        );
+        source.stop().await;
+    }
+    let partition = [TopicPartition { topic: "t".into(), partition: 0 }];
+    for function in ["start", "open", "put", "flush", "close"] {
+        let mut sink = plugin("sink", &trap(function)).await.sink(host.ctx(&[])).await.unwrap();
+        let broken = async {
+            sink.start().await?;
+            sink.open(&partition).await?;
+            sink.put(&host.batch()).await?;
+            sink.flush(&[]).await?;
+            sink.close(&partition).await
+        };
+        named(broken.await.unwrap_err(), function);
+        sink.stop().await;
+    }
+    for function in ["configure", "apply"] {
+        let mut transform = plugin("transform", &trap(function)).await.transform(host.ctx(&[])).await.unwrap();
+        let broken = async {
+            transform.configure().await?;
+            transform.apply(&host.batch()).await.map(drop)
+        };
+        named(broken.await.unwrap_err(), function);
+    }
+    // What breaks when it is let go does not fail who lets it go.
+    let mut transform = plugin("transform", "(func $close unreachable)").await.transform(host.ctx(&[])).await.unwrap();
+    transform.configure().await.unwrap();
+    transform.close().await;
+    let mut sink = plugin("sink", &trap("stop")).await.sink(host.ctx(&[])).await.unwrap();
+    sink.start().await.unwrap();
+    sink.stop().await;
+}
+
+/// A guest that takes its time before it is asked anything, and one that does when it is configured.
+#[tokio::test]
+async fn slow_starts_are_named() {
+    let host = Host::new();
+    let spins = "(loop $again (br $again))";
+    let file =
+        host.file("born.wasm", &guests::of_text("transform", "misbehaving", &format!("(func $init {spins}) (start $init)")));
+    let refused = host.sandbox.load(&file, &host.schemas).await.err().unwrap().to_string();
+    assert!(refused.contains("broke in \"instantiate\": it computed for longer than the 5000 ms"), "{refused}");
+    let configure = "(func $configure (param i32 i32 i32 i32 i64 i32 i32 i32) (result i32)";
+    let file = host.file("slow.wasm", &guests::of_text("transform", "misbehaving", &format!("{configure} {spins} unreachable)")));
+    let plugin = host.sandbox.load(&file, &host.schemas).await.unwrap();
+    let mut transform = plugin.transform(host.ctx(&[("plugin.call.deadline.ms", "150")])).await.unwrap();
+    let broken = transform.configure().await.unwrap_err();
+    assert_eq!(broken.code, "plugin.deadline");
+    assert!(broken.message.contains("broke in \"configure\"") && broken.message.contains("150 ms"), "{}", broken.message);
 }
 
 /// On a single thread: the guest that never ends lets others run, until its time is up.
@@ -130,7 +318,7 @@ async fn a_guest_that_spins_starves_nobody() {
         loop {
             tokio::time::sleep(Duration::from_millis(5)).await;
             beats += 1;
-            if beats == 10 {
+            if beats == 4 {
                 return Instant::now();
             }
         }
@@ -217,7 +405,7 @@ async fn files_that_are_no_plugins() {
     let pair = [host.file("a.wasm", &good), host.file("b.wasm", &good)];
     let (plugins, refused) = host.sandbox.scan(&pair, &host.schemas).await;
     assert_eq!((plugins.len(), &refused[0].file), (1, &pair[1]));
-    assert!(refused[0].reason.contains("its name \"misbehaving\" is taken by"), "{refused:?}");
+    assert!(refused[0].reason.contains("its name \"misbehaving\" and version \"1\" are taken by"), "{refused:?}");
 }
 
 #[tokio::test]
@@ -251,6 +439,7 @@ async fn limits_are_checked() {
     check("plugin.memory.limit.bytes", "lots").await;
     check("plugin.memory.limit.bytes", "5").await;
     check("plugin.call.deadline.ms", "-1").await;
+    check("plugin.call.timeout.ms", "9").await;
     assert!(plugin.validate(&RawConfig::new()).await.unwrap().is_empty());
     assert_eq!(plugin.source(host.ctx(&[])).await.err().unwrap().kind, ErrorKind::Config);
 }

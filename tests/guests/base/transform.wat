@@ -9,7 +9,9 @@
   (export "millrace:plugin/transform@0.1.0#close" (func $close))
   ;; plugin-info: kind, then pointers and lengths of its texts and lists.
   (data (i32.const 1024) "\00\00\00\00" "\b0\04\00\00\0b\00\00\00" "\c0\04\00\00\01\00\00\00")
+;;; $validate
   (func $validate (param i32 i32) (result i32) (i32.const 2048))
+;;; $configure
   (func $configure (param i32 i32 i32 i32 i64 i32 i32 i32) (result i32) (i32.const 2048))
 ;;; $close
   (func $close)

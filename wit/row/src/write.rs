@@ -1,7 +1,12 @@
 //! Writing rows and batches: everything is appended to one buffer, and slots are filled in behind.
 
+use std::collections::BTreeMap;
+
 use crate::read::{Header, Record};
 use crate::{BATCH_HEAD, FORMAT, NO_TIMESTAMP, NONE, RECORD_HEAD};
+
+/// Topics of a batch that are looked through one by one; more are found by name.
+const TOPICS_WALKED: usize = 16;
 
 /// A row being written: where it starts and how many slots it has. It stays valid while its buffer only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,6 +204,8 @@ pub struct RecordMeta {
 pub struct BatchWriter {
     rows: RowBuf,
     topics: Vec<String>,
+    /// Where each topic is, once there are many.
+    places: BTreeMap<String, u32>,
     record_at: Vec<u32>,
     record: usize,
     n_headers: u32,
@@ -218,7 +225,7 @@ impl BatchWriter {
     pub fn with_capacity(bytes: usize) -> Self {
         let mut rows = RowBuf::with_capacity(bytes.max(BATCH_HEAD));
         rows.out.resize(BATCH_HEAD, 0);
-        BatchWriter { rows, topics: Vec::new(), record_at: Vec::new(), record: 0, n_headers: 0 }
+        BatchWriter { rows, topics: Vec::new(), places: BTreeMap::new(), record_at: Vec::new(), record: 0, n_headers: 0 }
     }
 
     /// How many records have been started.
@@ -236,8 +243,17 @@ impl BatchWriter {
     /// The index of a topic, added when it is new.
     pub fn topic(&mut self, name: &str) -> u32 {
         // The last one first: batches mostly come from few topics, in runs.
-        if let Some(i) = self.topics.iter().rposition(|t| t == name) {
-            return i as u32;
+        if let Some(i) = self.topics.iter().rev().take(TOPICS_WALKED).position(|t| t == name) {
+            return (self.topics.len() - 1 - i) as u32;
+        }
+        if self.topics.len() >= TOPICS_WALKED {
+            if self.places.is_empty() {
+                self.places.extend(self.topics.iter().zip(0..).map(|(t, i)| (t.clone(), i)));
+            }
+            if let Some(i) = self.places.get(name) {
+                return *i;
+            }
+            self.places.insert(name.to_owned(), self.topics.len() as u32);
         }
         self.topics.push(name.to_owned());
         self.topics.len() as u32 - 1

@@ -88,7 +88,7 @@ fn a_patch_edits_what_it_names() {
             ("header.trace".into(), texts(&["a", "b", "c", "d", "e"], vec![])),
         ],
     };
-    let (out, origin) = apply(&batch, &schemas, &patch).unwrap();
+    let (out, origin) = apply(&batch, &schemas, &Quota::default(), &patch).unwrap();
     Batch::check(out.bytes().clone(), &schemas).unwrap();
     assert_eq!(origin, Some(vec![0, 2, 3, 4]));
     let docs = documents(&out, &schemas, "value").unwrap();
@@ -100,8 +100,8 @@ fn a_patch_edits_what_it_names() {
     assert_eq!(column(&out, &schemas, "key.id", false).unwrap().data, ColumnData::Int64s(vec![0, 2, 0, 0]));
 
     let only_drops = Patch { drop_rows: vec![0, 1, 2, 3], ..Patch::default() };
-    assert_eq!(apply(&batch, &schemas, &only_drops).unwrap().0.len(), 1);
-    let nothing = apply(&batch, &schemas, &Patch::default()).unwrap();
+    assert_eq!(apply(&batch, &schemas, &Quota::default(), &only_drops).unwrap().0.len(), 1);
+    let nothing = apply(&batch, &schemas, &Quota::default(), &Patch::default()).unwrap();
     assert_eq!((nothing.0.bytes(), nothing.1), (batch.bytes(), None));
 }
 
@@ -110,7 +110,7 @@ fn patches_that_cannot_be_are_refused() {
     let schemas = Schemas::new();
     let batch = batch(&schemas);
     let check = |patch: Patch, words: &str| {
-        let error = apply(&batch, &schemas, &patch).unwrap_err();
+        let error = apply(&batch, &schemas, &Quota::default(), &patch).unwrap_err();
         assert!(error.contains(words), "{error}");
     };
     let setting = |path: &str, column: Column| Patch { set: vec![(path.into(), column)], ..Patch::default() };
@@ -149,7 +149,7 @@ fn what_is_not_touched_keeps_its_digits() {
     w.end_value(row);
     w.end();
     let patch = Patch { set: vec![("value.price".into(), texts(&["x", "1.50"], vec![0b01]))], ..Patch::default() };
-    let (out, _) = apply(&Batch::trusted(w), &schemas, &patch).unwrap();
+    let (out, _) = apply(&Batch::trusted(w), &schemas, &Quota::default(), &patch).unwrap();
     let documents = documents(&out, &schemas, "value").unwrap();
     let untouched = r#"{"price":null,"n":1.10,"big":123456789012345678901234567890}"#;
     assert_eq!(documents[0].as_deref(), Some(untouched));

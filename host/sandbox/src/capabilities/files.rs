@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::Resource;
 
 use crate::bindings::files::{Host, HostAppender, HostReader};
@@ -25,6 +26,7 @@ pub struct Appender(Named);
 struct Named {
     file: Arc<File>,
     path: Arc<PathBuf>,
+    _open: Arc<OwnedSemaphorePermit>,
 }
 
 impl Host for State {}
@@ -48,10 +50,11 @@ impl State {
 
     async fn opened(&mut self, binding: String, options: OpenOptions) -> Result<Named, Error> {
         let (path, key) = self.path(&binding)?;
+        let open = self.one_more_open("files.too-many-open")?;
         let at = path.clone();
         let waits = self.waits.clone();
         let file = waits.on(blocking(move || options.open(at))).await.map_err(|e| failed("open", &path, Some(&key), &e))?;
-        Ok(Named { file: Arc::new(file), path: Arc::new(path) })
+        Ok(Named { file: Arc::new(file), path: Arc::new(path), _open: Arc::new(open) })
     }
 }
 
@@ -66,7 +69,7 @@ impl HostReader for State {
     }
 
     async fn read(&mut self, reader: Resource<Reader>, position: u64, max: u32) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        let Named { file, path } = self.table.get(&reader)?.0.clone();
+        let Named { file, path, .. } = self.table.get(&reader)?.0.clone();
         let read = blocking(move || {
             let mut bytes = vec![0; max.min(READ_BYTES_MAX) as usize];
             let n = file.read_at(&mut bytes, position)?;
@@ -77,7 +80,7 @@ impl HostReader for State {
     }
 
     async fn len(&mut self, reader: Resource<Reader>) -> wasmtime::Result<Result<u64, Error>> {
-        let Named { file, path } = self.table.get(&reader)?.0.clone();
+        let Named { file, path, .. } = self.table.get(&reader)?.0.clone();
         let len = self.waits.clone().on(blocking(move || Ok(file.metadata()?.len()))).await;
         Ok(len.map_err(|e| failed("read the length of", &path, None, &e)))
     }
@@ -99,7 +102,7 @@ impl HostAppender for State {
     }
 
     async fn append(&mut self, appender: Resource<Appender>, data: Vec<u8>) -> wasmtime::Result<Result<(), Error>> {
-        let Named { file, path } = self.table.get(&appender)?.0.clone();
+        let Named { file, path, .. } = self.table.get(&appender)?.0.clone();
         let append = blocking(move || {
             let before = file.metadata()?.len();
             let written = (&*file).write_all(&data);
@@ -113,7 +116,7 @@ impl HostAppender for State {
     }
 
     async fn sync(&mut self, appender: Resource<Appender>) -> wasmtime::Result<Result<(), Error>> {
-        let Named { file, path } = self.table.get(&appender)?.0.clone();
+        let Named { file, path, .. } = self.table.get(&appender)?.0.clone();
         let synced = self.waits.clone().on(blocking(move || file.sync_data())).await;
         Ok(synced.map_err(|e| failed("sync", &path, None, &e)))
     }

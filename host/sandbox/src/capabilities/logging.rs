@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::Level as Traced;
 
 use crate::bindings::logging::{Host, Level};
-use crate::state::State;
+use crate::state::{Owner, State};
 
 /// The longest message of a guest; the rest is cut off.
 const MESSAGE_BYTES_MAX: usize = 8 << 10;
@@ -21,9 +21,27 @@ pub(crate) struct Lines {
     left_out: u64,
 }
 
+impl Default for Lines {
+    fn default() -> Self {
+        Lines::new()
+    }
+}
+
 impl Lines {
     pub fn new() -> Self {
         Lines { since: Instant::now(), logged: 0, left_out: 0 }
+    }
+
+    /// Whether one more is taken; where some were left out before, that is said.
+    pub fn takes(&mut self, owner: &Owner) -> bool {
+        let (taken, left_out) = self.take(Instant::now());
+        if left_out > 0 {
+            tracing::warn!(
+                plugin = %owner.plugin, connector = %owner.connector, task = owner.task,
+                "{left_out} lines of the plugin were left out: it logged more than {LINES_MAX} within {} s", WINDOW.as_secs()
+            );
+        }
+        taken
     }
 
     /// Whether one more is taken; the number with it: so many were left out before.
@@ -68,17 +86,19 @@ impl Host for State {
             self.last_words = Some(message.clone());
         }
         let owner = &self.owner;
-        let (taken, left_out) = self.lines.take(Instant::now());
-        if left_out > 0 {
-            tracing::warn!(
-                plugin = %owner.plugin, connector = %owner.connector, task = owner.task,
-                "{left_out} lines of the plugin were left out: it logged more than {LINES_MAX} within {} s", WINDOW.as_secs()
-            );
-        }
-        if !taken {
+        if !self.lines.takes(owner) {
             return Ok(());
         }
-        let fields = fields.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ");
+        let mut text = String::new();
+        for (name, value) in &fields {
+            if text.len() + name.len() + value.len() > MESSAGE_BYTES_MAX {
+                text.push_str(" ...");
+                break;
+            }
+            let space = if text.is_empty() { "" } else { " " };
+            text.push_str(&format!("{space}{name}={value}"));
+        }
+        let fields = text;
         macro_rules! log {
             ($level:expr) => {
                 tracing::event!(

@@ -1,7 +1,7 @@
 //! `metrics`: figures of the plugin's own.
 
 use crate::bindings::metrics::Host;
-use crate::metrics::{BUCKETS, FigureKind};
+use crate::metrics::{BUCKETS, FigureKind, TEXT_BYTES_MAX};
 use crate::state::{Owner, State};
 
 type Labels = Vec<(String, String)>;
@@ -12,6 +12,7 @@ impl State {
         let of = (&*owner.plugin, owner.connector.as_str(), owner.task);
         if let Err(Some(error)) = self.metrics.change(of, &name, labels, new, change) {
             let Owner { plugin, connector, task, .. } = &**owner;
+            let name = &name[..name.floor_char_boundary(TEXT_BYTES_MAX)];
             tracing::warn!(%plugin, %connector, task, metric = %name, %error, "a plugin's figure is not counted");
         }
     }

@@ -10,6 +10,7 @@ use wasmtime::{Store, StoreContextMut};
 
 use crate::bindings::records::{self, Column, ColumnStyle, Host, HostBatch};
 use crate::bindings::types::{Error, ErrorKind as Kind, Schema};
+use crate::limits::HANDLES_MAX;
 use crate::state::State;
 use crate::wit;
 
@@ -19,8 +20,13 @@ pub struct LentBatch(Batch);
 impl LentBatch {
     /// Puts a batch where the guest's handle finds it.
     pub(crate) fn lend(store: &mut Store<State>, batch: &Batch) -> Result<Resource<LentBatch>, TaskError> {
-        let pushed = store.data_mut().table.push(LentBatch(batch.clone()));
-        pushed.map_err(|e| TaskError::new(ErrorKind::Trap, "plugin.handles", format!("cannot lend a batch to the plugin: {e}")))
+        let state = store.data_mut();
+        state.table.push(LentBatch(batch.clone())).map_err(|_| {
+            let plugin = &state.owner.plugin;
+            let message =
+                format!("cannot lend a batch to plugin \"{plugin}\": it holds {HANDLES_MAX} handles, and has to drop some");
+            TaskError::new(ErrorKind::Trap, "plugin.handles", message)
+        })
     }
 
     pub(crate) fn take_back(store: &mut Store<State>, lent: Resource<LentBatch>) {
@@ -83,7 +89,9 @@ impl Host for State {
 
     fn intern_schema(&mut self, schema: Schema) -> wasmtime::Result<Result<u32, Error>> {
         Ok(match wit::schema::lift(&schema) {
-            Ok(schema) => Ok(self.schemas.intern(schema)),
+            Ok(schema) => self.schemas.intern_within(schema, &self.quota).map_err(|e| {
+                wit::error::new(Kind::Fatal, "records.too-many-schemas", format!("plugin \"{}\": {e}", self.owner.plugin))
+            }),
             Err(what) => Err(wit::error::new(Kind::Fatal, "records.bad-schema", format!("not a schema: {what}"))),
         })
     }

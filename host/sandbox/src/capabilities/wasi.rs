@@ -7,15 +7,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
 use wasmtime::component::Linker;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::capabilities::logging::Lines as Flood;
 use crate::state::{Owner, State};
 
 /// What a component may import of it; `wasi:http` is not among them: the capability `http` is.
 const PACKAGES: [&str; 6] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+/// The most random bytes of one request.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
 /// The longest line; the rest is cut off.
 const LINE_BYTES_MAX: usize = 8 << 10;
 
@@ -31,8 +35,10 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 pub(crate) fn context(owner: &Arc<Owner>) -> WasiCtx {
     let mut builder = WasiCtx::builder();
-    builder.stdout(Printed(owner.clone())).stderr(Printed(owner.clone()));
+    let printed = Printed { owner: owner.clone(), flood: Arc::default() };
+    builder.stdout(printed.clone()).stderr(printed);
     builder.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    builder.max_random_size(RANDOM_BYTES_MAX);
     builder.build()
 }
 
@@ -44,7 +50,12 @@ impl WasiView for State {
 }
 
 /// Where a guest prints to.
-struct Printed(Arc<Owner>);
+#[derive(Clone)]
+struct Printed {
+    owner: Arc<Owner>,
+    /// One for both streams, however often they are opened.
+    flood: Arc<Mutex<Flood>>,
+}
 
 impl IsTerminal for Printed {
     fn is_terminal(&self) -> bool {
@@ -54,12 +65,12 @@ impl IsTerminal for Printed {
 
 impl StdoutStream for Printed {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(Lines { owner: self.0.clone(), line: Vec::new() })
+        Box::new(Lines { printed: self.clone(), line: Vec::new() })
     }
 }
 
 struct Lines {
-    owner: Arc<Owner>,
+    printed: Printed,
     /// Without its end.
     line: Vec<u8>,
 }
@@ -76,8 +87,8 @@ impl Lines {
     }
 
     fn log(&mut self) {
-        let (owner, text) = (&self.owner, String::from_utf8_lossy(&self.line));
-        if !text.trim().is_empty() {
+        let (owner, text) = (&self.printed.owner, String::from_utf8_lossy(&self.line));
+        if !text.trim().is_empty() && self.printed.flood.lock().takes(owner) {
             tracing::info!(target: "plugin", plugin = %owner.plugin, connector = %owner.connector, task = owner.task, "{text}");
         }
         self.line.clear();

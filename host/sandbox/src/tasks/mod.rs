@@ -4,6 +4,7 @@ use millrace_record::{Batch, TaskError, row};
 
 use crate::bindings::types;
 use crate::instance::{Instance, Maker};
+use crate::wit::error::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, cut};
 
 pub(crate) mod sink;
 pub(crate) mod source;
@@ -40,7 +41,7 @@ impl Slot {
             task: maker.owner.task,
             row_format: row::FORMAT,
             memory_limit_bytes: maker.memory_limit_bytes,
-            call_deadline_ms: maker.call_deadline.as_millis().try_into().unwrap_or(u32::MAX),
+            call_deadline_ms: maker.times.deadline.as_millis().try_into().unwrap_or(u32::MAX),
             attributes: Vec::new(),
         }
     }
@@ -55,7 +56,7 @@ macro_rules! call {
         let crate::instance::World::$world(world) = &instance.world else {
             unreachable!("a task is made of its own kind of plugin")
         };
-        let answer = world.$interface().$function(&mut instance.store $(, $arg)*).await;
+        let answer = call.run(world.$interface().$function(&mut instance.store $(, $arg)*)).await;
         instance.end(call, answer)?
     }};
 }
@@ -81,7 +82,9 @@ fn failures(
 ) -> Result<(Vec<millrace_record::RecordFailure>, Vec<bool>), String> {
     let mut failed = vec![false; if failures.is_empty() { 0 } else { rows }];
     let mut out = Vec::with_capacity(failures.len());
-    for f in failures {
+    for mut f in failures {
+        cut(&mut f.message, MESSAGE_BYTES_MAX);
+        cut(&mut f.code, CODE_BYTES_MAX);
         match failed.get_mut(f.row as usize) {
             None => return Err(format!("a failure of row {} in a batch of {rows}", f.row)),
             Some(true) => return Err(format!("two failures of row {}", f.row)),

@@ -9,6 +9,7 @@ use crate::bindings::sink::exports::millrace::plugin::sink as guest;
 use crate::capabilities::records::LentBatch;
 use crate::instance::Maker;
 use crate::wit;
+use crate::wit::error::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, cut};
 
 pub(crate) struct ComponentSink {
     slot: Slot,
@@ -43,6 +44,7 @@ impl SinkTask for ComponentSink {
 
     async fn put(&mut self, records: &Batch) -> Result<Vec<RecordFailure>, TaskError> {
         let instance = self.slot.running()?;
+        instance.whole()?;
         let lent = LentBatch::lend(&mut instance.store, records)?;
         let borrowed = Resource::new_borrow(lent.rep());
         let answer = call!(instance, "put", Sink, millrace_plugin_sink, call_put, borrowed);
@@ -64,13 +66,17 @@ impl SinkTask for ComponentSink {
                 );
             }
         }
-        let late = |f: guest::LateFailure| LateFailure {
-            topic: f.topic,
-            partition: f.partition,
-            offset: f.offset,
-            retriable: f.retriable,
-            code: f.code,
-            message: f.message,
+        let late = |mut f: guest::LateFailure| {
+            cut(&mut f.message, MESSAGE_BYTES_MAX);
+            cut(&mut f.code, CODE_BYTES_MAX);
+            LateFailure {
+                topic: f.topic,
+                partition: f.partition,
+                offset: f.offset,
+                retriable: f.retriable,
+                code: f.code,
+                message: f.message,
+            }
         };
         Ok(Flushed { offsets: lift_offsets(flushed.offsets), failures: flushed.failures.into_iter().map(late).collect() })
     }

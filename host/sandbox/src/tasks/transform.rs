@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use millrace_record::row::BatchWriter;
-use millrace_record::{Batch, Fitter, Outcome, RecordFailure, Schemas, TaskError, Transform};
+use millrace_record::{Batch, Fitter, Outcome, Quota, RecordFailure, Schemas, TaskError, Transform};
 use wasmtime::component::Resource;
 
 use super::{Slot, call, failures, without};
@@ -13,6 +13,7 @@ use crate::capabilities::records::LentBatch;
 use crate::instance::{Maker, World};
 use crate::wit;
 use crate::wit::batch::{Failed, Origins};
+use crate::wit::error::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, cut};
 
 /// The code of a document that does not fit the schema it was put under.
 const UNFIT: &str = "records.unfit";
@@ -41,7 +42,7 @@ impl Transform for ComponentTransform {
     }
 
     async fn apply(&mut self, records: &Batch) -> Result<Outcome, TaskError> {
-        let schemas = self.slot.maker.schemas.clone();
+        let (schemas, quota) = (self.slot.maker.schemas.clone(), self.slot.maker.quota.clone());
         let fitter = &mut self.fitter;
         let instance = self.slot.running()?;
         if let World::Plain(_) = instance.world {
@@ -51,12 +52,13 @@ impl Transform for ComponentTransform {
             let outcomes = answer.map_err(wit::error::lift)?;
             return lift_plain(outcomes, &given, records, fitter, &schemas).map_err(|what| instance.lied("apply", what));
         }
+        instance.whole()?;
         let lent = LentBatch::lend(&mut instance.store, records)?;
         let borrowed = Resource::new_borrow(lent.rep());
         let answer = call!(instance, "apply", Transform, millrace_plugin_transform, call_apply, borrowed);
         LentBatch::take_back(&mut instance.store, lent);
         let outcome = answer.map_err(wit::error::lift)?;
-        lift(outcome, records, fitter, &schemas).map_err(|what| instance.lied("apply", what))
+        lift(outcome, records, fitter, (&schemas, &quota)).map_err(|what| instance.lied("apply", what))
     }
 
     async fn close(&mut self) {
@@ -78,11 +80,16 @@ impl Transform for ComponentTransform {
 }
 
 /// What a transform over batches answers.
-fn lift(outcome: guest::Outcome, input: &Batch, fitter: &mut Fitter, schemas: &Schemas) -> Result<Outcome, String> {
+fn lift(
+    outcome: guest::Outcome,
+    input: &Batch,
+    fitter: &mut Fitter,
+    (schemas, quota): (&Schemas, &Quota),
+) -> Result<Outcome, String> {
     let (mut failures, _) = failures(outcome.failures, input.len())?;
     let (records, origin) = match outcome.output {
         guest::Output::Unchanged => (input.clone(), None),
-        guest::Output::Patch(patch) => wit::batch::patched(input, patch, schemas)?,
+        guest::Output::Patch(patch) => wit::batch::patched(input, patch, schemas, quota)?,
         guest::Output::Replace(guest::Replacement { records, mut origin }) => {
             let records = match records {
                 Encoded::Rows(rows) if rows.is_empty() => Batch::empty(),
@@ -146,7 +153,9 @@ fn lift_plain(
                     }
                 }
             }
-            PlainOutcome::Failed(f) => {
+            PlainOutcome::Failed(mut f) => {
+                cut(&mut f.message, MESSAGE_BYTES_MAX);
+                cut(&mut f.code, CODE_BYTES_MAX);
                 failures.push(RecordFailure { row, retriable: f.retriable, code: f.code, message: f.message });
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millrace_record::view::{self, ColumnData as Data};
-use millrace_record::{Batch, Fitter, Schemas, patch, row};
+use millrace_record::{Batch, Fitter, Quota, Schemas, patch, row};
 
 use crate::bindings::records::{Column, ColumnData, ColumnStyle, Document, Packed, Patch};
 use crate::bindings::types::{Error, ErrorKind};
@@ -31,7 +31,12 @@ pub(crate) fn documents(batch: &Batch, part: &str, schemas: &Arc<Schemas>) -> Re
 }
 
 /// The batch as a patch leaves it, with the input row of each record where they are not one to one.
-pub(crate) fn patched(input: &Batch, patch: Patch, schemas: &Schemas) -> Result<(Batch, Option<Vec<u32>>), String> {
+pub(crate) fn patched(
+    input: &Batch,
+    patch: Patch,
+    schemas: &Schemas,
+    quota: &Quota,
+) -> Result<(Batch, Option<Vec<u32>>), String> {
     let set = patch.set.into_iter().map(|column| {
         let data = match column.data {
             ColumnData::Booleans(v) => Data::Booleans(v),
@@ -43,7 +48,7 @@ pub(crate) fn patched(input: &Batch, patch: Patch, schemas: &Schemas) -> Result<
         (column.path, view::Column { nulls: column.nulls, data })
     });
     let patch = patch::Patch { drop_rows: patch.drop_rows, remove_fields: patch.remove_fields, set: set.collect() };
-    patch::apply(input, schemas, &patch)
+    patch::apply(input, schemas, quota, &patch)
 }
 
 /// Why a record that a plugin made cannot be: it does not fit the schema it was put under.

@@ -6,8 +6,28 @@ use millrace_record::{ErrorKind, TaskError};
 
 use crate::bindings::types::{Error, ErrorKind as Kind};
 
+/// What is kept of an error: it goes into the task's status, into logs and into the headers of dead letters.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 10;
+pub(crate) const CODE_BYTES_MAX: usize = 200;
+const ATTRIBUTES_MAX: usize = 50;
+
+/// Cuts a text to at most so many bytes.
+pub(crate) fn cut(text: &mut String, bytes: usize) {
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes));
+        text.shrink_to_fit();
+    }
+}
+
 /// A guest's error value.
-pub(crate) fn lift(error: Error) -> TaskError {
+pub(crate) fn lift(mut error: Error) -> TaskError {
+    cut(&mut error.message, MESSAGE_BYTES_MAX);
+    cut(&mut error.code, CODE_BYTES_MAX);
+    error.attributes.truncate(ATTRIBUTES_MAX);
+    for (name, value) in &mut error.attributes {
+        cut(name, CODE_BYTES_MAX);
+        cut(value, MESSAGE_BYTES_MAX);
+    }
     let kind = match error.kind {
         Kind::Retriable => ErrorKind::Retriable,
         Kind::Fatal => ErrorKind::Fatal,

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod error;
+pub(crate) mod first;
 pub(crate) mod info;
 pub(crate) mod plain;
 pub(crate) mod schema;

@@ -14,7 +14,7 @@ mod client;
 mod failure;
 pub mod hosts;
 mod request;
-pub(crate) mod resolve;
+pub mod resolve;
 #[cfg(test)]
 mod tests;
 

@@ -11,7 +11,7 @@ use super::hosts::Hosts;
 
 /// Who knows the addresses of names.
 #[async_trait]
-pub(crate) trait Resolver: Send + Sync {
+pub trait Resolver: Send + Sync {
     async fn resolve(&self, host: &str) -> std::io::Result<Vec<IpAddr>>;
 }
 

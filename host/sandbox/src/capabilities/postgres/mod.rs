@@ -49,8 +49,11 @@ pub struct Replication {
 impl State {
     async fn open_session(&mut self, name: &str, replication: bool) -> Result<Session, Error> {
         let target = Arc::new(Target::of(&self.owner, name)?);
+        let open = self.one_more_open("postgres.too-many-connections")?;
         let waits = self.waits.clone();
-        waits.on(Session::open(target, replication)).await
+        let mut session = waits.on(Session::open(target, replication)).await?;
+        session.open = Some(open);
+        Ok(session)
     }
 }
 

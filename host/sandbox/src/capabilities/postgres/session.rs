@@ -9,6 +9,9 @@ use super::connect::connect;
 use super::failure;
 use super::target::Target;
 use super::wire::{Wire, append, message, text};
+
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::bindings::postgres::{ColumnName, Param, Rowset, Statement};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::wit::error;
@@ -33,6 +36,8 @@ pub struct Session {
     prepared: u64,
     /// A `COPY ... TO STDOUT` has the connection.
     pub(super) copying: bool,
+    /// Kept for as long as it is open.
+    pub(super) open: Option<OwnedSemaphorePermit>,
     /// The connection is lost: how.
     pub(super) lost: Option<Error>,
 }
@@ -45,6 +50,7 @@ impl Session {
             oldest: VecDeque::new(),
             prepared: 0,
             copying: false,
+            open: None,
             lost: None,
         })
     }

@@ -1,0 +1,124 @@
+//! The same work as a component, natively, and natively with the processor's own SHA-256, on the same batches, by turns. Prints
+//! tab-separated lines for `tests/bench/plugins/run.sh`: side, nanoseconds a record (the least and the median of all rounds).
+//!
+//! Arguments: the component, a file to write the records into as JSON (for Java), seconds.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use millrace_record::{Batch, Field, Kind, Outcome, RawConfig, Schema, Schemas, TaskContext, TaskError, Transform, Wake, row};
+use millrace_sandbox::{Sandbox, SandboxConfig};
+use sha2::Digest as _;
+
+mod orders;
+#[path = "../../../tests/bench/plugins/mask-hash/src/work.rs"]
+mod work;
+
+const FIELD: &str = "email";
+const RECORDS: usize = 500;
+
+/// The work behind the trait that components are behind, without a sandbox.
+struct Native<H> {
+    schemas: Arc<Schemas>,
+    plans: HashMap<u32, Option<work::Plan>>,
+    hash: H,
+}
+
+impl<H: Fn(&[u8]) -> [u8; 32] + Send> Native<H> {
+    fn boxed(schemas: &Arc<Schemas>, hash: H) -> Box<dyn Transform>
+    where
+        H: 'static,
+    {
+        Box::new(Native { schemas: schemas.clone(), plans: HashMap::new(), hash })
+    }
+}
+
+#[async_trait]
+impl<H: Fn(&[u8]) -> [u8; 32] + Send> Transform for Native<H> {
+    async fn configure(&mut self) -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    async fn apply(&mut self, records: &Batch) -> Result<Outcome, TaskError> {
+        let rows = records.view();
+        let mut out = row::BatchWriter::with_capacity(rows.bytes().len() + 100 * rows.len());
+        let plan = |id: u32| {
+            Ok::<_, Infallible>(*self.plans.entry(id).or_insert_with(|| {
+                let of = self.schemas.get(id)?;
+                let field = of.index(FIELD)?;
+                let mut with = (*of).clone();
+                let hash = Arc::new(Schema::new(Kind::Text).optional());
+                with.fields.push(Field { name: format!("{FIELD}_hash").into(), schema: hash });
+                Some(work::Plan { field, slots: of.fields.len(), schema: self.schemas.intern(with) })
+            }))
+        };
+        let Ok(()) = work::apply(&rows, &mut out, plan, &self.hash);
+        let origin = Some((0..rows.len() as u32).collect());
+        Ok(Outcome { records: Batch::trusted(out), origin, failures: Vec::new() })
+    }
+
+    async fn close(&mut self) {}
+}
+
+async fn round(transform: &mut Box<dyn Transform>, batch: &Batch) -> f64 {
+    let begun = Instant::now();
+    for _ in 0..20 {
+        transform.apply(batch).await.expect("it behaves");
+    }
+    begun.elapsed().as_nanos() as f64 / (20 * batch.len()) as f64
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
+    let component = arguments.next().expect("the component");
+    let records = arguments.next().expect("a file for the records");
+    let seconds: u64 = arguments.next().and_then(|s| s.parse().ok()).expect("seconds");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (sandbox, schemas) = (Sandbox::new(SandboxConfig::new(dir.path())).expect("a sandbox"), Schemas::new());
+    let batch = orders::batch(&schemas, RECORDS);
+    let mut file = std::fs::File::create(records).expect("a file for the records");
+    for text in millrace_record::view::documents(&batch, &schemas, "value").expect("JSON").into_iter().flatten() {
+        writeln!(file, "{text}").expect("a file for the records");
+    }
+    let plugin = sandbox.load(component.as_ref(), &schemas).await.expect("a plugin");
+    let ctx = |constant: &str| TaskContext {
+        connector: "bench".into(),
+        task: 0,
+        config: RawConfig::from([("field".to_owned(), FIELD.to_owned()), ("constant".to_owned(), constant.to_owned())]),
+        alias: None,
+        schemas: schemas.clone(),
+        wake: Wake::default(),
+        grants: Vec::new(),
+        services: Default::default(),
+    };
+    let mut sides = [
+        ("component", plugin.transform(ctx("false")).await.expect("a transform")),
+        ("native", Native::boxed(&schemas, |bytes| hmac_sha256::Hash::hash(bytes))),
+        ("native, SHA of the processor", Native::boxed(&schemas, |bytes| sha2::Sha256::digest(bytes).into())),
+        ("component, a constant for the hash", plugin.transform(ctx("true")).await.expect("a transform")),
+        ("native, a constant for the hash", Native::boxed(&schemas, |_| [0xab; 32])),
+    ];
+    let mut made = Vec::new();
+    for (_, side) in &mut sides {
+        side.configure().await.expect("it is configured");
+        made.push(side.apply(&batch).await.expect("it behaves").records.bytes().clone());
+    }
+    assert!(made[..3].iter().all(|bytes| *bytes == made[0]), "the sides answer the same bytes");
+    assert!(made[3] == made[4], "the sides answer the same bytes");
+    let mut rounds = [const { Vec::new() }; 5];
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(seconds) {
+        for ((_, side), rounds) in sides.iter_mut().zip(&mut rounds) {
+            rounds.push(round(side, &batch).await);
+        }
+    }
+    for ((name, _), mut rounds) in sides.into_iter().zip(rounds) {
+        rounds.sort_by(f64::total_cmp);
+        println!("{name}\t{:.1}\t{:.1}", rounds[0], rounds[rounds.len() / 2]);
+    }
+}

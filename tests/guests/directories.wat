@@ -1,0 +1,10 @@
+;; transform: looks for directories by WASI, and says so where there is none.
+(import "wasi:filesystem/preopens@0.2.0" "get-directories" (func $directories (param i32)))
+(import "millrace:plugin/logging@0.1.0" "log" (func $log (param i32 i32 i32 i32 i32)))
+(data (i32.const 4096) "there is no directory")
+(func $apply (param $batch i32) (result i32)
+  (call $drop_batch (local.get $batch))
+  (call $directories (i32.const 8192))
+  (if (i32.load offset=4 (i32.const 8192)) (then (return (i32.const 2048))))
+  (call $log (i32.const 4) (i32.const 4096) (i32.const 21) (i32.const 0) (i32.const 0))
+  unreachable)

@@ -1,0 +1,11 @@
+;; transform: makes a socket by WASI, and says with which code it is refused (1: access denied).
+(import "wasi:sockets/tcp-create-socket@0.2.0" "create-tcp-socket" (func $socket (param i32 i32)))
+(import "millrace:plugin/logging@0.1.0" "log" (func $log (param i32 i32 i32 i32 i32)))
+(data (i32.const 4096) "a socket is refused with code 0")
+(func $apply (param $batch i32) (result i32)
+  (call $drop_batch (local.get $batch))
+  (call $socket (i32.const 0) (i32.const 8192))
+  (if (i32.eqz (i32.load8_u (i32.const 8192))) (then (return (i32.const 2048))))
+  (i32.store8 (i32.const 4126) (i32.add (i32.const 48) (i32.load8_u offset=4 (i32.const 8192))))
+  (call $log (i32.const 4) (i32.const 4096) (i32.const 31) (i32.const 0) (i32.const 0))
+  unreachable)
