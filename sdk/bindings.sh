@@ -21,7 +21,7 @@ mkdir "$new/wit"
 cp "$wit"/*.wit "$new/wit"
 {
     echo 'package millrace:plugin@0.1.0;'
-    for kind in transform source sink; do
+    for kind in transform plain source sink; do
         echo "world $kind-plugin {"
         sed -n 's/^interface \([a-z0-9-]*\) .*/\1/p' "$wit"/*.wit |
             grep -Evx 'types|plugin|transform|plain|source|sink|offsets' | sed 's/.*/  import &;/'
@@ -30,7 +30,7 @@ cp "$wit"/*.wit "$new/wit"
 } >"$new/wit/world.wit"
 
 mkdir -p "$new/go" "$new/c"
-for kind in transform source sink; do
+for kind in transform plain source sink; do
     generate go "$new/wit" --world $kind-plugin --pkg-name millrace/plugin/internal/wit --out-dir "$new/$kind"
     # What the worlds import is the same in each; what they export is a package for each.
     cp -r "$new/$kind"/millrace_plugin_* "$new/go"

@@ -5,6 +5,9 @@ package plugin
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,6 +35,38 @@ func hostCacheDelete(key string) bool {
 	_, ok := cache[key]
 	delete(cache, key)
 	return ok
+}
+
+// The state of a test's process.
+var state = map[string][]byte{}
+
+func hostStateGet(key string) ([]byte, bool) {
+	v, ok := state[key]
+	return v, ok
+}
+
+func hostStatePut(key string, value []byte) error {
+	state[key] = append([]byte(nil), value...)
+	return nil
+}
+
+func hostStateDelete(key string) bool {
+	_, ok := state[key]
+	delete(state, key)
+	return ok
+}
+
+func hostStateScan(prefix string, after *string, limit int) (entries []StateEntry, more bool) {
+	for _, key := range slices.Sorted(maps.Keys(state)) {
+		if !strings.HasPrefix(key, prefix) || after != nil && key <= *after {
+			continue
+		}
+		if len(entries) == limit {
+			return entries, true
+		}
+		entries = append(entries, StateEntry{key, state[key]})
+	}
+	return entries, false
 }
 
 var started = time.Now()

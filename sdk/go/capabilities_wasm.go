@@ -9,6 +9,7 @@ import (
 	"millrace/plugin/internal/wit/millrace_plugin_files"
 	"millrace/plugin/internal/wit/millrace_plugin_http"
 	"millrace/plugin/internal/wit/millrace_plugin_random"
+	"millrace/plugin/internal/wit/millrace_plugin_state"
 	wit "millrace/plugin/internal/wit/millrace_plugin_types"
 
 	witTypes "go.bytecodealliance.org/pkg/wit/types"
@@ -53,7 +54,31 @@ func hostCacheAdd(key string, v []byte, ttl time.Duration) (bool, error) {
 
 func hostCacheDelete(key string) bool { return millrace_plugin_cache.Delete(key) }
 
-func hostNow() time.Time           { return time.UnixMicro(int64(millrace_plugin_clock.NowUs())) }
+func hostNow() time.Time { return time.UnixMicro(int64(millrace_plugin_clock.NowUs())) }
+func hostStateGet(key string) ([]byte, bool) {
+	v := millrace_plugin_state.Get(key)
+	if v.IsNone() {
+		return nil, false
+	}
+	return v.Some(), true
+}
+
+func hostStatePut(key string, v []byte) error {
+	_, err := value(millrace_plugin_state.Put(key, v))
+	return err
+}
+
+func hostStateDelete(key string) bool { return millrace_plugin_state.Delete(key) }
+
+func hostStateScan(prefix string, after *string, limit int) ([]StateEntry, bool) {
+	page := millrace_plugin_state.Scan(prefix, option(after), uint32(limit))
+	entries := make([]StateEntry, len(page.Entries))
+	for i, e := range page.Entries {
+		entries[i] = StateEntry(e)
+	}
+	return entries, page.More
+}
+
 func hostMonotonic() time.Duration { return time.Duration(millrace_plugin_clock.MonotonicNs()) }
 func hostSleep(d time.Duration) bool {
 	return millrace_plugin_clock.Sleep(millis(d))

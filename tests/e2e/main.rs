@@ -20,6 +20,7 @@ mod plugin_uploads;
 mod plugins_go_c;
 mod plugins_probe;
 mod plugins_starters;
+mod plugins_table;
 mod postgres;
 mod postgres_ddl;
 mod postgres_ddl_avro;

@@ -1,4 +1,4 @@
-//! What a plugin in Go or C asks of the host: the cache, the clock, random numbers, HTTP with a secret that it never sees, the
+//! What a plugin in Go or C asks of the host: the cache, the clock, random numbers, a state, HTTP with a secret that it never sees, the
 //! log and figures.
 
 use anyhow::{Context, ensure};
@@ -37,6 +37,7 @@ async fn go_and_c_reach_what_they_are_granted() -> anyhow::Result<()> {
     let worker = worker_with(plugins.path(), &["probe-go", "probe-c"]).await?;
     let heard = json!({
         "cached": "kept", "added": [true, false], "deleted": [true, false, true], "gone": true, "random": true, "clock": true,
+        "state": "p/a;p/b;q;",
         "status": 201, "body": "pong", "header": "here", "refused": ["http.forbidden-host"], "all": [201, 201],
     });
     for language in ["go", "c"] {

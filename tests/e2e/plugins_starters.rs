@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::ensure;
-use millrace_tests::{Worker, eventually, read_topics};
+use millrace_tests::{Worker, eventually, read_topics, root};
 use rdkafka::Message;
 use serde_json::{Value, json};
 
@@ -33,6 +33,13 @@ async fn a_new_transform_passes_its_tests_as_it_is_written() -> anyhow::Result<(
         let said = plugin(&["test"], &project).await?;
         ensure!(said.contains(&format!("hide-{language} 0.1.0: 2 passed, 0 failed")), "{said}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn go_has_transforms_over_simple_values() -> anyhow::Result<()> {
+    let said = plugin(&["test", "tests/guests/plain"], &root()).await?;
+    ensure!(said.contains("plain-go 0.1.0: 1 passed, 0 failed"), "{said}");
     Ok(())
 }
 

@@ -39,7 +39,7 @@ pub fn of(wasm: &[u8]) -> Option<Contents> {
     });
     let exported: Vec<(&str, &str)> = exports.iter().filter_map(|name| grants::of_contract(name)).collect();
     let contract = exported.first().map(|(_, version)| format!("{}@{version}", grants::PACKAGE));
-    let kind = exported.iter().find(|(interface, _)| ["source", "sink", "transform"].contains(interface));
+    let kind = exported.iter().find(|(interface, _)| ["source", "sink", "transform", "plain"].contains(interface));
     let imports = imports.collect();
     Some(Contents { contract, world: kind.map(|(kind, _)| format!("{kind}-plugin")), exports, imports })
 }

@@ -157,6 +157,20 @@ extern void __wasm_import_millrace_plugin_records_method_batch_column(int32_t, u
 __attribute__((__import_module__("millrace:plugin/records@0.1.0"), __import_name__("[method]batch.documents")))
 extern void __wasm_import_millrace_plugin_records_method_batch_documents(int32_t, uint8_t *, size_t, uint8_t *);
 
+// Imported Functions from `millrace:plugin/state@0.1.0`
+
+__attribute__((__import_module__("millrace:plugin/state@0.1.0"), __import_name__("get")))
+extern void __wasm_import_millrace_plugin_state_get(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/state@0.1.0"), __import_name__("put")))
+extern void __wasm_import_millrace_plugin_state_put(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/state@0.1.0"), __import_name__("delete")))
+extern int32_t __wasm_import_millrace_plugin_state_delete(uint8_t *, size_t);
+
+__attribute__((__import_module__("millrace:plugin/state@0.1.0"), __import_name__("scan")))
+extern void __wasm_import_millrace_plugin_state_scan(uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *);
+
 // Exported Functions from `millrace:plugin/plugin@0.1.0`
 
 __attribute__((__weak__, __export_name__("cabi_post_millrace:plugin/plugin@0.1.0#describe")))
@@ -1497,6 +1511,37 @@ void millrace_plugin_records_result_list_option_json_error_free(millrace_plugin_
     millrace_plugin_records_list_option_json_free(&ptr->val.ok);
   } else {
     millrace_plugin_records_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_state_error_free(millrace_plugin_state_error_t *ptr) {
+  millrace_plugin_types_error_free(ptr);
+}
+
+void millrace_plugin_state_entry_free(millrace_plugin_state_entry_t *ptr) {
+  transform_plugin_string_free(&ptr->key);
+  transform_plugin_list_u8_free(&ptr->value);
+}
+
+void millrace_plugin_state_list_entry_free(millrace_plugin_state_list_entry_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    millrace_plugin_state_entry_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      millrace_plugin_state_entry_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void millrace_plugin_state_page_free(millrace_plugin_state_page_t *ptr) {
+  millrace_plugin_state_list_entry_free(&ptr->entries);
+}
+
+void millrace_plugin_state_result_void_error_free(millrace_plugin_state_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_state_error_free(&ptr->val.err);
   }
 }
 
@@ -3454,6 +3499,117 @@ bool millrace_plugin_records_method_batch_documents(millrace_plugin_records_borr
     *err = result.val.err;
     return 0;
   }
+}
+
+bool millrace_plugin_state_get(transform_plugin_string_t *key, transform_plugin_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_state_get((uint8_t *) (*key).ptr, (*key).len, ptr);
+  transform_plugin_option_list_u8_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (transform_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool millrace_plugin_state_put(transform_plugin_string_t *key, transform_plugin_list_u8_t *value, millrace_plugin_state_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_state_put((uint8_t *) (*key).ptr, (*key).len, (uint8_t *) (*value).ptr, (*value).len, ptr);
+  millrace_plugin_state_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_state_delete(transform_plugin_string_t *key) {
+  int32_t ret = __wasm_import_millrace_plugin_state_delete((uint8_t *) (*key).ptr, (*key).len);
+  return ret;
+}
+
+void millrace_plugin_state_scan(transform_plugin_string_t *prefix, transform_plugin_string_t *maybe_after, uint32_t limit, millrace_plugin_state_page_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  transform_plugin_option_string_t after;
+  after.is_some = maybe_after != NULL;if (maybe_after) {
+    after.val = *maybe_after;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((after).is_some) {
+    const transform_plugin_string_t *payload0 = &(after).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_state_scan((uint8_t *) (*prefix).ptr, (*prefix).len, option, option1, option2, (int32_t) (limit), ptr);
+  *ret = (millrace_plugin_state_page_t) {
+    (millrace_plugin_state_list_entry_t) (millrace_plugin_state_list_entry_t) { (millrace_plugin_state_entry_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) },
+    (bool) (int32_t) *((uint8_t*) (ptr + (2*sizeof(void*)))),
+  };
 }
 
 __attribute__((__export_name__("millrace:plugin/plugin@0.1.0#describe")))

@@ -819,6 +819,31 @@ typedef struct {
   } val;
 } millrace_plugin_records_result_list_option_json_error_t;
 
+typedef millrace_plugin_types_error_t millrace_plugin_state_error_t;
+
+typedef struct millrace_plugin_state_entry_t {
+  transform_plugin_string_t   key;
+  transform_plugin_list_u8_t   value;
+} millrace_plugin_state_entry_t;
+
+typedef struct {
+  millrace_plugin_state_entry_t *ptr;
+  size_t len;
+} millrace_plugin_state_list_entry_t;
+
+typedef struct millrace_plugin_state_page_t {
+  millrace_plugin_state_list_entry_t   entries;
+  // There are others behind the last.
+  bool   more;
+} millrace_plugin_state_page_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_state_error_t err;
+  } val;
+} millrace_plugin_state_result_void_error_t;
+
 typedef millrace_plugin_types_plugin_info_t exports_millrace_plugin_plugin_plugin_info_t;
 
 typedef millrace_plugin_types_config_t exports_millrace_plugin_plugin_config_t;
@@ -992,6 +1017,18 @@ extern void millrace_plugin_records_method_batch_rows(millrace_plugin_records_bo
 extern bool millrace_plugin_records_method_batch_column(millrace_plugin_records_borrow_batch_t self, transform_plugin_string_t *path, millrace_plugin_records_column_style_t style, millrace_plugin_records_column_t *ret, millrace_plugin_records_error_t *err);
 // One JSON document per row for `key` or `value`, Connect's schemaless JSON; null is `none`.
 extern bool millrace_plugin_records_method_batch_documents(millrace_plugin_records_borrow_batch_t self, transform_plugin_string_t *part, millrace_plugin_records_list_option_json_t *ret, millrace_plugin_records_error_t *err);
+
+// Imported Functions from `millrace:plugin/state@0.1.0`
+extern bool millrace_plugin_state_get(transform_plugin_string_t *key, transform_plugin_list_u8_t *ret);
+// In place of what was there. Refused are a key of more than 1 KiB and a value of more than 512 KiB with the code
+// `state.too-large`, and what goes beyond `plugin.state.max.entries` (100,000) or `plugin.state.max.bytes` (16 MiB) of the
+// configuration with the code `state.full`.
+extern bool millrace_plugin_state_put(transform_plugin_string_t *key, transform_plugin_list_u8_t *value, millrace_plugin_state_error_t *err);
+// Whether it was there.
+extern bool millrace_plugin_state_delete(transform_plugin_string_t *key);
+// Entries whose keys begin with `prefix`, in the order of the keys' bytes, from the first behind `after`: at most `limit`, 1,000
+// and about 4 MiB.
+extern void millrace_plugin_state_scan(transform_plugin_string_t *prefix, transform_plugin_string_t *maybe_after, uint32_t limit, millrace_plugin_state_page_t *ret);
 
 // Exported Functions from `millrace:plugin/plugin@0.1.0`
 void exports_millrace_plugin_plugin_describe(exports_millrace_plugin_plugin_plugin_info_t *ret);
@@ -1227,6 +1264,16 @@ void millrace_plugin_records_result_column_error_free(millrace_plugin_records_re
 void millrace_plugin_records_list_option_json_free(millrace_plugin_records_list_option_json_t *ptr);
 
 void millrace_plugin_records_result_list_option_json_error_free(millrace_plugin_records_result_list_option_json_error_t *ptr);
+
+void millrace_plugin_state_error_free(millrace_plugin_state_error_t *ptr);
+
+void millrace_plugin_state_entry_free(millrace_plugin_state_entry_t *ptr);
+
+void millrace_plugin_state_list_entry_free(millrace_plugin_state_list_entry_t *ptr);
+
+void millrace_plugin_state_page_free(millrace_plugin_state_page_t *ptr);
+
+void millrace_plugin_state_result_void_error_free(millrace_plugin_state_result_void_error_t *ptr);
 
 void exports_millrace_plugin_plugin_plugin_info_free(exports_millrace_plugin_plugin_plugin_info_t *ptr);
 

@@ -25,6 +25,23 @@ bool mr_cache_add(const char *key, mr_bytes_t value, uint32_t ttl_ms, bool *adde
 /* Whether it was there. */
 bool mr_cache_delete(const char *key);
 
+/* ---- the state: what this task keeps from one run to the next, a transform by alias; it goes when the connector is deleted ----
+ *
+ * What a call puts is seen at once, and stored just before the offsets of that call's records are; of a call that fails nothing is
+ * kept. After a crash records may come again whose changes are there already: who must count them once puts the offset of the last
+ * record counted into the same value as the count. */
+
+/* A copy of what is there, to be freed with free(); `at` is NULL where nothing is, and not where it is empty. */
+mr_bytes_t mr_state_get(const char *key);
+/* In place of what was there. A key has at most 1 KiB, a value 512 KiB ("state.too-large"), all of it what plugin.state.max.entries
+ * and plugin.state.max.bytes say ("state.full"). */
+bool mr_state_put(const char *key, mr_bytes_t value, mr_error_t *error);
+/* Whether it was there. */
+bool mr_state_delete(const char *key);
+/* Calls `each` for the entries whose keys begin with `prefix`, in the order of the keys' bytes, until it answers false. What it is
+ * given is gone when it returns. */
+void mr_state_each(const char *prefix, bool (*each)(void *context, mr_bytes_t key, mr_bytes_t value), void *context);
+
 /* ---- HTTP to the hosts that "transforms.<alias>.http.hosts" lists; it needs the grant "http" ---- */
 
 typedef struct {

@@ -52,6 +52,49 @@ bool mr_cache_delete(const char *key) {
     return millrace_plugin_cache_delete(&k);
 }
 
+/* ---- the state ---- */
+
+mr_bytes_t mr_state_get(const char *key) {
+    text_t k = view(key);
+    transform_plugin_list_u8_t value;
+    if (!millrace_plugin_state_get(&k, &value)) return (mr_bytes_t){NULL, 0};
+    return (mr_bytes_t){value.len ? value.ptr : mr_alloc(0), value.len};
+}
+
+bool mr_state_put(const char *key, mr_bytes_t value, mr_error_t *e) {
+    text_t k = view(key);
+    transform_plugin_list_u8_t v = {(uint8_t *)value.at, value.len};
+    millrace_plugin_types_error_t host;
+    return millrace_plugin_state_put(&k, &v, &host) || mr_fail_host(e, &host);
+}
+
+bool mr_state_delete(const char *key) {
+    text_t k = view(key);
+    return millrace_plugin_state_delete(&k);
+}
+
+void mr_state_each(const char *prefix, bool (*each)(void *, mr_bytes_t, mr_bytes_t), void *context) {
+    enum { AT_A_TIME = 1000 };
+    text_t begins = view(prefix), after = {NULL, 0};
+    for (bool go_on = true, first = true; go_on; first = false) {
+        millrace_plugin_state_page_t page;
+        millrace_plugin_state_scan(&begins, first ? NULL : &after, AT_A_TIME, &page);
+        go_on = page.more && page.entries.len;
+        if (after.ptr) free(after.ptr);
+        after = (text_t){NULL, 0};
+        for (size_t i = 0; i < page.entries.len; i++) {
+            millrace_plugin_state_entry_t *e = &page.entries.ptr[i];
+            if (!each(context, (mr_bytes_t){e->key.ptr, e->key.len}, (mr_bytes_t){e->value.ptr, e->value.len})) {
+                go_on = false;
+                break;
+            }
+            if (go_on && i + 1 == page.entries.len) after = (text_t){(uint8_t *)mr_terminated(e->key.ptr, e->key.len), e->key.len};
+        }
+        millrace_plugin_state_page_free(&page);
+    }
+    if (after.ptr) free(after.ptr);
+}
+
 /* ---- HTTP ---- */
 
 struct mr_http_response { millrace_plugin_http_response_t of; };

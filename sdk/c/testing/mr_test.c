@@ -211,6 +211,17 @@ bool millrace_plugin_cache_add(text_t *key, transform_plugin_list_u8_t *value, u
 }
 bool millrace_plugin_cache_delete(text_t *key) { return (void)key, false; }
 
+/* Nor does the state of a test. */
+bool millrace_plugin_state_get(text_t *key, transform_plugin_list_u8_t *ret) { return (void)key, (void)ret, false; }
+bool millrace_plugin_state_put(text_t *key, transform_plugin_list_u8_t *value, millrace_plugin_state_error_t *e) {
+    return (void)key, (void)value, (void)e, true;
+}
+bool millrace_plugin_state_delete(text_t *key) { return (void)key, false; }
+void millrace_plugin_state_scan(text_t *prefix, text_t *after, uint32_t limit, millrace_plugin_state_page_t *ret) {
+    (void)prefix, (void)after, (void)limit;
+    *ret = (millrace_plugin_state_page_t){0};
+}
+
 bool millrace_plugin_http_send(millrace_plugin_http_request_t *r, millrace_plugin_http_response_t *ret, millrace_plugin_http_error_t *e) {
     return (void)r, (void)ret, nowhere(e, "http.unavailable");
 }
@@ -230,3 +241,4 @@ void exports_millrace_plugin_plugin_config_free(exports_millrace_plugin_plugin_c
 void exports_millrace_plugin_transform_task_context_free(exports_millrace_plugin_transform_task_context_t *p) { (void)p; }
 void exports_millrace_plugin_transform_outcome_free(outcome_t *p) { (void)p; }
 void millrace_plugin_http_response_free(millrace_plugin_http_response_t *p) { (void)p; }
+void millrace_plugin_state_page_free(millrace_plugin_state_page_t *p) { (void)p; }

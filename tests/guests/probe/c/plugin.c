@@ -43,6 +43,12 @@ static void number(unsigned n) {
     add(&digit, 1);
 }
 
+static bool each(void *context, mr_bytes_t key, mr_bytes_t value) {
+    (void)context, (void)key;
+    add(value.at, value.len);
+    return true;
+}
+
 static bool ask(mr_error_t *error) {
     bool added;
     text[0] = 0;
@@ -75,6 +81,17 @@ static bool ask(mr_error_t *error) {
     uint64_t before = mr_monotonic_ns();
     says(",\"clock\":");
     truth(mr_sleep(5) && mr_monotonic_ns() - before >= 5000000 && mr_now_us() > 1600000000000000u);
+
+    static const char *const kept_keys[] = {"p/b", "p/a", "q"}, *const kept_values[] = {"p/b;", "p/a;", "q;"};
+    for (int i = 0; i < 3; i++)
+        if (!mr_state_put(kept_keys[i], bytes(kept_values[i]), error)) return false;
+    says(",\"state\":\"");
+    mr_state_each("p/", each, NULL);
+    mr_bytes_t q = mr_state_get("q");
+    add(q.at, q.len);
+    free((void *)q.at);
+    if (!mr_state_delete("q") || mr_state_get("q").at) says("wrong");
+    says("\"");
 
     const mr_http_header_t headers[] = {{.name = "authorization", .value = "Bearer ", .secret_key = "token"}};
     const mr_http_request_t request = {.method = "POST", .url = url, .headers = headers, .n_headers = 1, .body = bytes("ping"),

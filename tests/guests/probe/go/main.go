@@ -40,6 +40,7 @@ type heard struct {
 	Gone    bool     `json:"gone"`
 	Random  bool     `json:"random"`
 	Clock   bool     `json:"clock"`
+	State   string   `json:"state"`
 	Status  int      `json:"status"`
 	Body    string   `json:"body"`
 	Header  string   `json:"header"`
@@ -88,6 +89,20 @@ func (p *probe) ask() (h heard, err error) {
 	h.Random = len(plugin.RandomBytes(100_000)) == 100_000 && plugin.Random() != plugin.Random()
 	before := plugin.Monotonic()
 	h.Clock = plugin.Sleep(5*time.Millisecond) && plugin.Monotonic()-before >= 5*time.Millisecond && plugin.Now().Year() > 2020
+
+	for _, key := range []string{"p/b", "p/a", "q"} {
+		if err = plugin.StatePut(key, []byte(key+";")); err != nil {
+			return h, err
+		}
+	}
+	for e := range plugin.StateEntries("p/") {
+		h.State += string(e.Value)
+	}
+	q, _ := plugin.StateGet("q")
+	h.State += string(q)
+	if _, there := plugin.StateGet("q"); !plugin.StateDelete("q") || !there {
+		h.State += "wrong"
+	}
 
 	request := plugin.Request{Method: "POST", URL: p.url, Body: []byte("ping"), Timeout: 10 * time.Second, ResponseBytes: 1000,
 		Headers: []plugin.Header{{Name: "authorization", Value: "Bearer ", SecretKey: "token"}}}

@@ -13,7 +13,7 @@ use super::{Artifact, Builder, Job, Language, Project, wasi};
 
 pub struct Go;
 
-const GO: Tool = Tool { programs: &["go"], install: "sudo apt-get install golang-go, or take Go 1.25 or later from its site" };
+const GO: Tool = Tool { programs: &["go"], install: "sudo apt-get install golang-go" };
 /// The first version whose compiler exports functions from a WebAssembly module and has what the SDK uses.
 const LEAST: (u32, u32) = (1, 25);
 /// Exports functions and needs no main; `sbrk`, with which the bindings find memory before the runtime has started, is the
@@ -36,7 +36,10 @@ impl Language for Go {
         let version = tools::answer(asked).with_context(|| format!("{} does not say its version", program.display()))?;
         if !new_enough(&version) {
             let (major, minor) = LEAST;
-            bail!("{} is {version}, and plugins need Go {major}.{minor} or later: {}", program.display(), GO.install);
+            bail!(
+                "{} is {version}, and plugins need Go {major}.{minor} or later: install that from Go's own site",
+                program.display()
+            );
         }
         Ok(Box::new(Toolchain { program, version }))
     }

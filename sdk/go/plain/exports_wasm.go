@@ -1,0 +1,3 @@
+package plain
+
+import _ "millrace/plugin/internal/wit/plain_exports"
