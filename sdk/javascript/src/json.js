@@ -1,8 +1,9 @@
 // JSON whose whole numbers keep their digits: those that a number cannot hold are BigInt.
 
-const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
-const MARK = "\u0001big:";
-const MARKED = /"\\u0001big:(-?\d+)"/g;
+const TOKENS = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d{16,}(?![\d.eE])/g;
+// What a text begins with that stands for a number, and one that by itself begins so. In JSON it is always "\u0001".
+const [BIG, TEXT] = ["\u0001b", "\u0001t"];
+const STRINGS = /("(?:[^"\\]|\\.)*")(:)?/g;
 
 export function parse(text) {
   const value = JSON.parse(text);
@@ -19,10 +20,15 @@ function anyRounded(value) {
 }
 
 function parseMarked(text) {
-  const marked = text.replace(TOKENS, (token) =>
-    token[0] === '"' || Number.isSafeInteger(Number(token)) ? token : JSON.stringify(MARK + token));
-  return JSON.parse(marked, (_, value) =>
-    typeof value === "string" && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value);
+  const marked = text.replace(TOKENS, (token, string, colon) => {
+    if (colon) return token;
+    if (string) return string.startsWith('"\\u0001') ? `"\\u0001t${string.slice(1)}` : string;
+    return Number.isSafeInteger(Number(token)) ? token : `"\\u0001b${token}"`;
+  });
+  return JSON.parse(marked, (_, value) => {
+    if (typeof value !== "string" || value[0] !== "\u0001") return value;
+    return value.startsWith(BIG) ? BigInt(value.slice(BIG.length)) : value.slice(TEXT.length);
+  });
 }
 
 export function stringify(value) {
@@ -39,8 +45,14 @@ export function stringify(value) {
 }
 
 function stringifyMarked(value) {
-  const text = JSON.stringify(value, (_, value) => (typeof value === "bigint" ? MARK + value : value));
-  return text?.replace(MARKED, "$1");
+  const text = JSON.stringify(value, (_, value) => {
+    if (typeof value === "bigint") return BIG + value;
+    return typeof value === "string" && value[0] === "\u0001" ? TEXT + value : value;
+  });
+  return text?.replace(STRINGS, (token, string, colon) => {
+    if (colon || !string.startsWith('"\\u0001')) return token;
+    return string[7] === "b" ? string.slice(8, -1) : `"${string.slice(8)}`;
+  });
 }
 
 /** Whether two values have the same JSON, but for the order of names. */

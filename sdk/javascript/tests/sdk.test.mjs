@@ -35,6 +35,13 @@ test("long numbers keep their digits", () => {
   assert.deepEqual(parse('{"a":1,"t":"\\"9007199254740993"}'), { a: 1, t: '"9007199254740993' });
 });
 
+test("texts that look like what stands for long numbers stay texts", () => {
+  const odd = { "\u0001b5": "\u0001b5", "\u0001t": ["\u0001t", "\u0001", 'x"\u0001b5', '\\"\u0001b5"'], "a:": "\u0001b" };
+  assert.deepEqual(parse(stringify({ ...odd, n: 9007199254740993n })), { ...odd, n: 9007199254740993n });
+  const text = JSON.stringify(odd).replace("{", '{"n" : 9007199254740993,');
+  assert.deepEqual(parse(text), { n: 9007199254740993n, ...odd });
+});
+
 test("a batch is dropped from, routed and stripped", () => {
   class Many extends Transform {
     apply(batch) {
