@@ -28,6 +28,9 @@ type MyPlugin struct {
 	mask  []byte
 	// The slots that lead to the field, by the schema of the value; none: it has no such text.
 	slots *plugin.PerSchema[[]int]
+	// Kept from call to call, which leaves the collector less to do.
+	out    *row.Writer
+	origin []uint32
 }
 
 func (p *MyPlugin) Configure(ctx plugin.Context) (err error) {
@@ -35,7 +38,7 @@ func (p *MyPlugin) Configure(ctx plugin.Context) (err error) {
 		return err
 	}
 	mask, err := ctx.Config.Text("mask")
-	p.mask = []byte(mask)
+	p.mask, p.out = []byte(mask), row.NewWriter(0)
 	// Positions are looked for once a schema, not once a record.
 	p.slots = plugin.NewPerSchema(func(_ uint32, s *plugin.Schema) ([]int, error) {
 		slots, field := s.Find(p.field)
@@ -52,8 +55,8 @@ func (p *MyPlugin) Apply(batch *plugin.Batch) (*plugin.Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := row.NewWriter(len(rows.Bytes()))
-	origin := make([]uint32, 0, rows.Len())
+	out, origin := p.out, p.origin[:0]
+	out.Reset()
 	var failures []plugin.RecordFailure
 	for i, record := range rows.All() {
 		topic := out.Topic(rows.TopicOf(record))
@@ -76,6 +79,7 @@ func (p *MyPlugin) Apply(batch *plugin.Batch) (*plugin.Outcome, error) {
 		out.CopyEdited(record, topic, row.Edit{Path: slots, Value: p.mask})
 		origin = append(origin, uint32(i))
 	}
+	p.origin = origin
 	return plugin.Replace(out, origin).Failing(failures...), nil
 }
 
