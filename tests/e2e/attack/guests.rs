@@ -52,15 +52,14 @@ fn transform(what: &'static str, name: &str, words: &'static str) -> Attack {
 fn trap(kind: &'static str, what: &'static str, function: &str, end: End) -> Attack {
     let parameters = match function {
         "describe" => "(result i32)",
-        "validate" | "open" | "close_sink" | "flush" | "commit" | "poll" => "(param i32 i32) (result i32)",
+        "validate" | "open" | "flush" | "commit" | "poll" => "(param i32 i32) (result i32)",
         "task_configs" => "(param i32 i32 i32) (result i32)",
         "put" | "apply" => "(param i32) (result i32)",
         "start" if kind == "source" => "(param i32 i32 i32 i32 i64 i32 i32 i32 i32 i32) (result i32)",
         "configure" | "start" => "(param i32 i32 i32 i32 i64 i32 i32 i32) (result i32)",
         _ => "",
     };
-    let name = function.trim_end_matches("_sink");
-    Attack { what, kind, guest: format!("(func ${name} {parameters} unreachable)"), settings: json!({}), end }
+    Attack { what, kind, guest: format!("(func ${function} {parameters} unreachable)"), settings: json!({}), end }
 }
 
 /// A mark in every poll, so that there is something to commit.
@@ -131,7 +130,7 @@ pub fn all(redirector: &str, worker: &str, host: &str) -> Vec<Attack> {
         trap("sink", "trap in open", "open", failed("broke in \"open\"")),
         trap("sink", "trap in put", "put", failed("broke in \"put\"")),
         trap("sink", "trap in flush", "flush", failed("broke in \"flush\"")),
-        trap("sink", "trap in a sink's close", "close_sink", End::Parting("broke in \"close\"")),
+        trap("sink", "trap in a sink's stop", "stop", End::Parting("broke in \"stop\"")),
     ]);
     let spins = "(loop $again (br $again))";
     let slow = "(func $configure (param i32 i32 i32 i32 i64 i32 i32 i32) (result i32)";
