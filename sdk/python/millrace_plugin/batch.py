@@ -12,7 +12,7 @@ from typing import Any
 
 from .column import pack, unpack
 from .errors import Fatal
-from .record import Record, document
+from .record import Record, document, dumped
 
 PARTS = ("topic", "partition", "offset", "timestamp", "key", "value", "header")
 
@@ -112,9 +112,9 @@ class Batch:
     def spread(self, path: str, values: Sequence) -> None:
         """Puts as many records in each record's place as its entry of ``values`` has elements.
 
-        They have the elements, texts or bytes as before, in the field ``path`` of the value, ``value.tags``; all else is as
-        it was. ``None`` leaves a record as it is, an empty entry leaves it out. Faster than :meth:`replace` by far, and
-        nothing becomes JSON that was none. In one batch use nothing else that changes records; drop and fail as you like.
+        They have the elements, texts or ``None``, in the field ``path`` of the value, ``value.tags``; all else is as it was.
+        An entry that is ``None`` leaves a record as it is, an empty one leaves it out. Faster than :meth:`replace`. In one
+        batch use nothing else that changes records; drop and fail as you like.
         """
         values = list(values)
         part, _, field = path.partition(".")
@@ -157,7 +157,7 @@ class Batch:
         if self._spread:
             if self._set or self._removed or self._replaced:
                 raise Fatal("sdk.mixed", "spread and set, remove or replace in one batch; make all the changes with replace")
-            return "rows", self._view.spread(*self._spread, self._dropped | self._failures.keys()), failures
+            return "replace", self._spread_documents(*self._spread), failures
         if self._replaced:
             if self._set or self._removed:
                 raise Fatal("sdk.mixed", "set or remove and replace in one batch; make all the changes with replace")
@@ -177,6 +177,16 @@ class Batch:
         read = self._read.get(path)
         return read and read[0]
 
+    def _spread_documents(self, field: str, values: list) -> tuple[list, list[int]]:
+        documents, origin = [], []
+        for row, (parts, text) in enumerate(zip(values, self.texts("value"), strict=True)):
+            if row in self._dropped or row in self._failures:
+                continue
+            for value in (None,) if parts is None else _spread(row, text, field, parts):
+                documents.append((None, None, value))
+                origin.append(row)
+        return documents, origin
+
     def _documents(self) -> tuple[list, list[int]]:
         documents, origin = [], []
         for row in range(self._len):
@@ -186,6 +196,24 @@ class Batch:
                 documents.append((None, None, None) if record is None else document(record))
                 origin.append(row)
         return documents, origin
+
+
+def _spread(row: int, text: str | None, field: str, parts: Iterable) -> list[str]:
+    """The JSON of a value as often as there are parts; what they share is written once."""
+    value = None if text is None else json.loads(text)
+    if not isinstance(value, dict) or field not in value:
+        raise Fatal("sdk.spread", f'record {row} has no "value.{field}"; give None to leave it as it is')
+    items = list(value.items())
+    at = list(value).index(field)
+    before, behind = dumped(dict(items[:at]))[:-1], dumped(dict(items[at + 1 :]))[1:]
+    before += ("," if at else "") + dumped(field) + ":"
+    behind = ("," if at + 1 < len(items) else "") + behind
+    made = []
+    for part in parts:
+        if part is not None and not isinstance(part, str):
+            raise Fatal("sdk.spread", f'"value.{field}" of record {row}: {type(part).__name__} instead of a text')
+        made.append(before + dumped(part) + behind)
+    return made
 
 
 def _check(path: str, refused: tuple[str, ...] = ()) -> None:

@@ -14,7 +14,6 @@ from . import host
 from .batch import Batch
 from .config import Config, Key, REQUIRED
 from .errors import ConfigError, Error
-from .rows import Fields, spread
 from .transform import Transform, find, where
 
 ROW_FORMAT = 1
@@ -26,8 +25,6 @@ _COLUMNS = {
     "texts": records.ColumnData_Texts,
 }
 _NAMES = {made: kind for kind, made in _COLUMNS.items()}
-# By the ids of schemas, which stay what they are.
-_FIELDS: dict[int, Fields] = {}
 
 
 class Bindings:
@@ -73,18 +70,6 @@ class View:
         if isinstance(data, records.ColumnData_Packed):
             return "packed", column.nulls, (data.value.offsets, data.value.data)
         return _NAMES[type(data)], column.nulls, data.value
-
-    def spread(self, field: str, values: list, skipped: set[int]) -> tuple[bytes, list[int]]:
-        return spread(self.batch.rows(), field, values, skipped, _fields)
-
-
-def _fields(schema: int) -> Fields:
-    """Of a schema's root, when that is a struct."""
-    if schema not in _FIELDS:
-        nodes = records.get_schema(schema).nodes
-        fields = nodes[0].fields
-        _FIELDS[schema] = {field.name: (slot, nodes[field.node].kind.name.lower()) for slot, field in enumerate(fields)}
-    return _FIELDS[schema]
 
 
 def load(module: str, name: str, version: str) -> tuple[type, type]:
@@ -186,9 +171,6 @@ def _outcome(kind: str, parts: Any, failures: list) -> wit.Outcome:
     elif kind == "patch":
         dropped, removed, columns = parts
         output = wit.Output_Patch(records.Patch(dropped, removed, [_column(*column) for column in columns]))
-    elif kind == "rows":
-        rows, origin = parts
-        output = wit.Output_Replace(wit.Replacement(records.Encoded_Rows(rows), origin))
     else:
         documents, origin = parts
         made = records.Encoded_Documents([records.Document(*document) for document in documents])

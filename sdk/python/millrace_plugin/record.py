@@ -92,14 +92,15 @@ def document(record: Record) -> tuple[str | None, str | None, str | None]:
 def _text(record: Record, part: str, value: Any) -> str | None:
     if value is _UNSET:
         return None
-    text = _dumped(value)
+    text = dumped(value)
     if record._batch is not None:
         # What was only looked at keeps its schema.
         was = record._batch.texts(part)[record._row] or "null"
-        if text == was or (_JAVA(was) and text == _dumped(json.loads(was))):
+        if text == was or (_JAVA(was) and text == dumped(json.loads(was))):
             return None
     return text
 
 
-def _dumped(value: Any) -> str:
+def dumped(value: Any) -> str:
+    """JSON as the worker writes it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -97,22 +97,9 @@ class View:
         return pack(path, values, None)
 
 
-    def spread(self, field: str, values: list, skipped: set[int]) -> tuple[list[Sample], list[int]]:
-        made, origin = [], []
-        for row, (sample, parts) in enumerate(zip(self.samples, values, strict=True)):
-            if row in skipped:
-                continue
-            for part in (None,) if parts is None else parts:
-                made.append(sample if parts is None else replace(sample, value=sample.value | {field: part}))
-                origin.append(row)
-        return made, origin
-
-
 def _made(samples: list[Sample], kind: str, parts: Any) -> tuple[list[Sample], list[int]]:
     if kind == "unchanged":
         return samples, list(range(len(samples)))
-    if kind == "rows":
-        return parts
     if kind == "replace":
         documents, origin = parts
         return [_descended(samples[row], *d) for d, row in zip(documents, origin, strict=True)], origin
