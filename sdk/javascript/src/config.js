@@ -33,6 +33,12 @@ export function defaultText(key) {
   return Array.isArray(key.default) ? key.default.join(",") : String(key.default);
 }
 
+/** Settings as they were written, with the declared defaults. */
+export function filled(given, keys = []) {
+  const defaults = keys.map((key) => [key.name, defaultText(key)]).filter(([, text]) => text !== null);
+  return new Config([...defaults, ...given]);
+}
+
 /** A plugin's settings, with the declared defaults filled in. */
 export class Config {
   #values;

@@ -4,10 +4,12 @@ import * as clock from "millrace:plugin/clock@0.1.0";
 import * as config from "millrace:plugin/config@0.1.0";
 import * as logging from "millrace:plugin/logging@0.1.0";
 import * as metrics from "millrace:plugin/metrics@0.1.0";
+import * as random from "millrace:plugin/random@0.1.0";
 import * as records from "millrace:plugin/records@0.1.0";
+import * as state from "millrace:plugin/state@0.1.0";
 
 import { Batch } from "./batch.js";
-import { Config, declared } from "./config.js";
+import { Config, declared, filled } from "./config.js";
 import { PluginError } from "./errors.js";
 import { bind } from "./host.js";
 import { spread } from "./rows.js";
@@ -67,6 +69,8 @@ export function load(exported, { name, version }, capabilities = {}) {
     enabled: (level) => logging.enabled(level),
     log: (level, message, fields) => logging.log(level, message, fields),
     figure: (kind, name, value, labels) => metrics[FIGURES[kind]](name, labels, value),
+    state,
+    random: (count) => random.getBytes(count),
     nowMs: () => Math.floor(Number(clock.nowUs()) / 1000),
   });
   let running = null;
@@ -83,7 +87,7 @@ export function load(exported, { name, version }, capabilities = {}) {
       capabilities: [],
     }),
     validate: (given) =>
-      [...author.validate(new Config(given))].map(({ key, message }) => ({ name: key, message, recommended: [] })),
+      [...author.validate(filled(given, author.keys))].map(({ key, message }) => ({ name: key, message, recommended: [] })),
   };
   const transform = {
     configure: () =>

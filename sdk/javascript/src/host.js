@@ -45,6 +45,16 @@ export const clock = {
   nowMs: () => (bindings === null ? Date.now() : bindings.nowMs()),
 };
 
+export const random = {
+  /** Good enough for keys and tokens; at most 65,536. What `Math.random` gives is not, and begins alike in every instance. */
+  bytes: (count) => (bindings === null ? Uint8Array.from({ length: count }, () => Math.random() * 256) : bindings.random(count)),
+};
+
+/** The bindings of what every plugin may use; undefined: this is no component. */
+export function bound(name) {
+  return bindings?.[name];
+}
+
 /** The bindings of a capability; null: this is no component. */
 export function capability(name) {
   if (bindings === null) return null;

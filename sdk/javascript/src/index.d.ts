@@ -172,6 +172,27 @@ export const clock: {
   nowMs(): number;
 };
 
+export const random: {
+  /** Good enough for keys and tokens; at most 65,536. What `Math.random` gives is not, and begins alike in every instance. */
+  bytes(count: number): Uint8Array;
+};
+
+/** Keys and values that a task keeps from one run to the next: what a call puts is stored before its records' offsets are. */
+export namespace state {
+  function get(key: string): Uint8Array | null;
+  /** In place of what was there; at most 512 KiB. */
+  function put(key: string, value: Uint8Array): void;
+  /** Whether it was there. */
+  function remove(key: string): boolean;
+  /** Entries whose keys begin so, in their order, from the first behind `after`; `more`: there are others behind them. */
+  function scan(
+    prefix?: string,
+    options?: { after?: string; limit?: number },
+  ): { entries: { key: string; value: Uint8Array }[]; more: boolean };
+  /** What is kept outside of a component: in tests. */
+  const memory: Map<string, Uint8Array>;
+}
+
 /** HTTP to the hosts that the connector's configuration lists. Needs `grants = ["http"]` in millrace.toml. */
 export namespace http {
   /** Of a key of type password, which the plugin uses and never sees: its value behind a prefix such as "Bearer ". */

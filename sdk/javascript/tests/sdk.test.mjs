@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { pack, unpack } from "../src/column.js";
-import { Batch, Record, RecordError, Retriable, Transform, transform } from "../src/index.js";
+import { Batch, Record, RecordError, Retriable, Transform, state, transform } from "../src/index.js";
 import { parse, same, stringify } from "../src/json.js";
 import { run } from "../src/testing.js";
 
@@ -112,4 +112,11 @@ test("records that stay as they are are not made anew", () => {
   assert.deepEqual(added.documents.map((d) => d.value), ['{"n":1,"t":"\u00e9","e":10000000000,"m":2}']);
   assert.equal(outcome((record) => [record, record], texts).kind, "replace");
   assert.ok(!same({ a: 1 }, { b: 1 }) && !same([1], { 0: 1 }) && !same(1, "1") && same({ a: [1], b: 2 }, { b: 2, a: [1] }));
+});
+
+test("a state is kept in memory by tests", () => {
+  for (const key of ["a", "b1", "b2", "c"]) state.put(key, Uint8Array.of(1));
+  assert.deepEqual(state.scan("b", { limit: 1 }), { entries: [{ key: "b1", value: Uint8Array.of(1) }], more: true });
+  assert.deepEqual(state.scan("", { after: "b2" }).entries.map((e) => e.key), ["c"]);
+  assert.deepEqual([state.remove("a"), state.remove("a"), state.get("a")], [true, false, null]);
 });

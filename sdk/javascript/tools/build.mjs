@@ -1,4 +1,4 @@
-// Bundles a transform and makes it a component: node build.mjs SDK ENTRY OUT NAME VERSION WIT WORLD
+// Bundles a transform and makes it a component: node build.mjs SDK ENTRY OUT NAME VERSION WIT WORLD [CAPABILITY ..]
 import { writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
@@ -7,12 +7,15 @@ import { build } from "esbuild";
 
 import { lettingGo } from "./lent.mjs";
 
-const [sdk, entry, out, name, version, witPath, world] = process.argv.slice(2);
+const [sdk, entry, out, name, version, witPath, world, ...granted] = process.argv.slice(2);
 const src = join(resolve(sdk), "src");
-const source = `
+const local = (at) => `capability${at}`;
+const imports = granted.map((name, at) => `import * as ${local(at)} from "millrace:plugin/${name}@0.1.0";\n`).join("");
+const capabilities = granted.map((name, at) => `${JSON.stringify(name)}: ${local(at)}`).join(", ");
+const source = `${imports}
 import author from ${JSON.stringify(resolve(entry))};
 import { load } from ${JSON.stringify(join(src, "guest.js"))};
-export const { plugin, transform } = load(author, ${JSON.stringify({ name, version })});
+export const { plugin, transform } = load(author, ${JSON.stringify({ name, version })}, { ${capabilities} });
 `;
 try {
   const bundled = await build({

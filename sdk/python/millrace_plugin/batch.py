@@ -173,6 +173,12 @@ class Batch:
         columns = [(path, *pack(path, values, self._kind(path))) for path, values in self._set.items()]
         return "patch", (sorted(dropped), self._removed, columns), failures
 
+    def _put(self) -> list:
+        """For the worker: the failures of a sink's records."""
+        if self._set or self._removed or self._dropped or self._replaced or self._spread:
+            raise Fatal("sdk.read-only", "a sink cannot change records; leave out what it does not want, or fail it")
+        return [(row, *failure) for row, failure in sorted(self._failures.items())]
+
     def _kind(self, path: str) -> str | None:
         read = self._read.get(path)
         return read and read[0]

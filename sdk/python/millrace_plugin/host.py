@@ -1,9 +1,12 @@
-"""The worker's log, its metrics and its clock."""
+"""The worker's log, its metrics and its clock, and what it offers by grants."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
+
+from .errors import Fatal
 
 # Set in a component; outside of one (tests) lines are kept here, and figures too.
 _bindings: Any = None
@@ -74,3 +77,23 @@ class Clock:
 log = Log()
 metrics = Metrics()
 clock = Clock()
+
+
+def capability(name: str) -> Any:
+    """The bindings of a capability, as componentize-py makes them of ``wit/NAME.wit``; None outside of a component."""
+    if _bindings is None:
+        return None
+    found = _bindings.capability(name)
+    if found is None:
+        raise Fatal("sdk.not-granted", f'the capability "{name}" is not in this component: add it to "grants" in millrace.toml')
+    return found
+
+
+def call(function: Callable, *given: Any) -> Any:
+    """Calls what the bindings have; an error of the worker's is raised as one of the SDK's."""
+    return function(*given) if _bindings is None else _bindings.call(function, *given)
+
+
+def raised(error: Any) -> Exception:
+    """The SDK's error for one of the worker's."""
+    return _bindings.raised(error)

@@ -1,4 +1,4 @@
-"""Runs a transform in an author's own tests, without a worker or a component.
+"""Runs a plugin in an author's own tests, without a worker or a component.
 
     from millrace_plugin.testing import run
     done = run(MaskEmail, {"field": "email"}, [{"email": "ada@example.com"}])
@@ -17,6 +17,7 @@ from .batch import Batch
 from .column import pack, unpack
 from .config import REQUIRED, Config
 from .errors import ConfigError
+from .sink import Sink
 from .transform import Plain, Transform
 
 
@@ -49,9 +50,8 @@ def run(author: type[Transform] | Plain, config: dict[str, str], records: list) 
     """What becomes of the records; each is a :class:`Sample` or a value."""
     author = author.transform if isinstance(author, Plain) else author
     transform = author()
-    transform.configure(with_defaults(author, config))
-    samples = [r if isinstance(r, Sample) else Sample(value=r) for r in records]
-    samples = [s if s.offset is not None else replace(s, offset=at) for at, s in enumerate(samples)]
+    transform.configure(configured(author, config))
+    samples = _samples(records)
     batch = Batch(View(samples))
     transform.apply(batch)
     transform.close()
@@ -62,7 +62,20 @@ def run(author: type[Transform] | Plain, config: dict[str, str], records: list) 
     return Done([made[at] for at in kept], [origin[at] for at in kept], failures)
 
 
-def with_defaults(author: type[Transform], config: dict[str, str]) -> Config:
+def put(sink: Sink, records: list) -> list[tuple[int, str, str, bool]]:
+    """Puts records, each a :class:`Sample` or a value; (row, code, message, retriable) of those that failed."""
+    batch = Batch(View(_samples(records)))
+    sink.put(batch)
+    return batch._put()
+
+
+def _samples(records: list) -> list[Sample]:
+    samples = [r if isinstance(r, Sample) else Sample(value=r) for r in records]
+    return [s if s.offset is not None else replace(s, offset=at) for at, s in enumerate(samples)]
+
+
+def configured(author: type, config: dict[str, str]) -> Config:
+    """The settings with the author's defaults, as a worker would give them."""
     values = dict(config)
     for key in author.keys:
         if key.name not in values and key.default is REQUIRED:

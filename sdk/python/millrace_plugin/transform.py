@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from .batch import Batch
 from .config import Config, Key
 from .errors import Error, Fatal, RecordError
+from .info import Binding
 from .record import Record
 
 
@@ -21,6 +22,7 @@ class Transform:
 
     keys: ClassVar[Iterable[Key]] = ()
     class_names: ClassVar[Iterable[str]] = ()
+    bindings: ClassVar[Iterable[Binding]] = ()
 
     def configure(self, config: Config) -> None:
         """Called once, before any ``apply``."""
@@ -104,19 +106,21 @@ def where(error: BaseException) -> str:
     return f"{type(error).__name__}{at}: {error}"
 
 
-def find(module: Any) -> type[Transform]:
-    """The transform that an author's module declares."""
+def find(module: Any, kind: type = Transform) -> type:
+    """The transform (or source, or sink) that an author's module declares."""
+    what = kind.__name__.lower()
     found = []
     for value in vars(module).values():
-        if isinstance(value, Plain):
+        if isinstance(value, Plain) and kind is Transform:
             found.append(value.transform)
-        elif isinstance(value, type) and issubclass(value, Transform) and value.__module__ == module.__name__:
+        elif isinstance(value, type) and issubclass(value, kind) and value.__module__ == module.__name__:
             found.append(value)
     if len(found) != 1:
-        what = "no transform" if not found else "several transforms: " + ", ".join(t.__name__ for t in found)
+        said = f"no {what}" if not found else f"several {what}s: " + ", ".join(t.__name__ for t in found)
+        function = " or a function under @millrace_plugin.transform" if kind is Transform else ""
         raise Fatal(
-            "sdk.no-transform",
-            f'the module "{module.__name__}" declares {what}; '
-            "declare one, as a subclass of millrace_plugin.Transform or a function under @millrace_plugin.transform",
+            f"sdk.no-{what}",
+            f'the module "{module.__name__}" declares {said}; '
+            f"declare one, as a subclass of millrace_plugin.{kind.__name__}{function}",
         )
     return found[0]

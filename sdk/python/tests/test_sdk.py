@@ -8,9 +8,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "starter")]
 
-from millrace_plugin import Config, ConfigError, Fatal, Key, Record, RecordError, Retriable, Transform, transform  # noqa: E402
+from millrace_plugin import Config, ConfigError, Fatal, Key, Polled, Record, RecordError, Retriable, Transform, state, transform  # noqa: E402
 from millrace_plugin.column import pack, unpack  # noqa: E402
-from millrace_plugin.testing import Sample, run, with_defaults  # noqa: E402
+from millrace_plugin.testing import Sample, configured, run  # noqa: E402
 from millrace_plugin.transform import find  # noqa: E402
 
 
@@ -37,6 +37,25 @@ class Columns(unittest.TestCase):
             self.assertIn('"value.x" to set', caught.exception.message)
 
 
+class States(unittest.TestCase):
+    def test_they_are_in_memory(self):
+        state.memory.clear()
+        for key in ("a", "b1", "b2", "c"):
+            state.put(key, b"1")
+        self.assertEqual(state.scan("b", limit=1), ([("b1", b"1")], True))
+        self.assertEqual(state.scan(after="b2"), ([("c", b"1")], False))
+        self.assertEqual((state.delete("a"), state.delete("a"), state.get("a")), (True, False, None))
+
+
+class Sources(unittest.TestCase):
+    def test_marks_are_in_order(self):
+        polled = Polled([Record(topic="t", value=1), Record(topic="t", value=2)])
+        polled.mark({"p": 1}, {"o": 1}, through=1).mark({"p": 1}, {"o": 2})
+        self.assertEqual([through for through, *_ in polled.marks], [1, 2])
+        self.assertRaises(Fatal, polled.mark, {"p": 1}, {"o": 1}, 1)
+        self.assertRaises(Fatal, polled.mark, {"p": 1}, {"o": 3}, 3)
+
+
 class Settings(unittest.TestCase):
     def test_they_are_parsed_or_refused_by_name(self):
         config = Config({"n": "3", "f": "1.5", "b": "TRUE", "l": "a, b,,c", "bad": "x"})
@@ -58,8 +77,8 @@ class Settings(unittest.TestCase):
         class Keyed(Transform):
             keys = [Key("a"), Key("b", default=None), Key("c", "int", 2)]
 
-        self.assertEqual(dict(with_defaults(Keyed, {"a": "x"})), {"a": "x", "c": "2"})
-        self.assertRaises(ConfigError, with_defaults, Keyed, {})
+        self.assertEqual(dict(configured(Keyed, {"a": "x"})), {"a": "x", "c": "2"})
+        self.assertRaises(ConfigError, configured, Keyed, {})
 
 
 class Batches(unittest.TestCase):

@@ -17,15 +17,17 @@ const CAMEL: &str = "MyPlugin";
 /// Where a project has its copy of the SDK and the contract, unless its language minds.
 pub const VENDOR: &str = "vendor/millrace";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
+    #[default]
     Transform,
     Source,
     Sink,
 }
 
 impl Kind {
-    fn noun(self) -> &'static str {
+    pub fn noun(self) -> &'static str {
         match self {
             Kind::Transform => "transform",
             Kind::Source => "source",

@@ -151,10 +151,12 @@ impl Builder for Bundler {
             None => package_version(&project.dir)?,
         };
         let out = job.scratch.join(format!("javascript-{}.wasm", manifest.name));
+        let contract = job.scratch.join(format!("javascript-{}", manifest.name));
         let mut bundle = Command::new(&self.node);
         bundle.arg(self.tools.join("build.mjs")).arg(kit::javascript(&self.home)?);
         bundle.arg(&entry).arg(&out).arg(&manifest.name).arg(version);
-        bundle.arg(kit::wit(&self.home)?).arg(kit::TRANSFORM_WORLD).current_dir(&project.dir);
+        bundle.arg(kit::contract(&contract, Kind::Transform, &manifest.grants)?).arg(kit::WORLD).args(&manifest.grants);
+        bundle.current_dir(&project.dir);
         tools::run(bundle, &format!("build {}", entry.display()))?;
         Ok(vec![project.artifact(out)?])
     }

@@ -3,21 +3,34 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
+use super::MANIFEST;
 use crate::cli::plugin::embedded;
+use crate::cli::plugin::new::Kind;
 
 /// Where a build keeps its tools and what they need, in the directory that was given to it.
 pub const DIR: &str = ".millrace";
-/// The world of `sdk/transform.wit`.
-pub const TRANSFORM_WORLD: &str = "plain-transform";
+/// The world that [`contract`] adds.
+pub const WORLD: &str = "of-this-plugin";
+/// What the SDKs use that needs no grant.
+const FREE: [&str; 8] = ["logging", "metrics", "config", "clock", "random", "cache", "state", "records"];
 
-/// The contract, with the world that Python and JavaScript build for; where it is.
-pub fn wit(home: &Path) -> anyhow::Result<PathBuf> {
-    let dir = write(home, "wit", "wit", |path| path.ends_with(".wit"))?;
-    let world =
-        embedded::below("sdk").find(|(path, _)| *path == "transform.wit").context("sdk/transform.wit is not in this program")?;
-    write_file(&dir.join("plain-transform.wit"), world.1)?;
+/// The contract, and the world of one plugin: tools that import all that a world names, used or not, are given one that names
+/// what needs no grant, what the plugin asks for, and nothing else. Written below `dir`; answers where.
+pub fn contract(dir: &Path, kind: Kind, grants: &[String]) -> anyhow::Result<PathBuf> {
+    let known: Vec<_> = millrace_sandbox::grantable().collect();
+    if let Some(unknown) = grants.iter().find(|grant| !known.contains(&grant.as_str())) {
+        bail!("\"grants\" in {MANIFEST}: there is no capability \"{unknown}\"; there are {}", known.join(", "));
+    }
+    let dir = write(dir, "wit", "wit", |path| path.ends_with(".wit"))?;
+    let package =
+        embedded::below("wit").find(|(path, _)| *path == "types.wit").context("wit/types.wit is not in this program")?;
+    let package = std::str::from_utf8(package.1)?.lines().find(|line| line.starts_with("package ")).context("a package")?;
+    let imports = FREE.into_iter().chain(grants.iter().map(String::as_str));
+    let imports: String = imports.map(|interface| format!("  import {interface};\n")).collect();
+    let world = format!("{package}\nworld {WORLD} {{\n{imports}  export plugin;\n  export {};\n}}\n", kind.noun());
+    write_file(&dir.join("of-this-plugin.wit"), world.as_bytes())?;
     Ok(dir)
 }
 
@@ -59,8 +72,11 @@ mod tests {
     #[test]
     fn what_is_written_is_what_is_here() {
         let home = tempfile::tempdir().unwrap();
-        let dir = wit(home.path()).unwrap();
-        assert!(dir.join("types.wit").is_file() && dir.join("plain-transform.wit").is_file());
+        let dir = contract(home.path(), Kind::Sink, &["files".to_owned()]).unwrap();
+        let world = std::fs::read_to_string(dir.join("of-this-plugin.wit")).unwrap();
+        assert!(dir.join("types.wit").is_file() && world.contains("import files;") && world.contains("export sink;"), "{world}");
+        let unknown = contract(home.path(), Kind::Sink, &["moon".to_owned()]).unwrap_err().to_string();
+        assert!(unknown.contains("no capability \"moon\"; there are"), "{unknown}");
         assert!(python(home.path()).unwrap().join("millrace_plugin/guest.py").is_file());
         let guest = home.path().join("python/millrace_plugin/guest.py");
         std::fs::write(&guest, "changed").unwrap();

@@ -55,11 +55,16 @@ impl Language for Python {
 
     /// The first build brings the SDK, so that a project needs no copy.
     fn starter(&self, kind: Kind) -> Option<Starter> {
-        (kind == Kind::Transform).then_some(Starter { dir: "sdk/python/starter", needs: &[], vendor: "", rewrite: &[] })
+        let dir = match kind {
+            Kind::Transform => "sdk/python/starter",
+            Kind::Source => "sdk/python/starter-source",
+            Kind::Sink => "sdk/python/starter-sink",
+        };
+        Some(Starter { dir, needs: &[], vendor: "", rewrite: &[] })
     }
 
     fn hint(&self) -> &'static str {
-        "a plugin in Python is a module that declares one transform, named in millrace.toml"
+        "a plugin in Python is a module that declares one transform, source or sink, named in millrace.toml"
     }
 }
 
@@ -86,8 +91,11 @@ impl fmt::Display for Componentizer {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Build {
-    /// The module that declares the transform.
+    /// The module that declares the plugin.
     module: String,
+    /// Left out: a transform.
+    #[serde(default)]
+    kind: Kind,
     #[serde(default = "first")]
     version: String,
 }
@@ -107,16 +115,22 @@ impl Builder for Componentizer {
         check_module(&project.dir, &build.module)?;
         let work = job.scratch.join(format!("python-{}", manifest.name));
         std::fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
+        let (kind, export) = match build.kind {
+            Kind::Transform => ("transform", "Transform"),
+            Kind::Source => ("source", "Source"),
+            Kind::Sink => ("sink", "Sink"),
+        };
         let entry = format!(
-            "from millrace_plugin.guest import load\n\nPlugin, Transform = load({:?}, {:?}, {:?})\n",
-            build.module, manifest.name, build.version
+            "from millrace_plugin.guest import load\n\nPlugin, {} = load({:?}, {:?}, {:?}, {:?})\n",
+            export, kind, build.module, manifest.name, build.version
         );
         let entry_file = work.join("millrace_entry.py");
         std::fs::write(&entry_file, entry).with_context(|| format!("cannot write {}", entry_file.display()))?;
 
         let out = work.join("component.wasm");
         let mut componentize = Command::new(&self.program);
-        componentize.arg("--quiet").arg("-d").arg(kit::wit(&self.home)?).args(["-w", kit::TRANSFORM_WORLD, "componentize"]);
+        componentize.arg("--quiet").arg("-d").arg(kit::contract(&work, build.kind, &manifest.grants)?);
+        componentize.args(["-w", kit::WORLD, "componentize"]);
         componentize.arg("-p").arg(&work).arg("-p").arg(&project.dir).arg("-p").arg(kit::python(&self.home)?);
         if let Some(packages) = self.packages(project)? {
             componentize.arg("-p").arg(packages);
