@@ -19,6 +19,8 @@ mod plugin_state;
 mod plugin_uploads;
 mod plugins_go_c;
 mod plugins_probe;
+mod plugins_python_connectors;
+mod plugins_python_javascript;
 mod plugins_starters;
 mod plugins_table;
 mod postgres;
