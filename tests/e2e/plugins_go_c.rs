@@ -40,7 +40,7 @@ pub async fn worker_with(plugins: &Path, wanted: &[&str]) -> anyhow::Result<Work
     let own = Worker::binary()?.with_file_name("plugins");
     let settings = format!("plugin.path={},{}\n", plugins.display(), own.display());
     let worker = Worker::start_with(Log::Embedded, &settings).await?;
-    eventually("the plugins are there", WITHIN, || async {
+    eventually("the plugins are there", 3 * WITHIN, || async {
         let (_, all) = worker.get("/connector-plugins?connectorsOnly=false").await?;
         let text = all.to_string();
         wanted.iter().try_for_each(|name| {
