@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use millrace_tests::{Worker, root};
 use parking_lot::Mutex;
 
-pub const LANGUAGES: [&str; 3] = ["rust", "go", "c"];
+pub const LANGUAGES: [&str; 5] = ["rust", "python", "javascript", "go", "c"];
 
 /// Why a language could not be built; none: it was.
 static BUILT: Mutex<Option<HashMap<&'static str, Option<String>>>> = Mutex::new(None);
