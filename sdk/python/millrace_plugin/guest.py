@@ -13,7 +13,7 @@ from wit_world.imports import clock, config, logging, metrics, records, types
 from . import host
 from .batch import Batch
 from .config import Config, Key, REQUIRED
-from .errors import ConfigError, Error, Fatal
+from .errors import ConfigError, Error, Fatal, Restart
 from .record import document
 from .sink import Sink, TopicOffset, TopicPartition
 from .source import Offset, Source
@@ -276,7 +276,9 @@ class _Answering:
         if not isinstance(error, Error):
             if not isinstance(error, Exception):
                 return False
-            error = Error(f"python.{type(error).__name__.lower()}", where(error))
+            # A fresh instance has its memory back.
+            kind = Restart if isinstance(error, MemoryError) else Fatal
+            error = kind(f"python.{type(error).__name__.lower()}", where(error))
         raise Err(types.Error(_KINDS[error.kind], error.code, error.message, error.retry_after_ms, error.field, [])) from None
 
 
