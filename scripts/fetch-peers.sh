@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# fetch-peers.sh kafka|debezium|apicurio|converter ... : the real Kafka (broker, Connect, tools), Debezium's connectors,
+# fetch-peers.sh kafka|debezium|apicurio|converter|oci ... : the real Kafka (broker, Connect, tools), Debezium's connectors,
 # Apicurio's schema registry and its Avro converter, through Maven, into the cache. The tests run on this Kafka too; the benchmark
-# measures beside Kafka, Debezium and the converter; the registry judges schemas for us. Safe to run again.
+# measures beside Kafka, Debezium and the converter; the registry judges schemas for us. An OCI registry, for plugins. Safe to run again.
 . "$(dirname "$0")/lib.sh"
 KAFKA_VERSION="${KAFKA_VERSION:-4.3.1}"; DEBEZIUM_VERSION="${DEBEZIUM_VERSION:-3.6.0.Final}"
 # The newest that runs on Java 17.
@@ -36,5 +36,13 @@ converter)
   say "fetching Apicurio's Avro converter $CONVERTER_VERSION with Maven"
   rm -rf "$out"; maven -f "$ROOT/tests/peers/apicurio-converter.xml" dependency:copy-dependencies -Dapicurio.version="$CONVERTER_VERSION" -Dkafka.version="$KAFKA_VERSION" -DoutputDirectory="$out" -DincludeScope=runtime
   touch "$out/.complete" ;;
-*) fail "unknown peer \"$what\": kafka, debezium, apicurio or converter" ;;
+oci)
+  # Out of Debian's package, not installed: the package would start a service.
+  out="$CACHE/docker-registry"; [ -f "$out/.complete" ] && continue
+  have docker-registry && continue
+  say "fetching an OCI registry with apt-get"
+  rm -rf "$out"; mkdir -p "$out"
+  (cd "$out" && { apt-get download -q docker-registry >apt.log 2>&1 || { apt-get update -qq >/dev/null; apt-get download -q docker-registry >apt.log 2>&1; }; }) || { tail -5 "$out/apt.log" >&2; fail "apt-get could not fetch docker-registry"; }
+  dpkg -x "$out"/docker-registry_*.deb "$out"; rm "$out"/*.deb; touch "$out/.complete" ;;
+*) fail "unknown peer \"$what\": kafka, debezium, apicurio, converter or oci" ;;
 esac; done

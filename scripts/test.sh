@@ -6,7 +6,7 @@ install_build_tools
 install_postgres
 install_go
 install_wasi_c
-"$ROOT/scripts/fetch-peers.sh" kafka apicurio
+"$ROOT/scripts/fetch-peers.sh" kafka apicurio oci
 "$ROOT/scripts/clients.sh"
 build --workspace --all-targets
 cd "$ROOT"

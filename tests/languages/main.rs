@@ -4,6 +4,7 @@
 mod build;
 mod conformance;
 mod enrich;
+mod guide;
 mod pipeline;
 
 use std::path::Path;

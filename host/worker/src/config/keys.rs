@@ -123,6 +123,8 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("plugin.upload.enabled", Bool, None, Honoured),
     key("plugin.upload.max.bytes", Long, Some("134217728"), Honoured),
     key("plugin.upload.require.digest", Bool, Some("false"), Honoured),
+    key("plugin.upload.require.signature", Bool, Some("false"), Honoured),
+    key("plugin.upload.keys", List, None, Honoured),
     key("log.level", Text, Some("info"), Honoured),
     key("schema.monitor.enabled", Bool, Some("true"), Honoured),
     key("schema.monitor.interval.ms", Long, Some("30000"), Honoured),

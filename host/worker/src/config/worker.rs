@@ -11,6 +11,7 @@ use millrace_sandbox::Hosts;
 use super::http::{self, AdminListeners, CrossOrigin, ResponseHeader};
 use super::reader::Reader;
 use super::{WrongSetting, WrongSettings, check, keys};
+use crate::plugins::PublicKey;
 use crate::providers::{Providers, Resolved};
 use crate::registry::RegistrySettings;
 use crate::registry::monitor::settings::{self as monitor, MonitorSettings};
@@ -83,6 +84,10 @@ pub struct UploadSettings {
     pub bytes_max: u64,
     /// Whether an upload must bring its digest.
     pub digest_required: bool,
+    /// Whose signatures are trusted.
+    pub keys: Vec<PublicKey>,
+    /// Whether an upload must be signed with one of them.
+    pub signature_required: bool,
 }
 
 /// Which `producer.override.*`, `consumer.override.*` and `admin.override.*` a connector may have.
@@ -207,6 +212,8 @@ impl WorkerConfig {
             },
             bytes_max: read.number("plugin.upload.max.bytes", 1u64, 128 << 20),
             digest_required: read.boolean("plugin.upload.require.digest"),
+            keys: upload_keys(&mut read),
+            signature_required: read.boolean("plugin.upload.require.signature"),
         };
         let mut with_defaults = raw.clone();
         for key in ["key.converter", "value.converter", "header.converter"] {
@@ -291,6 +298,24 @@ fn grants_allowed(read: &mut Reader, raw: &RawConfig) -> Option<Vec<String>> {
         read.wrong(KEY, message);
     }
     Some(allowed)
+}
+
+/// The keys of `plugin.upload.keys`. To ask for signatures and trust nobody is a mistake.
+fn upload_keys(read: &mut Reader) -> Vec<PublicKey> {
+    const KEY: &str = "plugin.upload.keys";
+    let mut keys = Vec::new();
+    for file in read.list(KEY) {
+        match PublicKey::read(&file) {
+            Ok(key) => keys.push(key),
+            Err(what) => read.wrong(KEY, format!("invalid value {file}: {what}")),
+        }
+    }
+    if keys.is_empty() && read.boolean("plugin.upload.require.signature") {
+        let message =
+            "has to name the public keys that uploads are signed with, where \"plugin.upload.require.signature\" is true";
+        read.wrong(KEY, message.to_owned());
+    }
+    keys
 }
 
 /// Given and empty means that no host is reached.

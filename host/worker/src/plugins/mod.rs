@@ -8,6 +8,7 @@
 mod install;
 mod known;
 mod set;
+mod signature;
 mod store;
 mod version;
 
@@ -21,6 +22,7 @@ use crate::task::PluginLookup;
 pub use install::{InstallError, Outcome, same};
 pub use known::{Known, predicate_classes};
 pub use set::{Component, Id, Installed, Origin, Set};
+pub use signature::{PublicKey, signer};
 pub use store::{Incoming, Store, StoreError};
 pub use version::{Requirement, WrongRange, no_version};
 

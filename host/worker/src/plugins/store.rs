@@ -150,6 +150,11 @@ impl Incoming {
         self.file.sync_all().map_err(failed("write", &self.path))
     }
 
+    /// All that came, from disk. Blocks.
+    pub fn read(&self) -> Result<Vec<u8>, StoreError> {
+        fs::read(&self.path).map_err(failed("read", &self.path))
+    }
+
     /// Of all that came.
     pub fn sha256(&self) -> [u8; 32] {
         self.digest.clone().finalize().into()

@@ -17,7 +17,7 @@ use super::openapi::schemas::ErrorMessage;
 use super::openapi::upload_schemas::*;
 use super::{Answer, App, RestError, empty, json as answer};
 use crate::herder::{Herder, Moved};
-use crate::plugins::{Incoming, InstallError, Installed, StoreError, class};
+use crate::plugins::{Incoming, InstallError, Installed, StoreError, class, signer};
 
 type Params = Query<Vec<(String, String)>>;
 
@@ -127,6 +127,7 @@ pub async fn versions(State(rest): App, Path(name): Path<String>) -> Answer {
     params(
         ("replace" = Option<bool>, Query, description = "Also in place of an uploaded plugin of the same name and version"),
         ("X-Content-SHA256" = Option<String>, Header, description = "The SHA-256 digest of the body in hexadecimal digits; `Content-Digest` and `Digest` with sha-256 do as well"),
+        ("X-Content-Signature" = Option<String>, Header, description = "The signature of the body in base 64, by one of `plugin.upload.keys`"),
     ),
     request_body(content = Vec<u8>, content_type = "application/wasm", description = "A component"),
     responses(
@@ -158,11 +159,46 @@ pub async fn upload(State(rest): App, Query(params): Params, headers: HeaderMap,
     if expected.iter().any(|e| *e != found) {
         return Err(bad(format!("What came is not what was sent: its SHA-256 is {}; send it again", hex(&found))));
     }
+    let (incoming, signed_by) = signed(&herder, incoming, &headers).await?;
     let (outcome, moved) = herder.install(incoming, replace).await?;
+    if let Some(key) = signed_by {
+        tracing::info!("plugin {} is signed with {key}", outcome.installed.id());
+    }
     let one = &outcome.installed;
     let mut body = plugin_json(&herder, one, &herder.users(std::slice::from_ref(one)).remove(0));
     (body["moved"], body["refused"]) = moved_json(&moved);
     Ok(answer(if outcome.new { StatusCode::CREATED } else { StatusCode::OK }, &body))
+}
+
+/// Checks the signature that a request says its body has, and whether there has to be one. Answers the key it is of.
+async fn signed(herder: &Herder, incoming: Incoming, headers: &HeaderMap) -> Result<(Incoming, Option<String>), RestError> {
+    let uploads = &herder.worker.uploads;
+    let Some(signature) = headers.get("x-content-signature") else {
+        if uploads.signature_required {
+            return Err(bad(
+                "This worker wants what is uploaded to be signed (\"plugin.upload.require.signature\"): send the header \
+                 X-Content-Signature with the component's signature in base 64, or use millrace plugin deploy --signature",
+            ));
+        }
+        return Ok((incoming, None));
+    };
+    if uploads.keys.is_empty() {
+        return Err(bad("This worker trusts no key (\"plugin.upload.keys\"): upload without the header X-Content-Signature"));
+    }
+    let (keys, signature) = (uploads.keys.clone(), signature.to_str().unwrap_or_default().to_owned());
+    let checked = beside(move || {
+        let component = incoming.read()?;
+        let by = signer(&keys, &component, &signature).map(|key| key.map(|k| k.name.clone()));
+        Ok((incoming, by))
+    });
+    match checked.await? {
+        (incoming, Ok(Some(key))) => Ok((incoming, Some(key))),
+        (_, Ok(None)) => {
+            Err(bad("What came is not signed with any key that this worker trusts (\"plugin.upload.keys\"): sign these \
+             very bytes with the private key of one of them"))
+        }
+        (_, Err(what)) => Err(bad(format!("The header X-Content-Signature cannot be used: {what}"))),
+    }
 }
 
 /// Takes the body to disk, up to the limit.

@@ -126,7 +126,7 @@ fn shape(schema: Option<&Schema>, json: &mut Scanner<'_>, depth: usize, out: &mu
         }
         scalar => {
             let text = json.skip()?;
-            out.push(letter(scalar, text));
+            out.push(if schema.is_some_and(|s| is_named_float(s.kind, text)) { b'f' } else { letter(scalar, text) });
             Ok(())
         }
     }
@@ -141,6 +141,11 @@ fn letter(found: NodeType, text: &str) -> u8 {
         NodeType::Number => b'f',
         _ => b's',
     }
+}
+
+/// Floats that JSON has no numbers for are texts, as Jackson writes them.
+fn is_named_float(kind: Kind, text: &str) -> bool {
+    matches!(kind, Kind::Float32 | Kind::Float64) && matches!(text, "\"NaN\"" | "\"Infinity\"" | "\"-Infinity\"")
 }
 
 fn field<'s>(schema: Option<&'s Schema>, name: &str) -> Option<&'s Field> {
@@ -285,6 +290,7 @@ fn fits(schema: &Schema, found: NodeType, json: &Scanner<'_>) -> bool {
         (Kind::Boolean, NodeType::Boolean) => true,
         (Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64, NodeType::Number) => whole(),
         (Kind::Float32 | Kind::Float64, NodeType::Number) => true,
+        (Kind::Float32 | Kind::Float64, NodeType::String) => is_named_float(schema.kind, json.clone().skip().unwrap_or_default()),
         (Kind::Text | Kind::Bytes, NodeType::String) => true,
         (Kind::Bytes, NodeType::Number) => matches!(Logical::of(schema), Logical::Decimal { .. }),
         (Kind::Struct, NodeType::Object) | (Kind::List, NodeType::Array) => true,
@@ -337,6 +343,11 @@ mod tests {
         let schemas = Schemas::new();
         let from = order(&schemas);
         let mut fitter = Fitter::new(&schemas);
+        let float = schemas.intern(Schema::record([("f", Schema::new(Kind::Float64))]));
+        for document in [r#"{"f":"NaN"}"#, r#"{"f":1}"#, r#"{"f":"-Infinity"}"#] {
+            assert_eq!(fitter.fit(Some(float), document, &mut RowBuf::new()), Ok(float), "{document}");
+        }
+        assert_ne!(fitter.fit(Some(float), r#"{"f":"Nan"}"#, &mut RowBuf::new()), Ok(float));
         for document in [DOCUMENT, r#"{"lines":[],"tags":{},"price":null,"at":null,"id":7}"#] {
             assert_eq!(fitter.fit(Some(from), document, &mut RowBuf::new()), Ok(from), "{document}");
         }

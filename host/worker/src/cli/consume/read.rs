@@ -21,6 +21,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 const STALL_MAX: Duration = Duration::from_secs(30);
 /// How often the deadline is looked at.
 const STEP: Duration = Duration::from_millis(100);
+/// How long a topic that is followed may still be made.
+const MADE_WITHIN: Duration = Duration::from_secs(10);
 /// How many topics are named to one who asked for another.
 const NAMED_MAX: usize = 20;
 
@@ -84,8 +86,18 @@ impl Reader<'_> {
         }
     }
 
-    /// The numbers of a topic's partitions.
+    /// The numbers of a topic's partitions. Who follows a topic may be a little before it.
     fn partitions(&self, topic: &str) -> anyhow::Result<Vec<i32>> {
+        let begun = Instant::now();
+        loop {
+            match self.partitions_now(topic) {
+                Err(_) if self.of.follow && begun.elapsed() < MADE_WITHIN => std::thread::sleep(Duration::from_millis(100)),
+                found => return found,
+            }
+        }
+    }
+
+    fn partitions_now(&self, topic: &str) -> anyhow::Result<Vec<i32>> {
         let metadata = self.consumer.fetch_metadata(Some(topic), ANSWER).map_err(self.unreachable())?;
         let found = metadata.topics().iter().find(|t| t.name() == topic);
         let partitions: Vec<i32> = found.into_iter().flat_map(|t| t.partitions()).map(|p| p.id()).collect();

@@ -3,11 +3,12 @@
 //! [`new`] writes a project from the starters that this program carries ([`embedded`]). [`build`] lets the project's language
 //! find its tools and build ([`languages`]), makes what came out a component, loads it the way a worker would, and only then
 //! puts it where workers look ([`install`]). [`test`] and [`bench`] run a transform in the sandbox that a worker has
-//! ([`host`]), [`inspect`] shows what a component is. It names no plugin. The language's tools decide what has to be compiled
+//! ([`host`]), [`inspect`] shows what a component is. [`deploy`] takes it to a worker, [`registry`] to others. It names no plugin. The language's tools decide what has to be compiled
 //! again, and a component that came out as it was is left alone.
 
 mod bench;
 mod build;
+mod deploy;
 mod embedded;
 mod host;
 mod inspect;
@@ -15,6 +16,7 @@ mod install;
 mod languages;
 mod new;
 mod records;
+mod registry;
 mod test;
 
 use std::process::ExitCode;
@@ -33,6 +35,12 @@ pub enum Plugin {
     Bench(bench::Bench),
     /// Shows what a component is, what it needs, and why a worker would refuse it.
     Inspect(inspect::Inspect),
+    /// Uploads a component to a running worker.
+    Deploy(deploy::Deploy),
+    /// Puts a component into an OCI registry.
+    Push(registry::Push),
+    /// Gets a component from an OCI registry.
+    Pull(registry::Pull),
 }
 
 impl Plugin {
@@ -43,6 +51,9 @@ impl Plugin {
             Plugin::Test(test) => test.run(),
             Plugin::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
             Plugin::Inspect(inspect) => inspect.run(),
+            Plugin::Deploy(deploy) => deploy.run().map(|()| ExitCode::SUCCESS),
+            Plugin::Push(push) => push.run().map(|()| ExitCode::SUCCESS),
+            Plugin::Pull(pull) => pull.run().map(|()| ExitCode::SUCCESS),
         }
     }
 }
