@@ -57,13 +57,30 @@ find_wasm_target() {
   apt_install rustc-web cargo-web rust-web-src lld-19
 }
 
-# Go in a version that plugins can be built with. A Go that is older fetches a newer one from Go's module proxy by itself.
+# Go in a version that plugins can be built with: the one on PATH, that of golang.org's installer, else a toolchain from Go's module
+# proxy, which Go fetches by itself from 1.21 on.
 install_go() {
-  have go || apt_install golang-go
-  if ! at_least "$(go env GOVERSION | tr -d go)" 1.25; then
-    export GOTOOLCHAIN=go1.25.0+auto
-    say "$(GOTOOLCHAIN=local go version) is older than plugins need: using $(go env GOVERSION)"
+  local wanted=1.25 version
+  go_version() { "$1" env GOVERSION 2>/dev/null | tr -d go; }
+  if ! { have go && at_least "$(go_version go)" $wanted; } && at_least "$(go_version /usr/local/go/bin/go)" $wanted; then
+    export PATH="/usr/local/go/bin:$PATH"
   fi
+  have go || apt_install golang-go
+  version="$(go_version go)"
+  if at_least "$version" $wanted; then say "Go: $version"; return 0; fi
+  if at_least "$version" 1.21; then
+    export GOTOOLCHAIN=go1.25.0+auto
+  else
+    local name="v0.0.1-go1.25.0.$(go env GOOS)-$(go env GOARCH)" dir="$CACHE/go"
+    if [ ! -f "$dir/.complete" ]; then
+      # A module of files, none of which is executable.
+      (cd / && GOFLAGS=-mod=mod go mod download "golang.org/toolchain@$name")
+      rm -rf "$dir"; mkdir -p "$CACHE"; cp -r "$(go env GOMODCACHE)/golang.org/toolchain@$name" "$dir"
+      chmod -R u+w "$dir"; chmod +x "$dir"/bin/* "$dir"/pkg/tool/*/*; touch "$dir/.complete"
+    fi
+    export PATH="$dir/bin:$PATH" GOROOT="$dir"
+  fi
+  say "Go: $(go_version go), because $version is older than plugins need"
 }
 
 # C for WebAssembly: clang with wasi-libc, Debian's packages where they can be had, else Zig's from PyPI. `millrace plugin
