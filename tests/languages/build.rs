@@ -14,7 +14,7 @@ pub const LANGUAGES: [&str; 5] = ["rust", "python", "javascript", "go", "c"];
 static BUILT: Mutex<Option<HashMap<&'static str, Option<String>>>> = Mutex::new(None);
 
 /// Where they are.
-pub fn folder() -> anyhow::Result<PathBuf> {
+fn folder() -> anyhow::Result<PathBuf> {
     Ok(Worker::binary()?.parent().context("the program lies in a folder")?.join("languages"))
 }
 
