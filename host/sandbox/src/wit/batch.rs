@@ -155,9 +155,9 @@ mod tests {
         let made = vec![document(Some("t"), Some("\"k\""), Some("{\"a\":1}"))];
         let (made, _) = from_documents(made, None, &schemas).unwrap();
         let mut fitter = Fitter::new(&schemas);
-        let mut origins = |rows| Some(Origins { input: &made, rows, fitter: &mut fitter });
         let derived = vec![document(None, None, Some("null")), document(Some("u"), Some("7"), None)];
-        let (derived, _) = from_documents(derived, origins(&[0, 0]), &schemas).unwrap();
+        let (derived, _) =
+            from_documents(derived, Some(Origins { input: &made, rows: &[0, 0], fitter: &mut fitter }), &schemas).unwrap();
         let view = derived.view();
         let text = |row: Option<row::Row<'_>>| row.map(|r| r.text(0).to_owned());
         let (a, b) = (view.record(0), view.record(1));
@@ -170,6 +170,10 @@ mod tests {
         };
         check(vec![document(None, None, None)], None, "has no topic");
         check(vec![document(Some("t"), None, Some("{"))], None, "record 0: value");
-        check(vec![document(None, None, None)], origins(&[3]), "descends from no row");
+        check(
+            vec![document(None, None, None)],
+            Some(Origins { input: &made, rows: &[3], fitter: &mut fitter }),
+            "descends from no row",
+        );
     }
 }
