@@ -56,7 +56,7 @@ impl OffsetStore for Stored {
 struct NoPlugins;
 
 impl PluginLookup for NoPlugins {
-    fn find(&self, class: &str, _: PluginKind) -> Result<Arc<dyn Plugin>, TaskError> {
+    fn find(&self, class: &str, _: PluginKind, _: Option<&str>) -> Result<Arc<dyn Plugin>, TaskError> {
         Err(TaskError::config("transforms", format!("there is no {class}")))
     }
 }
