@@ -98,16 +98,19 @@ impl Host {
         assert!(broken.message.starts_with("plugin \"misbehaving\" broke in \"apply\": "), "{}", broken.message);
         broken
     }
+
+    /// The transform breaks when it is applied, with this code and these words.
+    async fn told(&self, name: &str, code: &str, words: &str) {
+        let broken = self.applied(name).await;
+        assert_eq!(broken.code, code, "{name}: {}", broken.message);
+        assert!(broken.message.contains(words), "{name}: {}", broken.message);
+    }
 }
 
 #[tokio::test]
 async fn traps_are_named() {
     let host = Host::new();
-    let check = async |name: &str, code: &str, words: &str| {
-        let broken = host.applied(name).await;
-        assert_eq!(broken.code, code, "{name}: {}", broken.message);
-        assert!(broken.message.contains(words), "{name}: {}", broken.message);
-    };
+    let check = async |name, code, words| host.told(name, code, words).await;
     check("trap", "plugin.panic", "without a message").await;
     check("panic", "plugin.panic", "it panicked: the dog ate it").await;
     check("allocate", "plugin.out-of-memory", "the limit is 8388608").await;
@@ -140,9 +143,7 @@ async fn waiting_has_an_end() {
     let host = Host::new();
     let check = async |name: &str, code: &str, words: &str, within: Duration| {
         let begun = Instant::now();
-        let broken = host.applied(name).await;
-        assert_eq!(broken.code, code, "{name}: {}", broken.message);
-        assert!(broken.message.contains(words), "{name}: {}", broken.message);
+        host.told(name, code, words).await;
         assert!(begun.elapsed() >= within, "{name}: {:?}", begun.elapsed());
     };
     check("sleep", "plugin.deadline", "200 ms", Duration::from_millis(200)).await;
@@ -154,11 +155,7 @@ async fn waiting_has_an_end() {
 #[tokio::test]
 async fn wasi_has_nothing_to_take() {
     let host = Host::new();
-    let check = async |name: &str, code: &str, words: &str| {
-        let broken = host.applied(name).await;
-        assert_eq!(broken.code, code, "{name}: {}", broken.message);
-        assert!(broken.message.contains(words), "{name}: {}", broken.message);
-    };
+    let check = async |name, code, words| host.told(name, code, words).await;
     check("bytes", "plugin.trap", "exceeds limit 65536").await;
     check("sockets", "plugin.panic", "a socket is refused with code 1").await;
     check("names", "plugin.panic", "is refused with code").await;
