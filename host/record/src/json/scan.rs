@@ -1,5 +1,7 @@
 //! A scanner over JSON text whose UTF-8 has been checked: it validates as it goes and builds nothing.
 
+use std::borrow::Cow;
+
 use super::write::clean;
 
 /// Nesting allowed, as Jackson's default.
@@ -112,6 +114,37 @@ impl<'a> Scanner<'a> {
     pub fn end(&mut self) -> Result<(), Bad> {
         if self.peek() == 0 && self.at == self.bytes.len() { Ok(()) } else { self.bad("more text after the value") }
     }
+    /// Goes through the object that is next: `each` is given the key of every member, the scanner standing at its value, which
+    /// `each` reads.
+    pub fn members<E: From<Bad>>(&mut self, mut each: impl FnMut(Cow<'a, str>, &mut Self) -> Result<(), E>) -> Result<(), E> {
+        self.expect(b'{', "no object")?;
+        let mut first = true;
+        while !self.eat(b'}') {
+            if !first {
+                self.expect(b',', "no comma or } in an object")?;
+            }
+            first = false;
+            let key = self.string()?;
+            self.expect(b':', "no colon after a key")?;
+            each(key, self)?;
+        }
+        Ok(())
+    }
+
+    /// Goes through the array that is next: `each` reads every element.
+    pub fn elements<E: From<Bad>>(&mut self, mut each: impl FnMut(&mut Self) -> Result<(), E>) -> Result<(), E> {
+        self.expect(b'[', "no array")?;
+        let mut first = true;
+        while !self.eat(b']') {
+            if !first {
+                self.expect(b',', "no comma in an array")?;
+            }
+            first = false;
+            each(self)?;
+        }
+        Ok(())
+    }
+
     /// What kind of value is next.
     pub fn node_type(&mut self) -> Result<NodeType, Bad> {
         Ok(match self.peek() {
@@ -220,7 +253,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string with its escapes resolved.
-    pub fn string(&mut self) -> Result<std::borrow::Cow<'a, str>, Bad> {
+    pub fn string(&mut self) -> Result<Cow<'a, str>, Bad> {
         let at = self.at;
         let (raw, escapes) = self.raw_string()?;
         if !escapes {

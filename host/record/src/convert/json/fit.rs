@@ -56,20 +56,22 @@ impl Fitter {
         let mut json = Scanner::new(document);
         shape(of, &mut json, DEPTH_MAX, &mut self.shape).and_then(|()| json.end()).map_err(|e| failed(e.into()))?;
         let known = self.known.entry(from).or_default();
-        if !known.contains_key(&*self.shape) {
-            if self.shapes == SHAPES_MAX {
+        let fitted = match known.get(&*self.shape) {
+            Some(fitted) => fitted,
+            None if self.shapes == SHAPES_MAX => {
                 return Err(format!(
                     "the plugin has made records of {SHAPES_MAX} different shapes, and schemas are kept for ever: put values of \
                      which the names vary into a text, or use records without a schema"
                 ));
             }
-            let schema = derive(of, &mut Scanner::new(document), false).map_err(failed)?;
-            let schema = schema.unwrap_or_else(|| Schema::new(Kind::Text).optional());
-            let node = Node::compile(&schema, FORM);
-            self.shapes += 1;
-            known.insert(self.shape.as_slice().into(), Fitted { id: self.schemas.intern(schema), node });
-        }
-        let Some(fitted) = known.get(&*self.shape) else { return Err("a shape that was not kept".into()) };
+            None => {
+                let schema = derive(of, &mut Scanner::new(document), false).map_err(failed)?;
+                let schema = schema.unwrap_or_else(|| Schema::new(Kind::Text).optional());
+                let node = Node::compile(&schema, FORM);
+                self.shapes += 1;
+                known.entry(self.shape.as_slice().into()).or_insert(Fitted { id: self.schemas.intern(schema), node })
+            }
+        };
         let start = rows.size();
         match decode::root(&fitted.node, FORM, &mut Scanner::new(document), rows) {
             Ok(()) => Ok(fitted.id),
@@ -99,10 +101,10 @@ fn shape(schema: Option<&Schema>, json: &mut Scanner<'_>, depth: usize, out: &mu
     match found {
         NodeType::Object => {
             out.push(b'{');
-            each_field(json, |key, json| {
+            json.members(|key, json| {
                 // Not the bare name: one may look like the types of another.
                 crate::json::quoted(key.as_bytes(), out);
-                shape(field(schema, key).map(|f| &*f.schema), json, depth - 1, out)
+                shape(field(schema, &key).map(|f| &*f.schema), json, depth - 1, out)
             })?;
             out.push(b'}');
             Ok(())
@@ -112,7 +114,7 @@ fn shape(schema: Option<&Schema>, json: &mut Scanner<'_>, depth: usize, out: &mu
             out.push(b'[');
             // Elements of one shape count once, in whatever order.
             let mut shapes: Vec<Vec<u8>> = Vec::new();
-            each_element(json, |json| {
+            json.elements(|json| {
                 let mut one = Vec::new();
                 shape(element, json, depth - 1, &mut one)?;
                 if let Err(at) = shapes.binary_search(&one) {
@@ -152,38 +154,6 @@ fn field<'s>(schema: Option<&'s Schema>, name: &str) -> Option<&'s Field> {
     schema?.fields.iter().find(|f| &*f.name == name)
 }
 
-/// Goes through an object.
-fn each_field<E: From<Bad>>(
-    json: &mut Scanner<'_>,
-    mut visit: impl FnMut(&str, &mut Scanner<'_>) -> Result<(), E>,
-) -> Result<(), E> {
-    json.expect(b'{', "no object")?;
-    let mut first = true;
-    while !json.eat(b'}') {
-        if !first {
-            json.expect(b',', "no comma or } in an object")?;
-        }
-        first = false;
-        let key = json.string()?;
-        json.expect(b':', "no colon after a key")?;
-        visit(&key, json)?;
-    }
-    Ok(())
-}
-
-fn each_element<E: From<Bad>>(json: &mut Scanner<'_>, mut visit: impl FnMut(&mut Scanner<'_>) -> Result<(), E>) -> Result<(), E> {
-    json.expect(b'[', "no array")?;
-    let mut first = true;
-    while !json.eat(b']') {
-        if !first {
-            json.expect(b',', "no comma in an array")?;
-        }
-        first = false;
-        visit(json)?;
-    }
-    Ok(())
-}
-
 /// The schema of a value that stood under `schema`, or is new. None: it is null, and new. `several`: it is one of the elements
 /// of a list, whose fields are those of all.
 fn derive(schema: Option<&Schema>, json: &mut Scanner<'_>, several: bool) -> Result<Option<Schema>, Fault> {
@@ -204,13 +174,13 @@ fn derive(schema: Option<&Schema>, json: &mut Scanner<'_>, several: bool) -> Res
     let mut made = match found {
         NodeType::Object => {
             let mut made = kept.cloned().unwrap_or_else(|| Schema::new(Kind::Struct).optional());
-            structure(kept, &mut made, json, several)?;
-            return Ok(Some(made));
+            structure(&mut made, json, several)?;
+            made
         }
         NodeType::Array => {
             let mut element = kept.and_then(|s| s.element.as_deref().cloned());
             let mut null = false;
-            each_element(json, |json| {
+            json.elements(|json| {
                 match derive(element.as_ref(), json, true)? {
                     Some(derived) => element = Some(derived),
                     None => null = true,
@@ -245,10 +215,11 @@ fn derive(schema: Option<&Schema>, json: &mut Scanner<'_>, several: bool) -> Res
 }
 
 /// The fields of an object, in the order that they had; new ones behind.
-fn structure(kept: Option<&Schema>, made: &mut Schema, json: &mut Scanner<'_>, several: bool) -> Result<(), Fault> {
+fn structure(made: &mut Schema, json: &mut Scanner<'_>, several: bool) -> Result<(), Fault> {
     let mut fields: Vec<Option<Field>> = vec![None; made.fields.len()];
     let mut new: Vec<Field> = Vec::new();
-    each_field(json, |name, json| {
+    json.members(|name, json| {
+        let name = &*name;
         let at = made.index(name);
         let before = at.map(|i| made.fields[i].schema.clone());
         let derived = derive(before.as_deref(), json, several && before.is_some()).map_err(|e| e.within(name))?;
@@ -276,9 +247,6 @@ fn structure(kept: Option<&Schema>, made: &mut Schema, json: &mut Scanner<'_>, s
         }
     }
     made.fields.append(&mut new);
-    if kept.is_none_or(|kept| kept.fields != made.fields) {
-        made.default = None;
-    }
     Ok(())
 }
 

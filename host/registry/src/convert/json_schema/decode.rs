@@ -134,25 +134,6 @@ fn bytes(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf, row: RowMark, i
     Ok(())
 }
 
-/// Calls `each` with the key of every member, the scanner standing at its value, which `each` reads.
-fn members<'a>(
-    json: &mut Scanner<'a>,
-    mut each: impl FnMut(Cow<'a, str>, &mut Scanner<'a>) -> Result<(), Misfit>,
-) -> Result<(), Misfit> {
-    json.expect(b'{', "no object")?;
-    let mut first = true;
-    while !json.eat(b'}') {
-        if !first {
-            json.expect(b',', "no comma or } in an object")?;
-        }
-        first = false;
-        let key = json.string()?;
-        json.expect(b':', "no colon after a key")?;
-        each(key, json)?;
-    }
-    Ok(())
-}
-
 /// Reads an object into a new row, or whatever a union's value is.
 fn structure(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf) -> Result<RowMark, Misfit> {
     let row = rows.begin(node.fields.len());
@@ -167,7 +148,7 @@ fn structure(node: &Node, json: &mut Scanner<'_>, rows: &mut RowBuf) -> Result<R
     }
     let mut seen = vec![false; node.fields.len()];
     let mut next = 0;
-    members(json, |key, json| {
+    json.members(|key, json| {
         let found = match node.fields.get(next) {
             Some(field) if *field.name == *key => Some(next),
             _ => node.fields.iter().position(|f| *f.name == *key),
@@ -233,7 +214,7 @@ fn matching(node: &Node, json: &Scanner<'_>) -> Result<usize, Misfit> {
 /// How many of an object's members a struct has, and those of the structs within.
 fn shared_members(node: &Node, json: &mut Scanner<'_>) -> Result<usize, Misfit> {
     let mut shared = 0;
-    members(json, |key, json| {
+    json.members(|key, json| {
         let field = node.fields.iter().find(|f| *f.name == *key);
         let mut inner = json.clone();
         json.skip()?;
@@ -243,7 +224,7 @@ fn shared_members(node: &Node, json: &mut Scanner<'_>) -> Result<usize, Misfit> 
                 shared += shared_members(&field.node, &mut inner)?;
             }
         }
-        Ok(())
+        Ok::<_, Misfit>(())
     })?;
     Ok(shared)
 }
@@ -315,7 +296,7 @@ fn list_entries<'a>(json: &mut Scanner<'a>) -> Result<Entries<'a>, Misfit> {
             return Err(Misfit::new(format!("Found invalid map entry instead of object: {found}")));
         }
         let (mut key, mut value, mut n) = (None, None, 0);
-        members(json, |name, json| {
+        json.members(|name, json| {
             n += 1;
             json.peek();
             let at = json.clone();
@@ -325,7 +306,7 @@ fn list_entries<'a>(json: &mut Scanner<'a>) -> Result<Entries<'a>, Misfit> {
                 VALUE => value = Some(at),
                 _ => {}
             }
-            Ok(())
+            Ok::<_, Misfit>(())
         })?;
         let (Some((key, text)), Some(value), 2) = (key, value, n) else {
             return Err(Misfit::new(format!("Found invalid map entry, expected length 2 but found :{n}")));
