@@ -115,6 +115,11 @@ install_postgres() {
   PGBIN="$(dirname "$(ls /usr/lib/postgresql/*/bin/initdb | sort -V | tail -1)")"; export PGBIN
 }
 
+# Redis, for the tests of the capability.
+install_redis() {
+  have redis-server || apt_install redis-server
+}
+
 # The worker and the plugins, once, in one profile and one target directory.
 build() {
   say "building the worker with $("$CARGO" --version)"

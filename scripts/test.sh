@@ -5,6 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 install_build_tools
 install_postgres
+install_redis
 install_go
 install_wasi_c
 "$ROOT/scripts/fetch-peers.sh" kafka apicurio oci

@@ -14,6 +14,7 @@ mod differential;
 mod file_stream;
 mod metrics;
 mod plain_transform;
+mod plugin_capabilities;
 mod plugin_deploy;
 mod plugin_metrics;
 mod plugin_state;

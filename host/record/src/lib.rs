@@ -21,8 +21,8 @@ pub use batch::{Batch, InvalidBatch};
 pub use convert::{Fitter, default_row};
 pub use error::{ErrorKind, RecordFailure, TaskError};
 pub use plugin::{
-    Binding, Committed, Flushed, LateFailure, Mark, Outcome, Plugin, PluginInfo, PluginKind, Polled, RawConfig, Services,
-    SinkTask, SourceOffset, SourceTask, TaskContext, TopicOffset, TopicPartition, Transform, Wake,
+    Binding, Committed, Flushed, LateFailure, LogRecord, LogWriter, Mark, Needed, Outcome, Plugin, PluginInfo, PluginKind,
+    Polled, RawConfig, Services, SinkTask, SourceOffset, SourceTask, TaskContext, TopicOffset, TopicPartition, Transform, Wake,
 };
 pub use schema::{Field, Kind, Quota, Schema, Schemas, TooManySchemas};
 pub use state::{KeyedState, StateChanges, StateFull, StateLimits, StatePage};

@@ -106,6 +106,44 @@ pub struct Services {
     pub state: KeyedState,
     /// The task is only tried: what writes to the outside is refused.
     pub dry_run: bool,
+    /// The log, for what the plugin sends there by itself; none: it cannot.
+    pub log: Option<Arc<dyn LogWriter>>,
+}
+
+/// A message that a plugin sends to the log by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogRecord {
+    pub topic: String,
+    /// None: by the key's hash.
+    pub partition: Option<i32>,
+    pub key: Option<Vec<u8>>,
+    /// None: a tombstone.
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Milliseconds since the epoch; none: now.
+    pub timestamp: Option<i64>,
+}
+
+/// Where a task's plugins send messages to.
+#[async_trait]
+pub trait LogWriter: std::fmt::Debug + Send + Sync {
+    /// Queues them, in order.
+    async fn send(&self, records: Vec<LogRecord>) -> Result<(), TaskError>;
+    /// Returns once all that was sent is acknowledged. Once something was refused it says so for good.
+    async fn flush(&self) -> Result<(), TaskError>;
+}
+
+/// What a plugin imports that must be granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needed {
+    /// `http`
+    pub capability: String,
+    /// The interface with its version.
+    pub import: String,
+    /// Granted to every connector, beside the component's file.
+    pub beside: bool,
+    /// The worker lets connectors grant it.
+    pub allowed: bool,
 }
 
 /// Connect's source partition and offset.
@@ -218,6 +256,10 @@ pub trait Plugin: Send + Sync {
     /// Refuses, by the name of the import and the setting that would grant it, when the component imports what neither
     /// its installation nor `grants` allow.
     fn check_grants(&self, grants: &[String]) -> Result<(), TaskError>;
+    /// What it imports that must be granted.
+    fn needs(&self) -> Vec<Needed> {
+        Vec::new()
+    }
     /// What the plugin itself says of a configuration, beyond its definition. Reaches no server.
     async fn validate(&self, _config: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
         Ok(Vec::new())

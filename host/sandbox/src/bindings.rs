@@ -16,10 +16,13 @@ mod host {
                 import millrace:plugin/random@0.1.0;
                 import millrace:plugin/cache@0.1.0;
                 import millrace:plugin/state@0.1.0;
+                import millrace:plugin/secrets@0.1.0;
                 import millrace:plugin/records@0.1.0;
                 import millrace:plugin/files@0.1.0;
                 import millrace:plugin/postgres@0.1.0;
                 import millrace:plugin/http@0.1.0;
+                import millrace:plugin/redis@0.1.0;
+                import millrace:plugin/kafka@0.1.0;
             }
         ",
         world: "millrace:host/offered",
@@ -29,6 +32,8 @@ mod host {
             "millrace:plugin/files": async | trappable,
             "millrace:plugin/postgres": async | trappable,
             "millrace:plugin/http": async | trappable,
+            "millrace:plugin/redis": async | trappable,
+            "millrace:plugin/kafka": async | trappable,
             default: trappable,
         },
         additional_derives: [serde::Serialize, serde::Deserialize],
@@ -38,6 +43,7 @@ mod host {
             "millrace:plugin/files.appender": crate::capabilities::files::Appender,
             "millrace:plugin/postgres.connection": crate::capabilities::postgres::Connection,
             "millrace:plugin/postgres.copy-reader": crate::capabilities::postgres::CopyReader,
+            "millrace:plugin/redis.connection": crate::capabilities::redis::Connection,
             "millrace:plugin/postgres.replication": crate::capabilities::postgres::Replication,
         },
     });

@@ -16,6 +16,7 @@ use crate::call::Ticker;
 use crate::capabilities::cache::Caches;
 use crate::capabilities::http::hosts::Hosts;
 use crate::capabilities::http::resolve::{Resolver, System};
+use crate::capabilities::kafka::topics::Topics;
 use crate::capabilities::{CAPABILITIES, wasi};
 use crate::error::SandboxError;
 use crate::metrics::Metrics;
@@ -55,6 +56,12 @@ pub struct SandboxConfig {
     pub http_hosts_allowed: Option<Hosts>,
     /// Who knows the addresses of the names that plugins reach by `http`.
     pub resolver: Arc<dyn Resolver>,
+    /// The topics that a connector may let its plugins write to by `kafka`; none: any.
+    pub kafka_topics_allowed: Option<Topics>,
+    /// Topics of the worker's own, which no plugin writes to.
+    pub kafka_topics_reserved: Vec<String>,
+    /// How much compiled code is kept on disk; what was not used for longest goes first.
+    pub cache_bytes_max: u64,
 }
 
 impl SandboxConfig {
@@ -69,6 +76,9 @@ impl SandboxConfig {
             grants_allowed: None,
             http_hosts_allowed: None,
             resolver: Arc::new(System),
+            kafka_topics_allowed: None,
+            kafka_topics_reserved: Vec::new(),
+            cache_bytes_max: 2 << 30,
         }
     }
 }
@@ -99,7 +109,7 @@ impl Sandbox {
         let engine = engine.map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
         let mut hash = std::hash::DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hash);
-        let cache = Cache::open(&config.cache_dir, hash.finish())
+        let cache = Cache::open(&config.cache_dir, hash.finish(), config.cache_bytes_max)
             .map_err(|source| SandboxError::CacheDir { dir: config.cache_dir.clone(), source })?;
         let ticker = Ticker::start(&engine).map_err(SandboxError::Ticker)?;
         Ok(Sandbox {

@@ -85,7 +85,8 @@ pub(crate) fn check(
         let mut refused = TaskError::config(
             "plugin.grants",
             format!(
-                "plugin \"{plugin}\" imports {import}, which this worker grants to no plugin: use another plugin, or add \"{capability}\" to the worker's \"plugin.grants.allowed\""
+                "plugin \"{plugin}\" imports {import}, which this worker grants to no plugin: use another plugin, or add \"{capability}\" to the worker's \"plugin.grants.allowed\", which is \"{}\"",
+                allowed.unwrap_or_default().join(",")
             ),
         );
         refused.code = "plugin.not-allowed".into();

@@ -223,6 +223,7 @@ impl Instance {
             metrics: maker.sandbox.metrics.clone(),
             alerts: maker.sandbox.alerts.clone(),
             lines: Lines::new(),
+            redis: Default::default(),
             wasi: None,
             born: Instant::now(),
             last_words: None,

@@ -34,6 +34,7 @@ mod wit;
 pub use alerts::{Alerts, ColumnChange, Difference, TableChange};
 pub use capabilities::http::hosts::{Hosts, HostsError};
 pub use capabilities::http::resolve::Resolver;
+pub use capabilities::kafka::topics::Topics;
 pub use engine::{Sandbox, SandboxConfig};
 pub use error::{LoadError, SandboxError};
 pub use grants::grantable;

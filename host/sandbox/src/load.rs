@@ -4,17 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use millrace_record::{Plugin, PluginKind, RawConfig, Schemas, Wake};
+use millrace_record::{Plugin, PluginKind, Schemas, Wake};
 use wasmtime::component::Component;
 
 use crate::bindings::types;
-use crate::capabilities::http::Http;
 use crate::engine::{Inner, Sandbox};
 use crate::error::LoadError;
 use crate::grants::{self, VERSION};
 use crate::instance::{Instance, Maker, WorldPre};
 use crate::plugin::ComponentPlugin;
-use crate::settings::Settings;
 use crate::state::Owner;
 use crate::wit;
 
@@ -95,18 +93,7 @@ impl Opened {
         let info = match self.info {
             Some(info) => info,
             None => {
-                let owner = Owner {
-                    plugin: stem,
-                    connector: String::new(),
-                    task: 0,
-                    alias: None,
-                    settings: Settings::new(&RawConfig::new(), &Default::default(), &[]),
-                    keys: Default::default(),
-                    bindings: Vec::new(),
-                    http: Http::none(),
-                    cache: Default::default(),
-                    services: Default::default(),
-                };
+                let owner = Owner::nobody(stem);
                 let info = ask(Maker::new(inner, bare.clone(), owner, schemas.clone(), Wake::default())).await?;
                 let (inner, key, said) = (inner.clone(), self.key, info.clone());
                 // Where the code could not be kept, this cannot either, and that has been said.

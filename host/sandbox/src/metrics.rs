@@ -36,6 +36,24 @@ pub enum FigureKind {
     },
 }
 
+impl FigureKind {
+    /// A histogram of nothing.
+    pub(crate) fn histogram() -> Self {
+        FigureKind::Histogram { count: 0, sum: 0.0, buckets: [0; BUCKETS.len()] }
+    }
+
+    /// Adds a value to a histogram.
+    pub(crate) fn record(&mut self, value: f64) {
+        if let FigureKind::Histogram { count, sum, buckets } = self {
+            *count += 1;
+            *sum += value;
+            if let Some(i) = BUCKETS.iter().position(|b| value <= *b) {
+                buckets[i] += 1;
+            }
+        }
+    }
+}
+
 /// One figure of one task of a plugin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {

@@ -8,15 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use millrace_record::config::ConfigIssue;
 use millrace_record::{
-    Plugin, PluginInfo, PluginKind, RawConfig, Schemas, SinkTask, SourceOffset, SourceTask, StateLimits, TaskContext, TaskError,
-    Transform, Wake,
+    Needed, Plugin, PluginInfo, PluginKind, RawConfig, Schemas, SinkTask, SourceOffset, SourceTask, StateLimits, TaskContext,
+    TaskError, Transform, Wake,
 };
 use parking_lot::Mutex;
 use wasmtime::component::Component;
 
 use crate::bindings::offsets::exports::millrace::plugin::offsets::Altered;
 use crate::capabilities::http::{Allowed, Http};
-use crate::capabilities::state;
+use crate::capabilities::{kafka, state};
 use crate::engine::Inner;
 use crate::grants::{self, Need};
 use crate::instance::{Instance, Maker, WorldPre};
@@ -68,16 +68,12 @@ impl ComponentPlugin {
     /// Whose instances are made; without a network and with a cache of its own until it is a task's.
     fn owner(&self, connector: &str, task: u32, config: &RawConfig) -> Owner {
         Owner {
-            plugin: self.info.name.as_str().into(),
             connector: connector.to_owned(),
             task,
-            alias: None,
             settings: Settings::new(config, &self.info.config, &self.info.bindings),
             keys: self.info.config.clone(),
             bindings: self.info.bindings.clone(),
-            http: Http::none(),
-            cache: Default::default(),
-            services: Default::default(),
+            ..Owner::nobody(self.info.name.as_str().into())
         }
     }
 
@@ -87,6 +83,15 @@ impl ComponentPlugin {
         let mut maker = Maker::new(&self.sandbox, world, owner, self.schemas.clone(), Wake::default());
         limits(&mut maker, config)?;
         Instance::make(&maker).await
+    }
+
+    /// What is wrong with the list of topics that it may write to, where it writes to any.
+    fn wrong_topics(&self, config: &RawConfig) -> Option<ConfigIssue> {
+        self.needs.iter().find(|n| n.capability == "kafka")?;
+        let key = within(self.info.kind == PluginKind::Transform, kafka::KEY);
+        let policy = self.sandbox.config.kafka_topics_allowed.as_ref();
+        let message = kafka::Allowed::understood(key, config.get(key)?, policy).err()?;
+        Some(ConfigIssue { name: key.to_owned(), message, recommended: Vec::new() })
     }
 
     /// What is wrong with the list of hosts that it may reach, where it reaches any.
@@ -129,6 +134,8 @@ impl ComponentPlugin {
         let http = Http::new(Allowed::read(&ctx.config, ctx.alias.as_deref(), policy)?, self.sandbox.config.resolver.clone());
         let mut owner = self.owner(&ctx.connector, ctx.task, &ctx.config);
         owner.http = http;
+        let (policy, reserved) = (&self.sandbox.config.kafka_topics_allowed, &self.sandbox.config.kafka_topics_reserved);
+        owner.topics = kafka::Allowed::read(&ctx.config, ctx.alias.as_deref(), policy.clone(), reserved.clone())?;
         owner.cache = self.sandbox.caches.shared(&ctx.connector, ctx.alias.as_deref(), &owner.plugin);
         owner.services = ctx.services;
         owner.services.state.limit(state_limits(&ctx.config, ctx.alias.as_deref())?);
@@ -196,6 +203,17 @@ impl Plugin for ComponentPlugin {
         grants::check(&self.info.name, &self.file, &self.needs, allowed, &self.installed, grants)
     }
 
+    fn needs(&self) -> Vec<Needed> {
+        let allowed = self.sandbox.config.grants_allowed.as_deref();
+        let needed = |n: &Need| Needed {
+            capability: n.capability.to_owned(),
+            import: n.import.clone(),
+            beside: self.installed.iter().any(|g| g == n.capability),
+            allowed: allowed.is_none_or(|allowed| allowed.iter().any(|a| a == n.capability)),
+        };
+        self.needs.iter().map(needed).collect()
+    }
+
     async fn validate(&self, config: &RawConfig) -> Result<Vec<ConfigIssue>, TaskError> {
         // An instance with limits of its own is for that configuration alone.
         let shared = ![MEMORY_LIMIT, CALL_DEADLINE, CALL_TIMEOUT].iter().any(|key| config.contains_key(*key));
@@ -224,6 +242,7 @@ impl Plugin for ComponentPlugin {
             |i: crate::bindings::types::ConfigIssue| ConfigIssue { name: i.name, message: i.message, recommended: i.recommended };
         let mut issues: Vec<_> = issues.into_iter().map(lift).collect();
         issues.extend(self.wrong_hosts(config));
+        issues.extend(self.wrong_topics(config));
         Ok(issues)
     }
 

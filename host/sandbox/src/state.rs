@@ -14,7 +14,9 @@ use crate::bindings::types::{Error, ErrorKind};
 use crate::call::Waits;
 use crate::capabilities::cache::Shared;
 use crate::capabilities::http::Http;
+use crate::capabilities::kafka;
 use crate::capabilities::logging::Lines;
+use crate::capabilities::redis::Sessions;
 use crate::limits::{Limits, OPEN_MAX};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
@@ -35,6 +37,7 @@ pub(crate) struct State {
     pub metrics: Arc<Metrics>,
     pub alerts: Arc<Alerts>,
     pub lines: Lines,
+    pub redis: Sessions,
     /// Made with its first use: most guests have none.
     pub wasi: Option<WasiCtx>,
     pub born: Instant,
@@ -53,6 +56,7 @@ pub(crate) struct Owner {
     pub keys: ConfigDef,
     pub bindings: Vec<Binding>,
     pub http: Http,
+    pub topics: kafka::Allowed,
     pub cache: Shared,
     pub services: Services,
 }
@@ -71,6 +75,23 @@ impl State {
 }
 
 impl Owner {
+    /// Nobody's: without a configuration, and without anything to reach.
+    pub fn nobody(plugin: Arc<str>) -> Owner {
+        Owner {
+            plugin,
+            connector: String::new(),
+            task: 0,
+            alias: None,
+            settings: Settings::new(&Default::default(), &Default::default(), &[]),
+            keys: Default::default(),
+            bindings: Vec::new(),
+            http: Http::none(),
+            topics: Default::default(),
+            cache: Default::default(),
+            services: Default::default(),
+        }
+    }
+
     /// A setting of the sandbox's own as the connector's author writes it: `plugin.state.max.bytes`, for a transform
     /// `transforms.<alias>.state.max.bytes`.
     pub fn setting(&self, key: &str) -> String {

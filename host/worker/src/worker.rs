@@ -333,10 +333,21 @@ async fn until_kafka<F: Future<Output = anyhow::Result<()>>>(attempt: impl Fn() 
     }
 }
 
+/// The topics that hold what the worker knows.
+fn reserved_topics(config: &WorkerConfig) -> Vec<String> {
+    let own = [&config.configs, &config.offsets, &config.statuses, &config.plugin_state, &config.schema_monitor.storage];
+    let registry = config.registry.iter().map(|r| &r.topic);
+    let consumers = std::iter::once("__consumer_offsets".to_owned());
+    own.into_iter().chain(registry).map(|storage| storage.topic.clone()).chain(consumers).collect()
+}
+
 fn sandbox_config(config: &WorkerConfig, cache: PathBuf) -> SandboxConfig {
     SandboxConfig {
         grants_allowed: config.grants_allowed.clone(),
         http_hosts_allowed: config.http_hosts_allowed.clone(),
+        kafka_topics_allowed: config.kafka_topics_allowed.clone(),
+        kafka_topics_reserved: reserved_topics(config),
+        cache_bytes_max: config.plugin_cache_bytes,
         ..SandboxConfig::new(cache)
     }
 }

@@ -69,6 +69,14 @@ extern void __wasm_import_millrace_plugin_http_send(uint8_t *, size_t, uint8_t *
 __attribute__((__import_module__("millrace:plugin/http@0.1.0"), __import_name__("send-all")))
 extern void __wasm_import_millrace_plugin_http_send_all(uint8_t *, size_t, int32_t, uint8_t *);
 
+// Imported Functions from `millrace:plugin/kafka@0.1.0`
+
+__attribute__((__import_module__("millrace:plugin/kafka@0.1.0"), __import_name__("send")))
+extern void __wasm_import_millrace_plugin_kafka_send(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/kafka@0.1.0"), __import_name__("flush")))
+extern void __wasm_import_millrace_plugin_kafka_flush(uint8_t *);
+
 // Imported Functions from `millrace:plugin/logging@0.1.0`
 
 __attribute__((__import_module__("millrace:plugin/logging@0.1.0"), __import_name__("enabled")))
@@ -156,6 +164,25 @@ extern void __wasm_import_millrace_plugin_records_method_batch_column(int32_t, u
 
 __attribute__((__import_module__("millrace:plugin/records@0.1.0"), __import_name__("[method]batch.documents")))
 extern void __wasm_import_millrace_plugin_records_method_batch_documents(int32_t, uint8_t *, size_t, uint8_t *);
+
+// Imported Functions from `millrace:plugin/redis@0.1.0`
+
+__attribute__((__import_module__("millrace:plugin/redis@0.1.0"), __import_name__("[static]connection.open")))
+extern void __wasm_import_millrace_plugin_redis_static_connection_open(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/redis@0.1.0"), __import_name__("[method]connection.pipeline")))
+extern void __wasm_import_millrace_plugin_redis_method_connection_pipeline(int32_t, uint8_t *, size_t, uint8_t *);
+
+// Imported Functions from `millrace:plugin/secrets@0.1.0`
+
+__attribute__((__import_module__("millrace:plugin/secrets@0.1.0"), __import_name__("is-set")))
+extern int32_t __wasm_import_millrace_plugin_secrets_is_set(uint8_t *, size_t);
+
+__attribute__((__import_module__("millrace:plugin/secrets@0.1.0"), __import_name__("hmac-sha256")))
+extern void __wasm_import_millrace_plugin_secrets_hmac_sha256(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("millrace:plugin/secrets@0.1.0"), __import_name__("hmac-sha512")))
+extern void __wasm_import_millrace_plugin_secrets_hmac_sha512(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
 // Imported Functions from `millrace:plugin/state@0.1.0`
 
@@ -1114,6 +1141,58 @@ void millrace_plugin_http_result_list_result_response_error_error_free(millrace_
   }
 }
 
+void millrace_plugin_kafka_error_free(millrace_plugin_kafka_error_t *ptr) {
+  millrace_plugin_types_error_free(ptr);
+}
+
+void transform_plugin_tuple2_string_option_list_u8_free(transform_plugin_tuple2_string_option_list_u8_t *ptr) {
+  transform_plugin_string_free(&ptr->f0);
+  transform_plugin_option_list_u8_free(&ptr->f1);
+}
+
+void transform_plugin_list_tuple2_string_option_list_u8_free(transform_plugin_list_tuple2_string_option_list_u8_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    transform_plugin_tuple2_string_option_list_u8_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      transform_plugin_tuple2_string_option_list_u8_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void transform_plugin_option_s64_free(transform_plugin_option_s64_t *ptr) {
+  if (ptr->is_some) {
+  }
+}
+
+void millrace_plugin_kafka_message_free(millrace_plugin_kafka_message_t *ptr) {
+  transform_plugin_string_free(&ptr->topic);
+  transform_plugin_option_u32_free(&ptr->partition);
+  transform_plugin_option_list_u8_free(&ptr->key);
+  transform_plugin_option_list_u8_free(&ptr->value);
+  transform_plugin_list_tuple2_string_option_list_u8_free(&ptr->headers);
+  transform_plugin_option_s64_free(&ptr->timestamp_ms);
+}
+
+void millrace_plugin_kafka_list_message_free(millrace_plugin_kafka_list_message_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    millrace_plugin_kafka_message_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      millrace_plugin_kafka_message_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void millrace_plugin_kafka_result_void_error_free(millrace_plugin_kafka_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_kafka_error_free(&ptr->val.err);
+  }
+}
+
 void millrace_plugin_postgres_error_free(millrace_plugin_postgres_error_t *ptr) {
   millrace_plugin_types_error_free(ptr);
 }
@@ -1511,6 +1590,108 @@ void millrace_plugin_records_result_list_option_json_error_free(millrace_plugin_
     millrace_plugin_records_list_option_json_free(&ptr->val.ok);
   } else {
     millrace_plugin_records_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_redis_error_free(millrace_plugin_redis_error_t *ptr) {
+  millrace_plugin_types_error_free(ptr);
+}
+
+void millrace_plugin_redis_reply_free(millrace_plugin_redis_reply_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 1: {
+      transform_plugin_string_free(&ptr->val.status);
+      break;
+    }
+    case 2: {
+      break;
+    }
+    case 3: {
+      transform_plugin_list_u8_free(&ptr->val.bytes);
+      break;
+    }
+    case 4: {
+      millrace_plugin_redis_error_free(&ptr->val.failed);
+      break;
+    }
+    case 5: {
+      break;
+    }
+  }
+}
+
+__attribute__((__import_module__("millrace:plugin/redis@0.1.0"), __import_name__("[resource-drop]connection")))
+extern void __wasm_import_millrace_plugin_redis_connection_drop(int32_t handle);
+
+void millrace_plugin_redis_connection_drop_own(millrace_plugin_redis_own_connection_t handle) {
+  __wasm_import_millrace_plugin_redis_connection_drop(handle.__handle);
+}
+
+void millrace_plugin_redis_connection_drop_borrow(millrace_plugin_redis_borrow_connection_t handle) {
+  __wasm_import_millrace_plugin_redis_connection_drop(handle.__handle);
+}
+
+millrace_plugin_redis_borrow_connection_t millrace_plugin_redis_borrow_connection(millrace_plugin_redis_own_connection_t arg) {
+  return (millrace_plugin_redis_borrow_connection_t) { arg.__handle };
+}
+
+void millrace_plugin_redis_result_own_connection_error_free(millrace_plugin_redis_result_own_connection_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    millrace_plugin_redis_error_free(&ptr->val.err);
+  }
+}
+
+void transform_plugin_list_list_u8_free(transform_plugin_list_list_u8_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    transform_plugin_list_u8_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      transform_plugin_list_u8_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void transform_plugin_list_list_list_u8_free(transform_plugin_list_list_list_u8_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    transform_plugin_list_list_u8_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      transform_plugin_list_list_u8_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void millrace_plugin_redis_list_reply_free(millrace_plugin_redis_list_reply_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    millrace_plugin_redis_reply_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      millrace_plugin_redis_reply_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void millrace_plugin_redis_result_list_reply_error_free(millrace_plugin_redis_result_list_reply_error_t *ptr) {
+  if (!ptr->is_err) {
+    millrace_plugin_redis_list_reply_free(&ptr->val.ok);
+  } else {
+    millrace_plugin_redis_error_free(&ptr->val.err);
+  }
+}
+
+void millrace_plugin_secrets_error_free(millrace_plugin_secrets_error_t *ptr) {
+  millrace_plugin_types_error_free(ptr);
+}
+
+void millrace_plugin_secrets_result_list_u8_error_free(millrace_plugin_secrets_result_list_u8_error_t *ptr) {
+  if (!ptr->is_err) {
+    transform_plugin_list_u8_free(&ptr->val.ok);
+  } else {
+    millrace_plugin_secrets_error_free(&ptr->val.err);
   }
 }
 
@@ -2400,6 +2581,120 @@ bool millrace_plugin_http_send_all(millrace_plugin_http_list_request_t *requests
     return 1;
   } else {
     *err = result7.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_kafka_send(millrace_plugin_kafka_list_message_t *messages, millrace_plugin_kafka_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_kafka_send((uint8_t *) (*messages).ptr, (*messages).len, ptr);
+  millrace_plugin_kafka_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option9;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option9.is_some = false;
+          break;
+        }
+        case 1: {
+          option9.is_some = true;
+          option9.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option9,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_kafka_flush(millrace_plugin_kafka_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_kafka_flush(ptr);
+  millrace_plugin_kafka_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
     return 0;
   }
 }
@@ -3487,6 +3782,247 @@ bool millrace_plugin_records_method_batch_documents(millrace_plugin_records_borr
         (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
         (transform_plugin_option_u64_t) option0,
         (transform_plugin_option_string_t) option1,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_redis_static_connection_open(transform_plugin_string_t *name, millrace_plugin_redis_own_connection_t *ret, millrace_plugin_redis_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_redis_static_connection_open((uint8_t *) (*name).ptr, (*name).len, ptr);
+  millrace_plugin_redis_result_own_connection_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (millrace_plugin_redis_own_connection_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_redis_method_connection_pipeline(millrace_plugin_redis_borrow_connection_t self, transform_plugin_list_list_list_u8_t *commands, millrace_plugin_redis_list_reply_t *ret, millrace_plugin_redis_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_redis_method_connection_pipeline((self).__handle, (uint8_t *) (*commands).ptr, (*commands).len, ptr);
+  millrace_plugin_redis_result_list_reply_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (millrace_plugin_redis_list_reply_t) { (millrace_plugin_redis_reply_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option1;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option1.is_some = false;
+          break;
+        }
+        case 1: {
+          option1.is_some = true;
+          option1.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option2;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option2.is_some = false;
+          break;
+        }
+        case 1: {
+          option2.is_some = true;
+          option2.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option1,
+        (transform_plugin_option_string_t) option2,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_secrets_is_set(transform_plugin_string_t *key) {
+  int32_t ret = __wasm_import_millrace_plugin_secrets_is_set((uint8_t *) (*key).ptr, (*key).len);
+  return ret;
+}
+
+bool millrace_plugin_secrets_hmac_sha256(transform_plugin_string_t *key, transform_plugin_list_u8_t *data, transform_plugin_list_u8_t *ret, millrace_plugin_secrets_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_secrets_hmac_sha256((uint8_t *) (*key).ptr, (*key).len, (uint8_t *) (*data).ptr, (*data).len, ptr);
+  millrace_plugin_secrets_result_list_u8_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (transform_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
+        (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool millrace_plugin_secrets_hmac_sha512(transform_plugin_string_t *key, transform_plugin_list_u8_t *data, transform_plugin_list_u8_t *ret, millrace_plugin_secrets_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(40+8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_millrace_plugin_secrets_hmac_sha512((uint8_t *) (*key).ptr, (*key).len, (uint8_t *) (*data).ptr, (*data).len, ptr);
+  millrace_plugin_secrets_result_list_u8_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (transform_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      transform_plugin_option_u64_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*)))));
+          break;
+        }
+      }
+      transform_plugin_option_string_t option0;
+      switch ((int32_t) *((uint8_t*) (ptr + (32+4*sizeof(void*))))) {
+        case 0: {
+          option0.is_some = false;
+          break;
+        }
+        case 1: {
+          option0.is_some = true;
+          option0.val = (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+5*sizeof(void*))))), (*((size_t*) (ptr + (32+6*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = (millrace_plugin_types_error_t) {
+        (millrace_plugin_types_error_kind_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+        (transform_plugin_string_t) (transform_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+3*sizeof(void*))))), (*((size_t*) (ptr + (8+4*sizeof(void*))))) },
+        (transform_plugin_option_u64_t) option,
+        (transform_plugin_option_string_t) option0,
         (millrace_plugin_types_attributes_t) (millrace_plugin_types_attributes_t) { (transform_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (32+7*sizeof(void*))))), (*((size_t*) (ptr + (32+8*sizeof(void*))))) },
       };
       break;

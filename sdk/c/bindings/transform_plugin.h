@@ -190,7 +190,8 @@ typedef struct millrace_plugin_types_binding_t {
   // The capability's interface: `postgres`, `files`.
   transform_plugin_string_t   capability;
   // (part, configuration key). Parts of `postgres`: `url`, `host`, `port`, `user`, `password`, `database`,
-  // `sslmode`, `sslrootcert`, `sslcert`, `sslkey`. Parts of `files`: `path`.
+  // `sslmode`, `sslrootcert`, `sslcert`, `sslkey`. Parts of `files`: `path`. Parts of `redis`: `url`, `host`,
+  // `port`, `user`, `password`, `database`, `tls`, `cafile`.
   transform_plugin_list_tuple2_string_string_t   parts;
 } millrace_plugin_types_binding_t;
 
@@ -492,6 +493,47 @@ typedef struct {
     millrace_plugin_http_error_t err;
   } val;
 } millrace_plugin_http_result_list_result_response_error_error_t;
+
+typedef millrace_plugin_types_error_t millrace_plugin_kafka_error_t;
+
+typedef struct {
+  transform_plugin_string_t f0;
+  transform_plugin_option_list_u8_t f1;
+} transform_plugin_tuple2_string_option_list_u8_t;
+
+typedef struct {
+  transform_plugin_tuple2_string_option_list_u8_t *ptr;
+  size_t len;
+} transform_plugin_list_tuple2_string_option_list_u8_t;
+
+typedef struct {
+  bool is_some;
+  int64_t val;
+} transform_plugin_option_s64_t;
+
+typedef struct millrace_plugin_kafka_message_t {
+  transform_plugin_string_t   topic;
+  // None: by the key's hash, as Kafka's own clients do it.
+  transform_plugin_option_u32_t   partition;
+  transform_plugin_option_list_u8_t   key;
+  // None: a tombstone.
+  transform_plugin_option_list_u8_t   value;
+  transform_plugin_list_tuple2_string_option_list_u8_t   headers;
+  // None: now.
+  transform_plugin_option_s64_t   timestamp_ms;
+} millrace_plugin_kafka_message_t;
+
+typedef struct {
+  millrace_plugin_kafka_message_t *ptr;
+  size_t len;
+} millrace_plugin_kafka_list_message_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_kafka_error_t err;
+  } val;
+} millrace_plugin_kafka_result_void_error_t;
 
 typedef uint8_t millrace_plugin_logging_level_t;
 
@@ -819,6 +861,80 @@ typedef struct {
   } val;
 } millrace_plugin_records_result_list_option_json_error_t;
 
+typedef millrace_plugin_types_error_t millrace_plugin_redis_error_t;
+
+typedef struct millrace_plugin_redis_reply_t {
+  uint8_t tag;
+  union {
+    transform_plugin_string_t     status;
+    int64_t     integer;
+    transform_plugin_list_u8_t     bytes;
+    millrace_plugin_redis_error_t     failed;
+    uint32_t     array;
+  } val;
+} millrace_plugin_redis_reply_t;
+
+#define MILLRACE_PLUGIN_REDIS_REPLY_NIL 0
+// `OK` and the like.
+#define MILLRACE_PLUGIN_REDIS_REPLY_STATUS 1
+#define MILLRACE_PLUGIN_REDIS_REPLY_INTEGER 2
+#define MILLRACE_PLUGIN_REDIS_REPLY_BYTES 3
+// The server refused this command; what came before and after it in the pipeline is not touched by that. Its code is
+// `redis.` and the first word of what the server said, in lower case: `redis.wrongtype`. It is `retriable` where the server
+// is busy, loading or without room, and the configuration's where the user may not do it.
+#define MILLRACE_PLUGIN_REDIS_REPLY_FAILED 4
+// So many replies follow that are its elements.
+#define MILLRACE_PLUGIN_REDIS_REPLY_ARRAY 5
+
+typedef struct millrace_plugin_redis_own_connection_t {
+  int32_t __handle;
+} millrace_plugin_redis_own_connection_t;
+
+typedef struct millrace_plugin_redis_borrow_connection_t {
+  int32_t __handle;
+} millrace_plugin_redis_borrow_connection_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_redis_own_connection_t ok;
+    millrace_plugin_redis_error_t err;
+  } val;
+} millrace_plugin_redis_result_own_connection_error_t;
+
+typedef struct {
+  transform_plugin_list_u8_t *ptr;
+  size_t len;
+} transform_plugin_list_list_u8_t;
+
+typedef struct {
+  transform_plugin_list_list_u8_t *ptr;
+  size_t len;
+} transform_plugin_list_list_list_u8_t;
+
+typedef struct {
+  millrace_plugin_redis_reply_t *ptr;
+  size_t len;
+} millrace_plugin_redis_list_reply_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    millrace_plugin_redis_list_reply_t ok;
+    millrace_plugin_redis_error_t err;
+  } val;
+} millrace_plugin_redis_result_list_reply_error_t;
+
+typedef millrace_plugin_types_error_t millrace_plugin_secrets_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    transform_plugin_list_u8_t ok;
+    millrace_plugin_secrets_error_t err;
+  } val;
+} millrace_plugin_secrets_result_list_u8_error_t;
+
 typedef millrace_plugin_types_error_t millrace_plugin_state_error_t;
 
 typedef struct millrace_plugin_state_entry_t {
@@ -957,6 +1073,12 @@ extern bool millrace_plugin_http_send(millrace_plugin_http_request_t *request, m
 // together: an answer for which nothing is left is `http.response-too-large`.
 extern bool millrace_plugin_http_send_all(millrace_plugin_http_list_request_t *requests, uint32_t concurrency, millrace_plugin_http_list_result_response_error_t *ret, millrace_plugin_http_error_t *err);
 
+// Imported Functions from `millrace:plugin/kafka@0.1.0`
+// Hands messages to the log, in their order; returns before they are acknowledged. At most 10,000 and 16 MiB.
+extern bool millrace_plugin_kafka_send(millrace_plugin_kafka_list_message_t *messages, millrace_plugin_kafka_error_t *err);
+// Returns once all that this task has sent is acknowledged.
+extern bool millrace_plugin_kafka_flush(millrace_plugin_kafka_error_t *err);
+
 // Imported Functions from `millrace:plugin/logging@0.1.0`
 extern bool millrace_plugin_logging_enabled(millrace_plugin_logging_level_t level);
 extern void millrace_plugin_logging_log(millrace_plugin_logging_level_t level, transform_plugin_string_t *message, transform_plugin_list_tuple2_string_string_t *fields);
@@ -1017,6 +1139,23 @@ extern void millrace_plugin_records_method_batch_rows(millrace_plugin_records_bo
 extern bool millrace_plugin_records_method_batch_column(millrace_plugin_records_borrow_batch_t self, transform_plugin_string_t *path, millrace_plugin_records_column_style_t style, millrace_plugin_records_column_t *ret, millrace_plugin_records_error_t *err);
 // One JSON document per row for `key` or `value`, Connect's schemaless JSON; null is `none`.
 extern bool millrace_plugin_records_method_batch_documents(millrace_plugin_records_borrow_batch_t self, transform_plugin_string_t *part, millrace_plugin_records_list_option_json_t *ret, millrace_plugin_records_error_t *err);
+
+// Imported Functions from `millrace:plugin/redis@0.1.0`
+// Opens the binding `name` of `plugin-info.bindings`. A connection that was lost is made anew by the next `pipeline`.
+extern bool millrace_plugin_redis_static_connection_open(transform_plugin_string_t *name, millrace_plugin_redis_own_connection_t *ret, millrace_plugin_redis_error_t *err);
+// Sends commands, each its name and arguments, in one go; their replies in order, elements behind their array. At most
+// 10,000 commands of 16 MiB in all, answered by at most 1,000,000 replies and 64 MiB within 30 seconds. `MULTI` and `EXEC`
+// belong into one pipeline: others may come between two. Refused are commands that change the connection itself: `AUTH`,
+// `HELLO`, `SELECT`, `QUIT`, `RESET`, `MONITOR`, `SUBSCRIBE` and its like, `CLIENT` but for `CLIENT ID`, `SYNC`, `PSYNC`.
+extern bool millrace_plugin_redis_method_connection_pipeline(millrace_plugin_redis_borrow_connection_t self, transform_plugin_list_list_list_u8_t *commands, millrace_plugin_redis_list_reply_t *ret, millrace_plugin_redis_error_t *err);
+
+// Imported Functions from `millrace:plugin/secrets@0.1.0`
+// Whether the key is of type PASSWORD and set.
+extern bool millrace_plugin_secrets_is_set(transform_plugin_string_t *key);
+// HMAC of `data` with the secret's UTF-8 as the key, by SHA-256: 32 bytes.
+extern bool millrace_plugin_secrets_hmac_sha256(transform_plugin_string_t *key, transform_plugin_list_u8_t *data, transform_plugin_list_u8_t *ret, millrace_plugin_secrets_error_t *err);
+// By SHA-512: 64 bytes.
+extern bool millrace_plugin_secrets_hmac_sha512(transform_plugin_string_t *key, transform_plugin_list_u8_t *data, transform_plugin_list_u8_t *ret, millrace_plugin_secrets_error_t *err);
 
 // Imported Functions from `millrace:plugin/state@0.1.0`
 extern bool millrace_plugin_state_get(transform_plugin_string_t *key, transform_plugin_list_u8_t *ret);
@@ -1159,6 +1298,20 @@ void millrace_plugin_http_list_result_response_error_free(millrace_plugin_http_l
 
 void millrace_plugin_http_result_list_result_response_error_error_free(millrace_plugin_http_result_list_result_response_error_error_t *ptr);
 
+void millrace_plugin_kafka_error_free(millrace_plugin_kafka_error_t *ptr);
+
+void transform_plugin_tuple2_string_option_list_u8_free(transform_plugin_tuple2_string_option_list_u8_t *ptr);
+
+void transform_plugin_list_tuple2_string_option_list_u8_free(transform_plugin_list_tuple2_string_option_list_u8_t *ptr);
+
+void transform_plugin_option_s64_free(transform_plugin_option_s64_t *ptr);
+
+void millrace_plugin_kafka_message_free(millrace_plugin_kafka_message_t *ptr);
+
+void millrace_plugin_kafka_list_message_free(millrace_plugin_kafka_list_message_t *ptr);
+
+void millrace_plugin_kafka_result_void_error_free(millrace_plugin_kafka_result_void_error_t *ptr);
+
 void millrace_plugin_postgres_error_free(millrace_plugin_postgres_error_t *ptr);
 
 void millrace_plugin_postgres_binary_free(millrace_plugin_postgres_binary_t *ptr);
@@ -1264,6 +1417,30 @@ void millrace_plugin_records_result_column_error_free(millrace_plugin_records_re
 void millrace_plugin_records_list_option_json_free(millrace_plugin_records_list_option_json_t *ptr);
 
 void millrace_plugin_records_result_list_option_json_error_free(millrace_plugin_records_result_list_option_json_error_t *ptr);
+
+void millrace_plugin_redis_error_free(millrace_plugin_redis_error_t *ptr);
+
+void millrace_plugin_redis_reply_free(millrace_plugin_redis_reply_t *ptr);
+
+extern void millrace_plugin_redis_connection_drop_own(millrace_plugin_redis_own_connection_t handle);
+
+extern void millrace_plugin_redis_connection_drop_borrow(millrace_plugin_redis_borrow_connection_t handle);
+
+extern millrace_plugin_redis_borrow_connection_t millrace_plugin_redis_borrow_connection(millrace_plugin_redis_own_connection_t handle);
+
+void millrace_plugin_redis_result_own_connection_error_free(millrace_plugin_redis_result_own_connection_error_t *ptr);
+
+void transform_plugin_list_list_u8_free(transform_plugin_list_list_u8_t *ptr);
+
+void transform_plugin_list_list_list_u8_free(transform_plugin_list_list_list_u8_t *ptr);
+
+void millrace_plugin_redis_list_reply_free(millrace_plugin_redis_list_reply_t *ptr);
+
+void millrace_plugin_redis_result_list_reply_error_free(millrace_plugin_redis_result_list_reply_error_t *ptr);
+
+void millrace_plugin_secrets_error_free(millrace_plugin_secrets_error_t *ptr);
+
+void millrace_plugin_secrets_result_list_u8_error_free(millrace_plugin_secrets_result_list_u8_error_t *ptr);
 
 void millrace_plugin_state_error_free(millrace_plugin_state_error_t *ptr);
 

@@ -15,6 +15,8 @@ pub mod host {
                 import millrace:plugin/files@0.1.0;
                 import millrace:plugin/postgres@0.1.0;
                 import millrace:plugin/http@0.1.0;
+                import millrace:plugin/redis@0.1.0;
+                import millrace:plugin/kafka@0.1.0;
             }
         ",
         world: "millrace:sdk/host",

@@ -4,7 +4,7 @@
 //! [`export_sink!`], [`export_transform!`] or [`export_plain!`], and run `millrace plugin build`. One value of the type is one task. `README.md` beside this
 //! crate goes through it step by step.
 //!
-//! Everything but the capabilities `postgres` and `http` also works under plain `cargo test`: schemas are interned in a table of the
+//! Everything but the capabilities `postgres`, `http`, `redis` and `secrets` also works under plain `cargo test`: schemas are interned in a table of the
 //! thread, log lines go to the terminal, files are real files, and a [`Batch`] is made from rows.
 
 #[doc(hidden)]
@@ -21,12 +21,15 @@ mod export;
 pub mod files;
 pub mod http;
 mod info;
+pub mod kafka;
 pub mod log;
 pub mod metrics;
 mod plain;
 pub mod postgres;
 pub mod random;
+pub mod redis;
 pub mod schema;
+pub mod secrets;
 mod sink;
 mod source;
 pub mod state;

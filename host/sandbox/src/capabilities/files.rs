@@ -93,6 +93,9 @@ impl HostReader for State {
 
 impl HostAppender for State {
     async fn open(&mut self, binding: String) -> wasmtime::Result<Result<Resource<Appender>, Error>> {
+        if self.owner.services.dry_run {
+            return Ok(Err(error::dry_run("files", "appending")));
+        }
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         Ok(match self.opened(binding, options).await {

@@ -1,7 +1,7 @@
 //! `metrics`: figures of the plugin's own.
 
 use crate::bindings::metrics::Host;
-use crate::metrics::{BUCKETS, FigureKind, TEXT_BYTES_MAX};
+use crate::metrics::{FigureKind, TEXT_BYTES_MAX};
 use crate::state::{Owner, State};
 
 type Labels = Vec<(String, String)>;
@@ -38,16 +38,7 @@ impl Host for State {
     }
 
     fn histogram_record(&mut self, name: String, labels: Labels, value: f64) -> wasmtime::Result<()> {
-        let new = FigureKind::Histogram { count: 0, sum: 0.0, buckets: [0; BUCKETS.len()] };
-        self.figure(name, labels, new, |figure| {
-            if let FigureKind::Histogram { count, sum, buckets } = figure {
-                *count += 1;
-                *sum += value;
-                if let Some(i) = BUCKETS.iter().position(|b| value <= *b) {
-                    buckets[i] += 1;
-                }
-            }
-        });
+        self.figure(name, labels, FigureKind::histogram(), |figure| figure.record(value));
         Ok(())
     }
 }

@@ -11,11 +11,14 @@ mod clock;
 mod config;
 pub(crate) mod files;
 pub(crate) mod http;
+pub(crate) mod kafka;
 pub(crate) mod logging;
 mod metrics;
 pub(crate) mod postgres;
 mod random;
 pub(crate) mod records;
+pub(crate) mod redis;
+pub(crate) mod secrets;
 pub(crate) mod state;
 pub(crate) mod wasi;
 
@@ -48,10 +51,13 @@ pub(crate) const CAPABILITIES: &[Capability] = &[
     capability!("random", true, random),
     capability!("cache", true, cache),
     capability!("state", true, state),
+    capability!("secrets", true, secrets),
     Capability { name: "records", free: true, link: records::link },
     capability!("files", false, files),
     capability!("postgres", false, postgres),
     capability!("http", false, http),
+    capability!("redis", false, redis),
+    capability!("kafka", false, kafka),
 ];
 
 impl bindings::types::Host for State {}

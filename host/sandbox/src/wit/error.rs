@@ -49,6 +49,24 @@ pub(crate) fn new(kind: Kind, code: impl Into<String>, message: impl Into<String
     Error { kind, code: code.into(), message: message.into(), retry_after_ms: None, field: None, attributes: Vec::new() }
 }
 
+/// The host's own error, as a capability answers with it.
+pub(crate) fn lower(error: TaskError) -> Error {
+    let kind = match error.kind {
+        ErrorKind::Retriable => Kind::Retriable,
+        ErrorKind::Config => Kind::Config,
+        ErrorKind::Restart => Kind::Restart,
+        _ => Kind::Fatal,
+    };
+    Error { field: error.field, attributes: error.attributes, ..new(kind, error.code, error.message) }
+}
+
+/// A dry run writes nothing outside.
+pub(crate) fn dry_run(capability: &str, what: impl std::fmt::Display) -> Error {
+    let message =
+        format!("this is a dry run, which writes nothing outside: {what} is refused; run the connector itself for that");
+    new(Kind::Fatal, format!("{capability}.dry-run"), message)
+}
+
 /// The configuration is at fault, at this key.
 pub(crate) fn config(code: &str, field: Option<&str>, message: impl Into<String>) -> Error {
     Error { field: field.map(str::to_owned), ..new(Kind::Config, code, message) }

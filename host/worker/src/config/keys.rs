@@ -117,6 +117,8 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("plugin.grants.allowed", List, None, Honoured),
     key("plugin.http.hosts.allowed", List, None, Honoured),
     key("plugin.state.topic", Text, None, Honoured),
+    key("plugin.kafka.topics.allowed", List, None, Honoured),
+    key("plugin.cache.max.bytes", Long, Some("2147483648"), Honoured),
     key("embedded.broker.listener", Text, Some("127.0.0.1:9092"), Honoured),
     key("embedded.broker.flush", Text, Some("interval"), Honoured),
     key("listeners.allow.unauthenticated", Bool, Some("false"), Honoured),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_record::RawConfig;
-use millrace_sandbox::Hosts;
+use millrace_sandbox::{Hosts, Topics};
 
 use super::http::{self, AdminListeners, CrossOrigin, ResponseHeader};
 use super::reader::Reader;
@@ -46,6 +46,10 @@ pub struct WorkerConfig {
     pub grants_allowed: Option<Vec<String>>,
     /// `plugin.http.hosts.allowed`: the hosts that a connector may list; none: any.
     pub http_hosts_allowed: Option<Hosts>,
+    /// `plugin.kafka.topics.allowed`: the topics that a connector may list; none: any.
+    pub kafka_topics_allowed: Option<Topics>,
+    /// `plugin.cache.max.bytes`: how much compiled code is kept on disk.
+    pub plugin_cache_bytes: u64,
     /// The first is the one that is advertised.
     pub listeners: Vec<SocketAddr>,
     pub admin_listeners: AdminListeners,
@@ -201,6 +205,8 @@ impl WorkerConfig {
         }
         let grants_allowed = grants_allowed(&mut read, raw);
         let http_hosts_allowed = http_hosts_allowed(&mut read, raw);
+        let kafka_topics_allowed = kafka_topics_allowed(&mut read, raw);
+        let plugin_cache_bytes = read.number("plugin.cache.max.bytes", 0u64, 2 << 30);
         let graceful = Duration::from_millis(read.number("task.shutdown.graceful.timeout.ms", 0u64, 5_000));
 
         let schema_monitor = monitor_settings(&mut read, &statuses);
@@ -227,6 +233,8 @@ impl WorkerConfig {
             plugin_path,
             grants_allowed,
             http_hosts_allowed,
+            kafka_topics_allowed,
+            plugin_cache_bytes,
             listeners: rest_listeners,
             admin_listeners,
             cross_origin,
@@ -324,6 +332,14 @@ fn http_hosts_allowed(read: &mut Reader, raw: &RawConfig) -> Option<Hosts> {
     raw.get(KEY)?;
     let text = read.text(KEY).unwrap_or_default();
     Hosts::parse(&text).map_err(|e| read.wrong(KEY, format!("invalid value {text}: {e}"))).ok()
+}
+
+/// Given and empty means that no topic is written to.
+fn kafka_topics_allowed(read: &mut Reader, raw: &RawConfig) -> Option<Topics> {
+    const KEY: &str = "plugin.kafka.topics.allowed";
+    raw.get(KEY)?;
+    let text = read.text(KEY).unwrap_or_default();
+    Topics::parse(&text).map_err(|e| read.wrong(KEY, format!("invalid value {text}: {e}"))).ok()
 }
 
 fn required(read: &mut Reader, key: &str, alone: bool, default: &str) -> String {

@@ -5,6 +5,7 @@
 
 mod apply;
 pub mod dry_run;
+mod grants;
 mod offsets;
 mod plugins;
 mod restart;

@@ -9,6 +9,7 @@ pub mod groups;
 pub mod java;
 mod native;
 pub mod outgoing;
+pub mod plugin_log;
 pub mod producer;
 pub mod reread;
 pub mod subscription;

@@ -84,7 +84,8 @@ impl Plugins {
         let now = self.now();
         if let Some(other) = now.find(&id) {
             let same = other.origin.component().map(|c| &c.sha256) == candidate.origin.component().map(|c| &c.sha256);
-            if same {
+            // Other grants for the same component are asked for by `replace`.
+            if same && (incoming.grants.is_empty() || !replace) {
                 // Sent again, a version stands again.
                 let mut withdrawn = now.withdrawn().clone();
                 if withdrawn.remove(&id) {

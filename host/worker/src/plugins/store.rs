@@ -72,7 +72,7 @@ impl Store {
         let path = self.dir.join(format!("upload-{n}.{TEMPORARY}"));
         let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path);
         let file = file.map_err(failed("write", &path))?;
-        Ok(Incoming { file, path, digest: Sha256::new(), bytes: 0 })
+        Ok(Incoming { file, path, digest: Sha256::new(), bytes: 0, grants: Vec::new() })
     }
 
     /// Gives a whole file its name. Blocks.
@@ -80,6 +80,10 @@ impl Store {
         let file = self.file(id);
         incoming.file.sync_all().map_err(failed("write", &incoming.path))?;
         self.forget_grants(&file)?;
+        if !incoming.grants.is_empty() {
+            let beside = file.with_extension("grants");
+            fs::write(&beside, incoming.grants.join("\n") + "\n").map_err(failed("write", &beside))?;
+        }
         fs::rename(&incoming.path, &file).map_err(failed("write", &file))?;
         self.sync()?;
         Ok(file)
@@ -135,6 +139,8 @@ pub struct Incoming {
     pub path: PathBuf,
     digest: Sha256,
     pub bytes: u64,
+    /// Capabilities that it is granted wherever it is used.
+    pub grants: Vec<String>,
 }
 
 impl Incoming {

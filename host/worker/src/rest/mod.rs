@@ -7,6 +7,7 @@ mod body;
 mod connectors;
 pub mod entry;
 mod error;
+mod grants;
 mod loggers;
 mod metrics;
 mod offsets;
@@ -115,6 +116,7 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(connectors::get, connectors::delete))
         .routes(routes!(connectors::config, connectors::put_config, connectors::patch_config))
         .routes(routes!(connectors::status))
+        .routes(routes!(grants::get))
         .routes(routes!(connectors::restart))
         .routes(routes!(connectors::pause))
         .routes(routes!(connectors::resume))

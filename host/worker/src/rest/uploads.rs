@@ -75,6 +75,7 @@ fn plugin_json(herder: &Herder, one: &Installed, used_by: &[String]) -> Value {
         "source": one.origin.name(),
         "file": component.map(|c| c.file.display().to_string()),
         "withdrawn": herder.plugins.now().withdrawn().contains(&id),
+        "needs": one.plugin.needs().into_iter().map(|n| n.capability).collect::<Vec<_>>(),
         "used_by": used_by,
     })
 }
@@ -125,6 +126,7 @@ pub async fn versions(State(rest): App, Path(name): Path<String>) -> Answer {
 /// it is the newest that fits what they ask for, move to it.
 #[utoipa::path(put, path = "/plugins", operation_id = "uploadPlugin", tag = "plugins",
     params(
+        ("grants" = Option<String>, Query, description = "Capabilities that every connector that uses it grants it, separated by commas, as the file `.grants` beside a component does"),
         ("replace" = Option<bool>, Query, description = "Also in place of an uploaded plugin of the same name and version"),
         ("X-Content-SHA256" = Option<String>, Header, description = "The SHA-256 digest of the body in hexadecimal digits; `Content-Digest` and `Digest` with sha-256 do as well"),
         ("X-Content-Signature" = Option<String>, Header, description = "The signature of the body in base 64, by one of `plugin.upload.keys`"),
@@ -154,7 +156,9 @@ pub async fn upload(State(rest): App, Query(params): Params, headers: HeaderMap,
              X-Content-SHA256 with the component's SHA-256 in hexadecimal digits"));
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok()?.parse::<u64>().ok());
-    let incoming = receive(&herder, body, length).await?;
+    let grants = grants(&params)?;
+    let mut incoming = receive(&herder, body, length).await?;
+    incoming.grants = grants;
     let found = incoming.sha256();
     if expected.iter().any(|e| *e != found) {
         return Err(bad(format!("What came is not what was sent: its SHA-256 is {}; send it again", hex(&found))));
@@ -198,6 +202,19 @@ async fn signed(herder: &Herder, incoming: Incoming, headers: &HeaderMap) -> Res
              very bytes with the private key of one of them"))
         }
         (_, Err(what)) => Err(bad(format!("The header X-Content-Signature cannot be used: {what}"))),
+    }
+}
+
+/// The capabilities that an upload is granted wherever it is used.
+fn grants(params: &[(String, String)]) -> Result<Vec<String>, RestError> {
+    let list = param(params, "grants").unwrap_or_default();
+    let grants: Vec<String> = list.split(',').map(str::trim).filter(|g| !g.is_empty()).map(str::to_owned).collect();
+    let known: Vec<_> = millrace_sandbox::grantable().collect();
+    match grants.iter().find(|g| !known.contains(&g.as_str())) {
+        None => Ok(grants),
+        Some(wrong) => {
+            Err(bad(format!("\"grants\" names {wrong}, which is no capability that is granted: there are {}", known.join(", "))))
+        }
     }
 }
 

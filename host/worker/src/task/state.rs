@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use millrace_record::{ErrorKind, KeyedState, Services, StateChanges, TaskError};
+use millrace_record::{ErrorKind, KeyedState, LogWriter, Services, StateChanges, TaskError};
 
 use super::supervise::Failure;
 
@@ -122,8 +122,8 @@ impl Keeper {
     }
 
     /// What a plugin is given.
-    pub fn services(&self) -> Services {
-        Services { state: self.opened.state.clone(), ..Services::default() }
+    pub fn services(&self, log: Option<Arc<dyn LogWriter>>) -> Services {
+        Services { state: self.opened.state.clone(), dry_run: false, log }
     }
 
     /// The plugin's call went well.

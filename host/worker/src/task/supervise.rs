@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use millrace_record::{ErrorKind, PluginKind, TaskError};
+use millrace_record::{ErrorKind, LogWriter, PluginKind, TaskError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -22,6 +22,7 @@ use tracing::Instrument;
 use super::settings::TaskSettings;
 use super::{Counters, Target, TaskHandle, TaskRuntime, TaskSpec, TaskState, sink, source};
 use crate::errors::backoff::Backoff;
+use crate::kafka::plugin_log::{PLUGIN_PRODUCER_DEFAULTS, PluginLog};
 
 /// A call that failed: on what, in which call, why.
 #[derive(Debug, Clone)]
@@ -68,6 +69,12 @@ impl Failure {
     }
 }
 
+/// The log for what plugins of a session send by themselves, and the failure of what it did not take.
+pub(crate) async fn flush_plugins(log: &Arc<dyn LogWriter>) -> Result<(), Failure> {
+    // Invariant sent-before-offset.
+    log.flush().await.map_err(|e| Failure::new("plugins' messages", "acknowledge", e))
+}
+
 /// What the parts of a running task share.
 pub(crate) struct Task {
     pub spec: TaskSpec,
@@ -89,6 +96,12 @@ impl Task {
     ) -> Self {
         let backoff = Mutex::new(Backoff::new(settings.retry));
         Task { spec, runtime, settings, counters, target, reported: Mutex::default(), backoff }
+    }
+
+    /// For one session.
+    pub fn plugin_log(&self) -> Arc<dyn LogWriter> {
+        let client = format!("connector-plugin-{}", self.spec.id);
+        Arc::new(PluginLog::new(self.runtime.clients.producer(&client, &self.spec.connector_config, PLUGIN_PRODUCER_DEFAULTS)))
     }
 
     pub fn target(&self) -> Target {

@@ -5,7 +5,9 @@ mod predicate;
 
 use std::sync::Arc;
 
-use millrace_record::{Batch, ErrorKind, PluginKind, RawConfig, Schemas, Services, TaskContext, TaskError, Transform, Wake};
+use millrace_record::{
+    Batch, ErrorKind, LogWriter, PluginKind, RawConfig, Schemas, Services, TaskContext, TaskError, Transform, Wake,
+};
 
 use predicate::Predicate;
 
@@ -88,21 +90,22 @@ pub(crate) fn below(config: &RawConfig, prefix: &str) -> RawConfig {
 
 impl Chain {
     /// Makes and configures an instance of each transform. The error's `field` is the key at fault.
-    pub async fn new(spec: &TaskSpec, runtime: &TaskRuntime) -> Result<Chain, TaskError> {
-        Self::of(&spec.id.connector, spec.id.task, &spec.connector_config, runtime, false).await
+    pub async fn new(spec: &TaskSpec, runtime: &TaskRuntime, log: &Arc<dyn LogWriter>) -> Result<Chain, TaskError> {
+        Self::of(&spec.id.connector, spec.id.task, &spec.connector_config, runtime, Some(log)).await
     }
 
     /// The same to be tried: for no connector, with empty states of which nothing is kept.
     pub async fn tried(config: &RawConfig, runtime: &TaskRuntime) -> Result<Chain, TaskError> {
-        Self::of("dry-run", 0, config, runtime, true).await
+        Self::of("dry-run", 0, config, runtime, None).await
     }
 
+    /// Without a log it is a dry run.
     async fn of(
         connector: &str,
         task: u32,
         config: &RawConfig,
         runtime: &TaskRuntime,
-        dry_run: bool,
+        log: Option<&Arc<dyn LogWriter>>,
     ) -> Result<Chain, TaskError> {
         let mut steps = Vec::new();
         for alias in list(config.get("transforms")) {
@@ -118,9 +121,9 @@ impl Chain {
             }
             let grants = list(own.remove("grants").as_ref());
             plugin.check_grants(&grants)?;
-            let opened = match dry_run {
-                true => Opened::empty(connector, Some(&alias), task),
-                false => runtime.states.open(connector, Some(&alias), task).await.map_err(|e| {
+            let opened = match log {
+                None => Opened::empty(connector, Some(&alias), task),
+                Some(_) => runtime.states.open(connector, Some(&alias), task).await.map_err(|e| {
                     let message = format!("cannot read the state of transform \"{alias}\": {e:#}");
                     TaskError::new(ErrorKind::Restart, "state.unavailable", message)
                 })?,
@@ -134,7 +137,7 @@ impl Chain {
                 schemas: runtime.schemas.clone(),
                 wake: Wake::default(),
                 grants,
-                services: Services { dry_run, ..keeper.services() },
+                services: Services { dry_run: log.is_none(), ..keeper.services(log.cloned()) },
             };
             let mut transform = plugin.transform(context).await?;
             transform.configure().await?;

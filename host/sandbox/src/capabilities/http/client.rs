@@ -1,6 +1,7 @@
 //! Sends one request: to listed hosts only, redirects followed by hand, the answer bounded.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -51,6 +52,11 @@ impl Sender {
         Sender { allowed, resolver, clients: Mutex::default() }
     }
 
+    /// The host that a request goes to, where it is listed.
+    pub fn listed(&self, request: &Checked) -> Option<String> {
+        self.allowed.check(&request.url).is_ok().then(|| request.url.host_str().unwrap_or_default().to_owned())
+    }
+
     /// Sends and reads the whole answer, within the request's time.
     pub async fn send(&self, request: Checked, budget: &Budget) -> Result<Response, Error> {
         let (timeout, asked) = (request.timeout, failure::place(&request.url));
@@ -89,6 +95,9 @@ impl Sender {
     async fn once(&self, request: &Checked) -> Result<reqwest::Response, Error> {
         let url = &request.url;
         let port = self.allowed.check(url)?;
+        if !request.secret.is_empty() {
+            self.allowed.check_secret(url)?;
+        }
         let client = self.client(port)?;
         let sent =
             client.request(request.method.clone(), url.clone()).headers(request.headers.clone()).body(request.body.clone());
@@ -177,8 +186,21 @@ fn headers(map: &HeaderMap) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-/// The URL's port, refused where its host is not listed.
 impl Allowed {
+    /// Refuses to send a secret where others may read it on its way.
+    pub(super) fn check_secret(&self, url: &Url) -> Result<(), Error> {
+        if url.scheme() == "https" || self.plain_secrets || is_this_machine(url) {
+            return Ok(());
+        }
+        let message = format!(
+            "a secret is not sent to {}, where it could be read on its way: use https, or set \"{}=true\"",
+            failure::place(url),
+            self.plain_key
+        );
+        Err(error::config("http.insecure-secret", Some(&self.plain_key), message))
+    }
+
+    /// The URL's port, refused where its host is not listed.
     pub(super) fn check(&self, url: &Url) -> Result<u16, Error> {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(wrong("its URL names no host"));
@@ -192,4 +214,10 @@ impl Allowed {
         }
         Ok(port)
     }
+}
+
+/// Whether what is sent there stays on this machine, by the name or address itself.
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }

@@ -2,16 +2,19 @@
 //! goes from the configuration into a header without passing through the guest.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::StreamExt;
 use millrace_record::{RawConfig, TaskError};
 
 use crate::bindings::http::{Host, Request, Response};
 use crate::bindings::types::Error;
-use crate::state::{Owner, State};
+use crate::metrics::Metrics;
+use crate::state::{Owner, State, setting, within};
 
 mod client;
 mod failure;
+mod figures;
 pub mod hosts;
 mod request;
 pub mod resolve;
@@ -25,6 +28,8 @@ use resolve::Resolver;
 /// The setting of sources and sinks; a transform has it without `plugin.`.
 const KEY: &str = "plugin.http.hosts";
 const TRANSFORM_KEY: &str = "http.hosts";
+/// Whether secrets may be sent by plain HTTP to other machines; a transform has it without `plugin.` too.
+const PLAIN_SECRETS: &str = "plugin.http.secrets.plain";
 /// The most requests of one call, and of them at a time.
 const REQUESTS_MAX: usize = 1_000;
 const CONCURRENCY_MAX: u32 = 32;
@@ -39,6 +44,9 @@ pub(crate) struct Allowed {
     pub policy: Option<Hosts>,
     /// The setting that has the list, as its author wrote it.
     pub key: String,
+    /// Secrets may be sent where others can read them on their way, and the setting that says so.
+    pub plain_secrets: bool,
+    pub plain_key: String,
 }
 
 impl Allowed {
@@ -53,7 +61,17 @@ impl Allowed {
         let key = alias.map_or_else(|| own.to_owned(), |alias| format!("transforms.{alias}.{own}"));
         let list = config.get(own).map(String::as_str).unwrap_or_default();
         let hosts = Allowed::understood(&key, list, policy.as_ref()).map_err(|message| TaskError::config(&key, message))?;
-        Ok(Allowed { hosts, policy, key })
+        let plain_key = setting(alias, PLAIN_SECRETS);
+        let plain_secrets =
+            match config.get(within(alias.is_some(), PLAIN_SECRETS)).map(|v| v.trim().to_ascii_lowercase()).as_deref() {
+                None | Some("" | "false") => false,
+                Some("true") => true,
+                Some(other) => {
+                    let message = format!("\"{plain_key}\" is \"{other}\": give true or false");
+                    return Err(TaskError::config(&plain_key, message));
+                }
+            };
+        Ok(Allowed { hosts, policy, key, plain_secrets, plain_key })
     }
 
     /// The list, or what is wrong with it.
@@ -79,7 +97,8 @@ pub(crate) struct Http(Sender);
 impl Http {
     /// Reaches no host.
     pub fn none() -> Self {
-        let allowed = Allowed { hosts: Hosts::default(), policy: None, key: KEY.to_owned() };
+        let (key, plain_key) = (KEY.to_owned(), PLAIN_SECRETS.to_owned());
+        let allowed = Allowed { hosts: Hosts::default(), policy: None, key, plain_secrets: false, plain_key };
         Http::new(allowed, Arc::new(resolve::System))
     }
 
@@ -95,14 +114,21 @@ impl State {
     }
 }
 
-async fn sent(owner: &Owner, request: Request, budget: &Budget) -> Result<Response, Error> {
-    owner.http.0.send(request::Checked::new(request, owner)?, budget).await
+async fn sent(owner: &Owner, metrics: &Metrics, request: Request, budget: &Budget) -> Result<Response, Error> {
+    let request = request::Checked::new(request, owner)?;
+    let host = owner.http.0.listed(&request);
+    let begun = Instant::now();
+    let answer = owner.http.0.send(request, budget).await;
+    if let Some(host) = host {
+        figures::count(metrics, owner, &host, begun.elapsed(), answer.is_ok());
+    }
+    answer
 }
 
 impl Host for State {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
-        let (waits, owner, budget) = (self.waits.clone(), self.owner.clone(), self.answers());
-        Ok(waits.on(sent(&owner, request, &budget)).await)
+        let (waits, owner, metrics, budget) = (self.waits.clone(), self.owner.clone(), self.metrics.clone(), self.answers());
+        Ok(waits.on(sent(&owner, &metrics, request, &budget)).await)
     }
 
     async fn send_all(
@@ -113,9 +139,9 @@ impl Host for State {
         if requests.len() > REQUESTS_MAX {
             return Ok(Err(request::wrong(format_args!("there are {} at once: send at most {REQUESTS_MAX}", requests.len()))));
         }
-        let (waits, owner, budget) = (self.waits.clone(), self.owner.clone(), self.answers());
+        let (waits, owner, metrics, budget) = (self.waits.clone(), self.owner.clone(), self.metrics.clone(), self.answers());
         let at_a_time = concurrency.clamp(1, CONCURRENCY_MAX) as usize;
-        let sent: Vec<_> = requests.into_iter().map(|request| sent(&owner, request, &budget)).collect();
+        let sent: Vec<_> = requests.into_iter().map(|request| sent(&owner, &metrics, request, &budget)).collect();
         Ok(Ok(waits.on(futures::stream::iter(sent).buffered(at_a_time).collect::<Vec<_>>()).await))
     }
 }

@@ -7,6 +7,7 @@ use reqwest::{Method, Url};
 
 use crate::bindings::http::{HeaderValue as Given, Request};
 use crate::bindings::types::{Error, ErrorKind};
+use crate::capabilities::secrets::password;
 use crate::state::Owner;
 use crate::wit::error;
 
@@ -62,6 +63,9 @@ impl Checked {
         }
         if body.len() > BODY_BYTES_MAX {
             return Err(large(format!("its body has {} bytes: send at most {BODY_BYTES_MAX}", body.len())));
+        }
+        if owner.services.dry_run && method != Method::GET && method != Method::HEAD {
+            return Err(error::dry_run("http", format_args!("the method {method}")));
         }
         let url = checked_url(&url)?;
         let (headers, secret) = checked_headers(headers, owner)?;
@@ -138,13 +142,13 @@ fn checked_headers(given: Vec<(String, Given)>, owner: &Owner) -> Result<(Header
         let is_secret = !matches!(value, Given::Text(_));
         let value = match value {
             Given::Text(text) => text,
-            Given::Secret(secret) => secret.prefix + &password(owner, &secret.key)?,
+            Given::Secret(secret) => secret.prefix + password(owner, "http", &secret.key)?,
             Given::Basic(basic) => {
                 use base64::Engine;
                 if basic.user.contains(':') {
                     return Err(wrong("its basic credentials have a user with a colon, which cannot be sent"));
                 }
-                let pair = format!("{}:{}", basic.user, password(owner, &basic.password_key)?);
+                let pair = format!("{}:{}", basic.user, password(owner, "http", &basic.password_key)?);
                 format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
             }
         };
@@ -162,21 +166,6 @@ fn checked_headers(given: Vec<(String, Given)>, owner: &Owner) -> Result<(Header
         headers.append(parsed, value);
     }
     Ok((headers, secrets))
-}
-
-/// The value of a key of type PASSWORD.
-fn password(owner: &Owner, key: &str) -> Result<String, Error> {
-    if !owner.keys.get(key).is_some_and(|k| k.kind == millrace_record::config::ConfigType::Password) {
-        return Err(error::new(
-            ErrorKind::Fatal,
-            "http.no-such-secret",
-            format!("plugin \"{}\" declares no key {:?} of type PASSWORD", owner.plugin, cut(key)),
-        ));
-    }
-    match owner.settings.real(key) {
-        Some(value) if !value.is_empty() => Ok(value.to_owned()),
-        _ => Err(error::config("http.no-such-secret", Some(key), format!("\"{key}\" is not set: give the secret to send"))),
-    }
 }
 
 /// The start of what a guest wrote, for a message.

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::bindings::http::{Credentials, HeaderValue, Secret};
 use crate::bindings::types::ErrorKind;
+use crate::metrics::FigureKind;
 use crate::settings::Settings;
 
 struct Names(HashMap<&'static str, &'static str>);
@@ -74,22 +75,18 @@ fn owner(hosts: &str, names: &[(&'static str, &'static str)]) -> Owner {
         ("plugin.http.hosts".to_owned(), hosts.to_owned()),
         ("api.token".to_owned(), "s3cret".to_owned()),
         ("api.user".to_owned(), "me".to_owned()),
+        ("plugin.http.secrets.plain".to_owned(), "true".to_owned()),
     ]);
     let key = |name: &str, kind| ConfigKey::new(name, kind, Given::Null, Importance::Low, "");
     let (token, user) = (key("api.token", ConfigType::Password), key("api.user", ConfigType::String));
     let keys = ConfigDef { keys: vec![token, user, key("api.unset", ConfigType::Password)] };
     let allowed = Allowed::read(&config, None, None).unwrap();
     Owner {
-        plugin: "hook".into(),
         connector: "orders".into(),
-        task: 0,
-        alias: None,
         settings: Settings::new(&config, &keys, &[]),
         keys,
-        bindings: Vec::new(),
         http: Http::new(allowed, Arc::new(Names(names.iter().copied().collect()))),
-        cache: Default::default(),
-        services: Default::default(),
+        ..Owner::nobody("hook".into())
     }
 }
 
@@ -115,7 +112,7 @@ fn header(mut request: Request, name: &str, value: HeaderValue) -> Request {
 }
 
 async fn sent(owner: &Owner, request: Request) -> Result<Response, Error> {
-    super::sent(owner, request, &Budget::new(ANSWERS_BYTES_MAX)).await
+    super::sent(owner, &Metrics::default(), request, &Budget::new(ANSWERS_BYTES_MAX)).await
 }
 
 #[tokio::test]
@@ -280,8 +277,11 @@ async fn answers_are_bounded() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     check(request("GET", format!("http://{closed}/")), "http.connection", ErrorKind::Retriable).await;
     let budget = Budget::new(3_000);
-    super::sent(&owner, get("/long"), &budget).await.unwrap();
-    assert_eq!(super::sent(&owner, get("/long"), &budget).await.unwrap_err().code, "http.response-too-large");
+    super::sent(&owner, &Metrics::default(), get("/long"), &budget).await.unwrap();
+    assert_eq!(
+        super::sent(&owner, &Metrics::default(), get("/long"), &budget).await.unwrap_err().code,
+        "http.response-too-large"
+    );
 }
 
 #[tokio::test]
@@ -309,4 +309,46 @@ fn lists_are_held_against_the_workers() {
     );
     let wrong = read("a b", None).unwrap_err();
     assert!(wrong.message.starts_with("\"plugin.http.hosts\" is wrong: \"a b\" is not a host"), "{}", wrong.message);
+}
+
+#[test]
+fn secrets_are_not_sent_where_others_may_read_them() {
+    let check = |plain: &str, url: &str, sent: bool| {
+        let config = RawConfig::from([("http.secrets.plain".to_owned(), plain.to_owned())]);
+        let allowed = Allowed::read(&config, Some("t"), None).unwrap();
+        let asked = allowed.check_secret(&reqwest::Url::parse(url).unwrap());
+        assert_eq!(asked.is_ok(), sent, "{plain} {url}");
+        if let Err(error) = asked {
+            assert_eq!(error.field.as_deref(), Some("transforms.t.http.secrets.plain"));
+            assert!(error.message.contains("use https"), "{}", error.message);
+        }
+    };
+    for here in
+        ["http://localhost:1/", "http://127.0.0.1/", "http://[::1]:8/", "http://[::ffff:127.0.0.1]/", "https://a.example/"]
+    {
+        check("", here, true);
+    }
+    for away in ["http://a.example/", "http://10.0.0.1/", "http://localhost.example/"] {
+        check("false", away, false);
+        check("TRUE", away, true);
+    }
+    let config = RawConfig::from([("plugin.http.secrets.plain".to_owned(), "yes".to_owned())]);
+    let wrong = Allowed::read(&config, None, None).unwrap_err();
+    assert_eq!(wrong.field.as_deref(), Some("plugin.http.secrets.plain"));
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_listed_hosts() {
+    let metrics = Metrics::default();
+    let owner = owner("127.0.0.1", &[]);
+    // Nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for url in [format!("http://127.0.0.1:{port}/"), "http://elsewhere.example/".to_owned()] {
+        let asked = request("GET", url);
+        super::sent(&owner, &metrics, asked, &Budget::new(ANSWERS_BYTES_MAX)).await.unwrap_err();
+    }
+    let figures = metrics.snapshot();
+    let named: Vec<_> = figures.iter().map(|f| (f.name.as_str(), f.labels[0].1.as_str())).collect();
+    assert_eq!(named, [("http_failures", "127.0.0.1"), ("http_requests", "127.0.0.1"), ("http_seconds", "127.0.0.1")]);
+    assert_eq!((&figures[0].value, &figures[1].value), (&FigureKind::Counter(1), &FigureKind::Counter(1)));
 }

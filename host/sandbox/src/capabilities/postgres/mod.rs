@@ -21,7 +21,7 @@ mod pace;
 mod session;
 mod stream;
 mod target;
-mod tls;
+pub(super) mod tls;
 mod wire;
 
 use copy::Copying;
@@ -48,6 +48,9 @@ pub struct Replication {
 
 impl State {
     async fn open_session(&mut self, name: &str, replication: bool) -> Result<Session, Error> {
+        if self.owner.services.dry_run {
+            return Err(error::dry_run("postgres", "a connection, which can write,"));
+        }
         let target = Arc::new(Target::of(&self.owner, name)?);
         let open = self.one_more_open("postgres.too-many-connections")?;
         let waits = self.waits.clone();

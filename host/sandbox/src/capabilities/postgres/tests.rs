@@ -87,16 +87,12 @@ impl Server {
         let parts = parts.iter().map(|(part, key)| (part.to_string(), format!("database.{key}"))).collect();
         let bindings = vec![Binding { name: "source".into(), capability: "postgres".into(), parts }];
         let owner = Owner {
-            plugin: "test".into(),
             connector: "orders".into(),
             task: 3,
-            alias: None,
             settings: Settings::new(&config, &ConfigDef::default(), &bindings),
             keys: ConfigDef::default(),
             bindings,
-            http: crate::capabilities::http::Http::none(),
-            cache: Default::default(),
-            services: Default::default(),
+            ..Owner::nobody("test".into())
         };
         Target::of(&owner, "source")
     }

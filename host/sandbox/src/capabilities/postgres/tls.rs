@@ -15,7 +15,8 @@ use crate::bindings::types::Error;
 use crate::wit::error;
 
 /// Where systems keep the certificates they trust.
-const SYSTEM_ROOTS: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+pub(in crate::capabilities) const SYSTEM_ROOTS: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// How TLS is spoken with a target.
 pub(super) fn connector(target: &Target) -> Result<TlsConnector, Error> {
@@ -63,7 +64,7 @@ fn trusted(target: &Target) -> Result<Vec<CertificateDer<'static>>, String> {
     if trusted.is_empty() { Err(format!("{file} holds no certificate")) } else { Ok(trusted) }
 }
 
-fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(in crate::capabilities) fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = std::fs::read(file).map_err(|e| format!("cannot read {file}: {e}"))?;
     rustls_pemfile::certs(&mut &pem[..]).collect::<Result<_, _>>().map_err(|e| format!("{file} is not PEM: {e}"))
 }

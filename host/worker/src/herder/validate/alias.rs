@@ -181,7 +181,7 @@ impl Alias<'_> {
 }
 
 /// What the worker adds to a transform's own keys.
-fn every_transform() -> [ConfigKey; 6] {
+fn every_transform() -> [ConfigKey; 8] {
     let key = |name, kind, default, documentation| ConfigKey::new(name, kind, default, Importance::Medium, documentation);
     let mut grants = key(
         "grants",
@@ -203,7 +203,19 @@ fn every_transform() -> [ConfigKey; 6] {
         limit("state.max.bytes", state.bytes, "The most bytes that the transform may keep as its state, in each task.");
     let mut entries =
         limit("state.max.entries", state.entries, "The most entries that the transform may keep as its state, in each task.");
-    for key in [&mut grants, &mut hosts, &mut bytes, &mut entries] {
+    let mut plain = key(
+        "http.secrets.plain",
+        ConfigType::Boolean,
+        Default::Value("false".into()),
+        "Whether the transform may send secrets by HTTP without TLS to other machines.",
+    );
+    let mut topics = key(
+        "kafka.topics",
+        ConfigType::List,
+        Default::Value(String::new()),
+        "Topics that the transform may write to by the capability kafka, as in plugin.kafka.topics.",
+    );
+    for key in [&mut grants, &mut hosts, &mut bytes, &mut entries, &mut plain, &mut topics] {
         key.importance = Importance::Low;
         key.extension = true;
     }
@@ -219,6 +231,8 @@ fn every_transform() -> [ConfigKey; 6] {
         hosts,
         bytes,
         entries,
+        plain,
+        topics,
     ]
 }
 

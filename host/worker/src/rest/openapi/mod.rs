@@ -4,6 +4,7 @@
 //! handler's `#[utoipa::path]`: a route without a description does not compile. Every operation names what is its own; what
 //! all have in common (400, 406, 415, 500) is added here.
 
+pub mod grant_schemas;
 pub mod page;
 pub mod plugin_schemas;
 pub mod schemas;

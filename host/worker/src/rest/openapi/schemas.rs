@@ -240,6 +240,7 @@ pub struct ConnectorStates {
 pub struct PluginState {
     task: u32,
     /// The transform's alias; null: the source's or sink's own.
+    #[schema(required)]
     transform: Option<String>,
     entries: u64,
     /// Of keys and values.

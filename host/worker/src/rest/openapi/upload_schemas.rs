@@ -35,6 +35,8 @@ pub struct InstalledPlugin {
     file: Option<String>,
     /// A rollback has left it: it is taken only where no other version will do.
     withdrawn: bool,
+    /// Capabilities that must be granted to it.
+    needs: Vec<String>,
     /// Connectors whose configuration takes this version.
     used_by: Vec<String>,
 }

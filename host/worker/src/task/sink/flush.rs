@@ -6,7 +6,7 @@ use millrace_record::{ErrorKind, Flushed, TaskError, TopicOffset, TopicPartition
 
 use super::Session;
 use crate::task::Committed;
-use crate::task::supervise::Failure;
+use crate::task::supervise::{Failure, flush_plugins};
 
 impl Session<'_> {
     /// Flushes and commits; tries again for as long as that may help. A rebalance or a stop ends the tries: what was not
@@ -75,9 +75,11 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Stores what plugins changed in their states. Invariant state-before-offset: before the offsets are committed.
+    /// Waits for what plugins sent to the log, and stores what they changed in their states. Invariants sent-before-offset and
+    /// state-before-offset: before the offsets are committed.
     async fn store_state(&mut self) -> Result<(), Failure> {
         let outlet = &mut self.outlet;
+        flush_plugins(&outlet.log).await?;
         outlet.keeper.keep();
         outlet.keeper.take(&mut outlet.unsaved);
         outlet.unsaved.store(&*self.task.runtime.states).await

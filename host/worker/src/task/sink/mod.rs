@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_record::{SinkTask, TaskContext, TaskError, TopicPartition, Wake};
+use millrace_record::{LogWriter, SinkTask, TaskContext, TaskError, TopicPartition, Wake};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -40,6 +40,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let config = &task.spec.connector_config;
     let wake = Wake::default();
     let mut keeper = Keeper::open(&*task.runtime.states, &task.spec.id.connector, task.spec.id.task).await?;
+    let log = task.plugin_log();
     let context = TaskContext {
         connector: task.spec.id.connector.clone(),
         task: task.spec.id.task,
@@ -48,7 +49,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         schemas: task.runtime.schemas.clone(),
         wake: wake.clone(),
         grants: list(config.get("plugin.grants")),
-        services: keeper.services(),
+        services: keeper.services(Some(log.clone())),
     };
     let subject = format!("sink plugin \"{}\"", task.spec.plugin.info().name);
     let failed = |subject: &str, call: &'static str| {
@@ -56,7 +57,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         move |e: TaskError| Failure::new(subject, call, e)
     };
     let converters = Converters::new(&task.spec, &task.runtime).map_err(failed("converter", "configure"))?;
-    let chain = Chain::new(&task.spec, &task.runtime).await.map_err(failed("transforms", "configure"))?;
+    let chain = Chain::new(&task.spec, &task.runtime, &log).await.map_err(failed("transforms", "configure"))?;
     let dead_letters =
         DeadLetters::new(&task.spec.id, config, &task.runtime).await.map_err(failed("dead letter queue", "configure"))?;
     let topics = Topics::new(config).map_err(failed("consumer", "configure"))?;
@@ -76,6 +77,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         plugin,
         keeper,
         unsaved: Unsaved::default(),
+        log,
         chain,
         dead_letters,
         interrupt: Arc::default(),
@@ -122,6 +124,7 @@ struct Outlet {
     keeper: Keeper,
     /// What plugins changed in their states for what was put.
     unsaved: Unsaved,
+    log: Arc<dyn LogWriter>,
     chain: Chain,
     dead_letters: Option<DeadLetters>,
     /// Partitions are to be given up or taken: a wait for the next try ends.

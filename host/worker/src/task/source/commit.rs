@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_record::{ErrorKind, SourceOffset, TaskError, Wake};
+use millrace_record::{ErrorKind, LogWriter, SourceOffset, TaskError, Wake};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -10,7 +10,7 @@ use super::tolerate::tolerate;
 use crate::errors::Stage;
 use crate::kafka::outgoing::Refused;
 use crate::kafka::producer::{Sent, refusal};
-use crate::task::supervise::{Failure, Task};
+use crate::task::supervise::{Failure, Task, flush_plugins};
 use crate::task::{Committed, Unsaved};
 
 /// What Connect names when the log refuses a record.
@@ -42,6 +42,7 @@ impl Batch {
 
 pub(in crate::task) async fn run(
     task: Arc<Task>,
+    log: Arc<dyn LogWriter>,
     mut sent: mpsc::Receiver<Batch>,
     stored: mpsc::UnboundedSender<Vec<SourceOffset>>,
     wake: Wake,
@@ -53,6 +54,7 @@ pub(in crate::task) async fn run(
         task: task.clone(),
         offsets: Vec::new(),
         unsaved: Unsaved::default(),
+        log,
         marked: false,
         open: false,
         stored,
@@ -113,6 +115,7 @@ struct Pending {
     task: Arc<Task>,
     offsets: Vec<SourceOffset>,
     unsaved: Unsaved,
+    log: Arc<dyn LogWriter>,
     /// The source has given marks.
     marked: bool,
     /// There are records behind the last mark.
@@ -135,7 +138,8 @@ impl Pending {
     async fn store(&mut self) -> Result<(), Failure> {
         // What a source changed between two marks waits for the second: its records come again until then.
         let between = self.marked && self.open && self.offsets.is_empty();
-        if !between {
+        if !between && !(self.offsets.is_empty() && self.unsaved.is_empty()) {
+            flush_plugins(&self.log).await?;
             // Invariant state-before-offset.
             self.unsaved.store(&*self.task.runtime.states).await?;
         }

@@ -47,6 +47,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let config = &task.spec.connector_config;
     let wake = Wake::default();
     let mut keeper = Keeper::open(&*task.runtime.states, &task.spec.id.connector, task.spec.id.task).await?;
+    let log = task.plugin_log();
     let context = TaskContext {
         connector: task.spec.id.connector.clone(),
         task: task.spec.id.task,
@@ -55,10 +56,10 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         schemas: task.runtime.schemas.clone(),
         wake: wake.clone(),
         grants: list(config.get("plugin.grants")),
-        services: keeper.services(),
+        services: keeper.services(Some(log.clone())),
     };
     let converters = Converters::new(&task.spec, &task.runtime).map_err(|e| Failure::new("converter", "configure", e))?;
-    let chain = Chain::new(&task.spec, &task.runtime).await.map_err(|e| Failure::new("transforms", "configure", e))?;
+    let chain = Chain::new(&task.spec, &task.runtime, &log).await.map_err(|e| Failure::new("transforms", "configure", e))?;
     let gate = task.runtime.gates.as_ref().and_then(|g| g.enter(&task.spec.id, false, config, &wake));
     let maker = TopicMaker::new(&task.spec, &task.runtime).map_err(|e| Failure::new("topics", "configure", e))?;
     let client = format!("connector-producer-{}", task.spec.id);
@@ -86,7 +87,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         sent,
         wake.clone(),
     )));
-    let committing = AbortOnDropHandle::new(tokio::spawn(commit::run(task.clone(), to_commit, stored, wake.clone())));
+    let committing = AbortOnDropHandle::new(tokio::spawn(commit::run(task.clone(), log, to_commit, stored, wake.clone())));
     let mut poller = Poller { task, plugin, keeper, wake, releasable, taken: Some(taken) };
     let polled = poller.run(failed("poll"), failed("commit")).await;
 

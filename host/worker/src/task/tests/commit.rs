@@ -91,7 +91,8 @@ async fn check(parts: Vec<usize>, order: Vec<usize>, refused_at: Option<usize>) 
         assert!(sent.send(batch).await.is_ok());
     }
     drop(sent);
-    let running = tokio::spawn(run(task, to_commit, stored, Wake::default()));
+    let plugins = task.plugin_log();
+    let running = tokio::spawn(run(task, plugins, to_commit, stored, Wake::default()));
     for (i, part) in order.iter().enumerate() {
         let refused = refused_at == Some(*part);
         if !refused {

@@ -128,7 +128,8 @@ type Binding struct {
 	// The capability's interface: `postgres`, `files`.
 	Capability string
 	// (part, configuration key). Parts of `postgres`: `url`, `host`, `port`, `user`, `password`, `database`,
-	// `sslmode`, `sslrootcert`, `sslcert`, `sslkey`. Parts of `files`: `path`.
+	// `sslmode`, `sslrootcert`, `sslcert`, `sslkey`. Parts of `files`: `path`. Parts of `redis`: `url`, `host`,
+	// `port`, `user`, `password`, `database`, `tls`, `cafile`.
 	Parts []witTypes.Tuple2[string, string]
 }
 

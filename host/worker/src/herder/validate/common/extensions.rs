@@ -146,6 +146,28 @@ pub(super) const EXTENSIONS: &[Row] = &[
         "State entries",
         "The most entries that the plugin may keep as its state, in each task.",
     ),
+    (
+        "plugin.http.secrets.plain",
+        Boolean,
+        "false",
+        Low,
+        PLUGIN,
+        14,
+        Narrow,
+        "Secrets by plain HTTP",
+        "Whether the plugin may send secrets by HTTP without TLS to other machines.",
+    ),
+    (
+        "plugin.kafka.topics",
+        List,
+        "",
+        Low,
+        PLUGIN,
+        15,
+        Wide,
+        "Topics",
+        "Topics that the plugin may write to by the capability kafka: names, or the beginning of names and a *.",
+    ),
 ];
 
 /// Of sinks alone.
