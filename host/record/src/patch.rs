@@ -31,15 +31,8 @@ pub fn apply(batch: &Batch, schemas: &Schemas, quota: &Quota, patch: &Patch) -> 
         *dropped.get_mut(*row as usize).ok_or_else(|| format!("row {row} to drop of a batch of {}", view.len()))? = true;
     }
     let edits = Edits::of(patch, view.len())?;
-    let mut plans: HashMap<(bool, Option<u32>), Arc<Plan>> = HashMap::new();
-    let mut plan = |key: bool, id: Option<u32>, edits: &Node| -> Result<Arc<Plan>, String> {
-        if let Some(plan) = plans.get(&(key, id)) {
-            return Ok(plan.clone());
-        }
-        let plan = Arc::new(Plan::of(id, edits, patch, schemas, quota)?);
-        plans.insert((key, id), plan.clone());
-        Ok(plan)
-    };
+    let of = |id: Option<u32>, edits: &Node<'_>| Plan::of(id, edits, patch, schemas, quota);
+    let (mut values, mut keys) = (Plans::default(), Plans::default());
     let mut out = BatchWriter::with_capacity(batch.bytes().len());
     let topics: Vec<u32> = view.topics().iter().map(|t| out.topic(t)).collect();
     for (i, record) in view.iter().enumerate().filter(|(i, _)| !dropped[*i]) {
@@ -51,7 +44,8 @@ pub fn apply(batch: &Batch, schemas: &Schemas, quota: &Quota, patch: &Patch) -> 
             Some(topic) => out.topic(topic),
             None => topics[record.topic() as usize],
         };
-        let (value, key) = (plan(false, record.value_schema(), &edits.value)?, plan(true, record.key_schema(), &edits.key)?);
+        let value = values.get(record.value_schema(), |id| of(id, &edits.value))?;
+        let key = keys.get(record.key_schema(), |id| of(id, &edits.key))?;
         out.begin(RecordMeta {
             topic,
             partition: edits.int(patch, &edits.partition, i)?.map_or(Ok(record.partition()), narrow)?,
@@ -188,6 +182,33 @@ impl<'p> Edits<'p> {
     }
 }
 
+/// What becomes of keys, or of values, by schema.
+#[derive(Default)]
+struct Plans {
+    plans: HashMap<Option<u32>, usize>,
+    made: Vec<Plan>,
+    /// Schemas come in runs.
+    last: Option<(Option<u32>, usize)>,
+}
+
+impl Plans {
+    fn get(&mut self, id: Option<u32>, make: impl FnOnce(Option<u32>) -> Result<Plan, String>) -> Result<&Plan, String> {
+        let at = match self.last {
+            Some((last, at)) if last == id => at,
+            _ => match self.plans.get(&id) {
+                Some(at) => *at,
+                None => {
+                    self.made.push(make(id)?);
+                    self.plans.insert(id, self.made.len() - 1);
+                    self.made.len() - 1
+                }
+            },
+        };
+        self.last = Some((id, at));
+        Ok(&self.made[at])
+    }
+}
+
 /// What becomes of keys or values of one schema.
 struct Plan {
     /// Of the result; none: schemaless.
@@ -208,11 +229,18 @@ enum Work {
     Json(Vec<(Vec<String>, Option<usize>)>),
 }
 
-/// A struct's fields, in their new order.
-struct Fields(Vec<FieldWork>);
+/// What becomes of a struct's fields.
+#[derive(Default)]
+struct Fields {
+    /// Slots of the result.
+    slots: usize,
+    /// Those that stay as they are: their slot, that which they had, and whether it points to bytes.
+    copied: Vec<(usize, usize, bool)>,
+    /// The others.
+    work: Vec<(usize, FieldWork)>,
+}
 
 enum FieldWork {
-    Copy(usize, Kind),
     Set { column: usize, schema: Arc<Schema> },
     Nested(usize, Fields),
     Json(usize, Vec<(Vec<String>, Option<usize>)>),
@@ -264,28 +292,29 @@ impl Plan {
 
 fn fields(schema: &Schema, edits: &Node<'_>, patch: &Patch) -> Result<(Schema, Fields), String> {
     let mut result = Schema { fields: Vec::with_capacity(schema.fields.len()), ..schema.clone() };
-    let mut work = Vec::with_capacity(schema.fields.len());
+    let mut work = Fields::default();
     let mut known = vec![false; edits.below.len()];
     for (at, field) in schema.fields.iter().enumerate() {
         let edit = edits.below.iter().position(|(n, _)| *n == &*field.name);
         let Some(edit) = edit else {
-            work.push(FieldWork::Copy(at, field.schema.kind));
+            work.copied.push((result.fields.len(), at, points(field.schema.kind)));
             result.fields.push(field.clone());
             continue;
         };
         known[edit] = true;
         let node = &edits.below[edit].1;
+        let to = result.fields.len();
         if let Some(column) = node.set {
-            work.push(FieldWork::Set { column, schema: field.schema.clone() });
+            work.work.push((to, FieldWork::Set { column, schema: field.schema.clone() }));
             result.fields.push(field.clone());
         } else if node.remove {
             continue;
         } else if field.schema.kind == Kind::Struct {
             let (nested, below) = fields(&field.schema, node, patch)?;
-            work.push(FieldWork::Nested(at, below));
+            work.work.push((to, FieldWork::Nested(at, below)));
             result.fields.push(Field { name: field.name.clone(), schema: Arc::new(nested) });
         } else if field.schema.kind == Kind::Any {
-            work.push(FieldWork::Json(at, json_edits(node, Vec::new())));
+            work.work.push((to, FieldWork::Json(at, json_edits(node, Vec::new()))));
             result.fields.push(field.clone());
         } else {
             return Err(format!("a field below \"{}\", which is a {:?}", field.name, field.schema.kind));
@@ -295,13 +324,19 @@ fn fields(schema: &Schema, edits: &Node<'_>, patch: &Patch) -> Result<(Schema, F
         // What is to be removed may be missing from some schemas; what is to be set below a missing struct cannot be.
         if let Some(column) = node.set {
             let schema = Arc::new(Schema::new(kind_of(&patch.set[column].1)).optional());
-            work.push(FieldWork::Set { column, schema: schema.clone() });
+            work.work.push((result.fields.len(), FieldWork::Set { column, schema: schema.clone() }));
             result.fields.push(Field { name: (*name).into(), schema });
         } else if node.below.iter().any(|(_, n)| n.set.is_some()) {
             return Err(format!("a field to set below \"{name}\", which is not there"));
         }
     }
-    Ok((result, Fields(work)))
+    work.slots = result.fields.len();
+    Ok((result, work))
+}
+
+/// Whether slots of this kind point to bytes.
+fn points(kind: Kind) -> bool {
+    matches!(kind, Kind::Text | Kind::Bytes | Kind::Any | Kind::List | Kind::Map | Kind::Struct)
 }
 
 fn kind_of(column: &Column) -> Kind {
@@ -316,28 +351,23 @@ fn kind_of(column: &Column) -> Kind {
 
 impl Fields {
     fn write(&self, row: Row<'_>, i: usize, patch: &Patch, rows: &mut RowBuf) -> Result<RowMark, String> {
-        let out = rows.begin(self.0.len());
-        for (to, work) in self.0.iter().enumerate() {
+        let out = rows.begin(self.slots);
+        rows.take(out, row, self.copied.iter().copied());
+        for (to, work) in &self.work {
             match work {
                 FieldWork::Set { column, schema } => {
-                    if !set(rows, out, to, schema, &patch.set[*column], i)? && !schema.optional {
+                    if !set(rows, out, *to, schema, &patch.set[*column], i)? && !schema.optional {
                         return Err(format!("\"{}\" of row {i} is null, but required", patch.set[*column].0));
                     }
                 }
-                FieldWork::Copy(from, _) | FieldWork::Nested(from, _) | FieldWork::Json(from, _) if row.is_null(*from) => {}
-                FieldWork::Copy(from, kind) => match kind {
-                    Kind::Text | Kind::Bytes | Kind::Any | Kind::List | Kind::Map | Kind::Struct => {
-                        rows.bytes(out, to, row.get_bytes(*from));
-                    }
-                    _ => rows.slot(out, to, row.slot(*from)),
-                },
+                FieldWork::Nested(from, _) | FieldWork::Json(from, _) if row.is_null(*from) => {}
                 FieldWork::Nested(from, fields) => {
                     if let Some(nested) = row.row(*from) {
                         let nested = fields.write(nested, i, patch, rows)?;
-                        rows.end_nested(out, to, nested);
+                        rows.end_nested(out, *to, nested);
                     }
                 }
-                FieldWork::Json(from, edits) => rows.text(out, to, &edited(row.text(*from), edits, i, patch)?),
+                FieldWork::Json(from, edits) => rows.text(out, *to, &edited(row.text(*from), edits, i, patch)?),
             }
         }
         Ok(out)

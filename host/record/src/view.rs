@@ -5,6 +5,7 @@
 //! an error.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::convert::{Converter, converter};
@@ -87,6 +88,9 @@ pub fn column(batch: &Batch, schemas: &Arc<Schemas>, path: &str, packed: bool) -
     let view = batch.view();
     let mut json = Documents::new(schemas)?;
     let mut finder = Finder::new(path);
+    if packed && let Some(column) = finder.strings(&view, schemas) {
+        return Ok(column);
+    }
     let mut cells = Vec::with_capacity(view.len());
     for record in view.iter() {
         cells.push(match path {
@@ -145,13 +149,12 @@ struct Finder<'p> {
     header: &'p str,
     names: Vec<&'p str>,
     /// (schema's id, the slots that lead to the value, the value's schema).
-    last: Option<(u32, Option<Place>)>,
+    last: Option<(u32, Option<Rc<Place>>)>,
     found: bool,
     /// Of the first schema that has the path.
     kind: Option<Kind>,
 }
 
-#[derive(Clone)]
 struct Place {
     slots: Vec<usize>,
     schema: Arc<Schema>,
@@ -169,10 +172,58 @@ impl<'p> Finder<'p> {
         Finder { part, header: "", names, last: None, found: false, kind: None }
     }
 
+    /// The key or the value.
+    fn root<'a>(&self, record: &Record<'a>) -> (Option<u32>, Option<Row<'a>>) {
+        match self.part {
+            "key" => (record.key_schema(), record.key()),
+            _ => (record.value_schema(), record.value()),
+        }
+    }
+
+    fn place(&mut self, id: u32, schemas: &Schemas) -> Option<Rc<Place>> {
+        if self.last.as_ref().is_none_or(|l| l.0 != id) {
+            let place = schemas.get(id).and_then(|s| place(s, &self.names));
+            if let Some(place) = &place {
+                self.found = true;
+                self.kind = self.kind.or(Some(place.schema.kind));
+            }
+            self.last = Some((id, place.map(Rc::new)));
+        }
+        self.last.as_ref()?.1.clone()
+    }
+
+    /// The column where it is text, or bytes, in all rows, which needs no cells.
+    fn strings(&mut self, view: &crate::row::Batch<'_>, schemas: &Schemas) -> Option<Column> {
+        if !matches!(self.part, "key" | "value") {
+            return None;
+        }
+        let (mut offsets, mut data, mut nulls) = (Vec::with_capacity(view.len() + 1), Vec::new(), Vec::new());
+        offsets.push(0);
+        for (i, record) in view.iter().enumerate() {
+            let leaf = match self.root(&record) {
+                (_, None) => None,
+                (id, Some(root)) => {
+                    let place = self.place(id?, schemas).filter(|p| matches!(p.schema.kind, Kind::Text | Kind::Bytes))?;
+                    let (last, path) = place.slots.split_last()?;
+                    let parent = path.iter().try_fold(root, |row, slot| row.row(*slot));
+                    parent.filter(|row| !row.is_null(*last)).map(|row| row.get_bytes(*last))
+                }
+            };
+            match leaf {
+                Some(bytes) => data.extend_from_slice(bytes),
+                None => {
+                    nulls.resize(view.len().div_ceil(8), 0);
+                    nulls[i / 8] |= 1 << (i % 8);
+                }
+            }
+            offsets.push(data.len() as u32);
+        }
+        self.found.then_some(Column { nulls, data: ColumnData::Packed { offsets, data } })
+    }
+
     fn cell<'a>(&mut self, record: &Record<'a>, schemas: &Schemas, json: &mut Documents) -> Result<Cell<'a>, String> {
         let (id, row) = match self.part {
-            "key" => (record.key_schema(), record.key()),
-            "value" => (record.value_schema(), record.value()),
+            "key" | "value" => self.root(record),
             "header" => match record.headers().filter(|h| h.name == self.header).last() {
                 Some(h) => (h.schema, h.value),
                 None => return Ok(Cell::Null),
@@ -189,15 +240,7 @@ impl<'p> Finder<'p> {
                 Some(row) => self.inside(row.text(0), 0),
             });
         };
-        if self.last.as_ref().is_none_or(|l| l.0 != id) {
-            let place = schemas.get(id).and_then(|s| place(s, &self.names));
-            if let Some(place) = &place {
-                self.found = true;
-                self.kind = self.kind.or(Some(place.schema.kind));
-            }
-            self.last = Some((id, place));
-        }
-        let Some((_, Some(place))) = self.last.clone() else { return Ok(Cell::Null) };
+        let Some(place) = self.place(id, schemas) else { return Ok(Cell::Null) };
         let Some(mut row) = row else { return Ok(Cell::Null) };
         let Some((last, path)) = place.slots.split_last() else {
             // A struct root: all of it.

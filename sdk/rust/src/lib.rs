@@ -14,6 +14,7 @@ pub mod alerts;
 mod batch;
 pub mod cache;
 pub mod clock;
+mod columns;
 mod config;
 pub mod edit;
 mod error;
@@ -37,6 +38,7 @@ mod transform;
 
 pub use batch::{Batch, Column, ColumnData, ColumnStyle, Packed};
 pub use bindings::offsets::exports::millrace::plugin::offsets::Altered;
+pub use columns::{PackedColumn, PackedWriter};
 pub use config::{Config, ConfigIssue, ConfigKey, ConfigType, Importance, Width};
 pub use error::{Error, ErrorKind, RecordFailure};
 pub use info::{Binding, PluginInfo, PluginKind, TaskContext};

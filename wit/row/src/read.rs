@@ -305,6 +305,14 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// The null bits, of more bits than slots, and the slots.
+    #[inline]
+    pub(crate) fn parts(&self) -> (&'a [u8], &'a [[u8; 8]]) {
+        let n = self.len();
+        let (nulls, rest) = self.0[4..].split_at(8 * n.div_ceil(64));
+        (nulls, &rest.as_chunks().0[..n])
+    }
+
     /// The row's bytes; they mean the same wherever they are copied to.
     pub fn bytes(&self) -> &'a [u8] {
         self.0

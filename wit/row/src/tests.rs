@@ -57,6 +57,45 @@ fn reads_back_what_was_written() {
 }
 
 #[test]
+fn values_are_taken_in_any_order() {
+    // Twenty texts, every third null, of which some share their bytes, with a number between each.
+    let (mut source, all) = (RowBuf::new(), "the quick brown fox jumps over the lazy dog");
+    let row = source.begin(70);
+    for i in 0..20 {
+        source.i64(row, 2 * i, i as i64 - 7);
+        if i % 3 != 0 {
+            source.text(row, 2 * i + 1, &all[i..i + 2 * (i % 4)]);
+        }
+    }
+    source.text(row, 69, "last");
+    let shared = u64::from_le_bytes(source.as_bytes()[4 + 16 + 8 * 3..][..8].try_into().unwrap());
+    source.slot(row, 60, shared);
+    // One points outside: it is empty, wherever it goes.
+    source.slot(row, 61, 40_000 | 9 << 32);
+    let source = Row::new(source.as_bytes()).unwrap();
+
+    let straight: Vec<_> = (0..70).map(|i| (i, i, i % 2 == 1 || i == 60)).collect();
+    let turned: Vec<_> = (0..70).rev().map(|i| (69 - i, i, i % 2 == 1 || i == 60)).collect();
+    let some: Vec<_> = [69, 3, 1, 60, 61, 38, 37].iter().enumerate().map(|(to, i)| (to, *i, i % 2 == 1 || *i == 60)).collect();
+    for (slots, values) in [(70, straight), (75, turned), (7, some)] {
+        let mut out = RowBuf::new();
+        out.begin(3);
+        let mark = out.begin(slots);
+        out.take(mark, source, values.iter().copied());
+        out.text(mark, slots - 1, "set behind");
+        let made = Row::new(out.since(mark)).unwrap();
+        assert_eq!((made.len(), made.text(slots - 1)), (slots, "set behind"));
+        for (to, from, points) in values.into_iter().filter(|(to, ..)| *to != slots - 1) {
+            assert_eq!(made.is_null(to), source.is_null(from), "{to} of {from}");
+            match points {
+                true => assert_eq!(made.text(to), source.text(from), "{to} of {from}"),
+                false => assert_eq!(made.slot(to), source.slot(from), "{to} of {from}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn copies_and_undoes() {
     let bytes = one_record();
     let batch = Batch::parse(&bytes).unwrap();

@@ -143,6 +143,41 @@ impl RowBuf {
             _ => false,
         }
     }
+    /// Copies values of `from`, a finished row, into the last row of this buffer: of each its slot here, its slot there, and whether
+    /// it points to bytes. What lies end to end there is copied at once.
+    pub fn take(&mut self, row: RowMark, from: crate::Row<'_>, values: impl IntoIterator<Item = (usize, usize, bool)>) {
+        let bytes = from.bytes();
+        // What is copied next, and where its first byte goes.
+        let (mut run, mut at) = (0..0, self.out.len());
+        let mut runs = Runs::default();
+        let (head, slots) = self.out[row.start..row.slots + 8 * row.len as usize].split_at_mut(row.slots - row.start);
+        let nulls = &mut head[4..];
+        let (absent, theirs) = from.parts();
+        for (to, i, points) in values {
+            if absent.get(i / 8).is_none_or(|bits| bits >> (i % 8) & 1 == 1) {
+                continue;
+            }
+            let Some(slot) = theirs.get(i) else { continue };
+            let mut slot = u64::from_le_bytes(*slot);
+            if points {
+                let (start, len) = (slot as u32 as usize, (slot >> 32) as usize);
+                // As elsewhere, what points outside its row is empty.
+                let (start, len) = if start + len <= bytes.len() { (start, len) } else { (run.end, 0) };
+                if start != run.end {
+                    at += run.len();
+                    runs.push(std::mem::replace(&mut run, start..start));
+                }
+                slot = (at + (start - run.start) - row.start) as u64 | (len as u64) << 32;
+                run.end += len;
+            }
+            slots[8 * to..8 * to + 8].copy_from_slice(&slot.to_le_bytes());
+            nulls[to / 8] &= !(1 << (to % 8));
+        }
+        runs.push(run);
+        for run in runs.iter() {
+            self.out.extend_from_slice(&bytes[run]);
+        }
+    }
     /// Whether slot `i` of a row in this buffer is null; a slot past the end is.
     #[inline]
     pub fn is_null(&self, row: RowMark, i: usize) -> bool {
@@ -176,6 +211,30 @@ impl RowBuf {
     /// Forgets a row and all that came after it.
     pub fn undo(&mut self, row: RowMark) {
         self.out.truncate(row.start);
+    }
+}
+
+/// Ranges of bytes; without an allocation for a few.
+#[derive(Default)]
+struct Runs {
+    few: [(u32, u32); 8],
+    n: usize,
+    more: Vec<(u32, u32)>,
+}
+
+impl Runs {
+    #[inline]
+    fn push(&mut self, run: std::ops::Range<usize>) {
+        let run = (run.start as u32, run.end as u32);
+        match self.few.get_mut(self.n) {
+            Some(place) => *place = run,
+            None => self.more.push(run),
+        }
+        self.n += 1;
+    }
+    fn iter(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+        let few = &self.few[..self.n.min(self.few.len())];
+        few.iter().chain(&self.more).map(|(start, end)| *start as usize..*end as usize)
     }
 }
 

@@ -76,6 +76,23 @@ fn columns_are_found_at_any_depth() {
 }
 
 #[test]
+fn packed_columns_are_those_of_cells() {
+    let schemas = Schemas::new();
+    // Without the record that has no schema: all texts have one place.
+    let patch = Patch { drop_rows: vec![3], ..Patch::default() };
+    let (batch, _) = apply(&batch(&schemas), &schemas, &Quota::default(), &patch).unwrap();
+    let check = |path: &str, nulls: u8, offsets: [u32; 5], data: &str| {
+        let expected = ColumnData::Packed { offsets: offsets.to_vec(), data: data.as_bytes().to_vec() };
+        assert_eq!(column(&batch, &schemas, path, true).unwrap(), Column { nulls: vec![nulls], data: expected }, "{path}");
+    };
+    check("value.after.email", 0b1100, [0, 17, 34, 34, 34], "user0@example.comuser1@example.com");
+    check("value.op", 0b1000, [0, 1, 2, 3, 3], "ccc");
+    check("value.tags", 0b1000, [0, 9, 18, 27, 27], &"[\"x\",\"y\"]".repeat(3));
+    assert!(column(&batch, &schemas, "value.nothing", true).unwrap_err().contains("value.nothing"));
+    assert_eq!(column(&batch, &schemas, "key.id", true).unwrap().data, ColumnData::Int64s(vec![0, 1, 2, 0]));
+}
+
+#[test]
 fn a_patch_edits_what_it_names() {
     let schemas = Schemas::new();
     let batch = batch(&schemas);
