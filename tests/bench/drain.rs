@@ -44,14 +44,14 @@ pub fn source(bench: &Bench, prefix: &str, table: &str, slot: &str, extra: &[(&s
 struct Contender<'a> {
     name: &'static str,
     system: System<'a>,
-    extra: &'static [(&'static str, &'static str)],
+    extra: Vec<(&'static str, &'static str)>,
 }
 
 pub async fn run(bench: &Bench) -> anyhow::Result<()> {
     let mut sides = Vec::new();
-    let mut add = |name, system, extra| sides.push(Contender { name, system, extra });
+    let mut add = |name, system, extra: &[_]| sides.push(Contender { name, system, extra: extra.to_vec() });
     if bench.plan.wants("Debezium") {
-        add("Debezium, default settings", bench.connect().await?, &[][..]);
+        add("Debezium, default settings", bench.connect().await?, &[]);
         add("Debezium, tuned", bench.connect().await?, TUNED);
     }
     add("Millrace on Kafka", bench.on_kafka().await?, &[]);
@@ -81,19 +81,33 @@ pub async fn run(bench: &Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Millrace with and without a WASM transform in the path.
+/// Millrace with and without a WASM transform in the path, and a chain of which a step is one beside the same chain of Java's.
 pub async fn run_transform(bench: &Bench) -> anyhow::Result<()> {
-    const MASK: &[(&str, &str)] =
-        &[("transforms", "mask"), ("transforms.mask.type", "mask-email"), ("transforms.mask.field", "email")];
-    let sides = [
-        Contender { name: "Millrace without a transform", system: bench.on_kafka().await?, extra: &[] },
-        Contender { name: "Millrace with a WASM transform", system: bench.on_kafka().await?, extra: MASK },
+    const MASK: [(&str, &str); 2] = [("transforms.mask.type", "mask-email"), ("transforms.mask.field", "email")];
+    const CHAIN: [(&str, &str); 2] =
+        [("transforms", "unwrap,mask"), ("transforms.unwrap.type", "io.debezium.transforms.ExtractNewRecordState")];
+    const MASK_FIELD: [(&str, &str); 3] = [
+        ("transforms.mask.type", "org.apache.kafka.connect.transforms.MaskField$Value"),
+        ("transforms.mask.fields", "email"),
+        ("transforms.mask.replacement", "c***@example.com"),
     ];
+    let mut sides = Vec::new();
+    let mut add = |name, system, extra: Vec<_>| sides.push(Contender { name, system, extra });
+    add("Millrace without a transform", bench.on_kafka().await?, vec![]);
+    add("Millrace with a WASM transform", bench.on_kafka().await?, [&[("transforms", "mask")], &MASK[..]].concat());
+    add("Millrace, unwrap and a WASM transform", bench.on_kafka().await?, [CHAIN, MASK].concat());
+    if bench.plan.wants("Debezium") {
+        add("Debezium, tuned, unwrap and MaskField", bench.connect().await?, [TUNED, &CHAIN, &MASK_FIELD].concat());
+    }
     let figures = compare(bench, "transform", false, &sides).await?;
-    print("A WASM transform in the path", "Millrace without a transform", "Millrace without a transform", &figures);
-    if let [without, with] = &figures[..] {
-        println!();
+    print("A WASM transform in the path", "Millrace without a transform", "Debezium, tuned, unwrap and MaskField", &figures);
+    println!();
+    if let [without, with, chain, rest @ ..] = &figures[..] {
         verdict("throughput with a WASM transform, of that without", with.rate() / without.rate(), 0.85, true);
+        if let [java] = rest {
+            let cpu = |s: &Side| crate::report::median(&s.cpu);
+            verdict("the chain with a WASM transform: records a second a core, of Java's", cpu(java) / cpu(chain), 3.0, true);
+        }
     }
     Ok(())
 }
@@ -138,7 +152,7 @@ async fn drain(bench: &Bench, side: &Contender<'_>, name: &str, time: Duration, 
     let topic = format!("{name}.public.{}", load::TABLE);
     topics.create(&topic).await?;
     load::copy_slot(&bench.pg, name).await?;
-    system.create(name, source(bench, name, load::TABLE, name, side.extra)).await?;
+    system.create(name, source(bench, name, load::TABLE, name, &side.extra)).await?;
     let (started, mut asked) = (Instant::now(), Instant::now());
     let mut window: Option<Window> = None;
     loop {

@@ -16,7 +16,8 @@ made() { env -u CARGO_TARGET_DIR "$target/release/millrace" plugin build "$ROOT/
 echo "commit $(git -C "$ROOT" describe --always --dirty), $(nproc) CPUs, $(uname -sr), load $(cut -d' ' -f1 /proc/loadavg) at the start"
 if [ "$what" = instances ]; then
   made examples/transforms/mask-email
-  bench instances "$work/plugins/mask-email.wasm"
+  made tests/bench/plugins/mask-hash
+  bench instances "$work/plugins/mask-email.wasm" "$work/plugins/mask-hash-bench.wasm"
   exit 0
 fi
 "$ROOT/scripts/fetch-peers.sh" kafka
@@ -37,6 +38,8 @@ awk -F'\t' '
     c = "component"; k = ", a constant for the hash"; java = "Kafka Connect, Java"
     printf "\nthe component takes %s of the time of native\n", times(c, "native")
     printf "with a constant for the hash, %s\n", times(c k, "native" k)
+    w = ", whole records"
+    printf "with whole records, %s; with a constant besides, %s\n", times(c w, "native" w), times(c w k, "native" w k)
     printf "Java takes %s times the component, which hashes besides\n", times(java, c)
     printf "Java takes %s times the component with a constant, which is the same work\n", times(java, c k)
   }' "$work/figures.tsv"

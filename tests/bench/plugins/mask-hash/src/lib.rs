@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use millrace_plugin::{
-    Batch, BatchWriter, ConfigKey, Error, Outcome, PluginInfo, Schema, TaskContext, Transform, export_transform, row, schema,
+    Batch, BatchWriter, Column, ColumnData, ConfigKey, Error, Outcome, Packed, PluginInfo, Schema, TaskContext, Transform,
+    export_transform, row, schema,
 };
 
 mod work;
@@ -14,6 +15,8 @@ struct MaskHash {
     field: String,
     /// What goes into the new field in place of a hash, as bytes.
     constant: Option<[u8; 32]>,
+    /// The whole records are written anew, in place of the two columns.
+    rows: bool,
     plans: HashMap<u32, Option<work::Plan>>,
 }
 
@@ -22,15 +25,20 @@ impl Transform for MaskHash {
         PluginInfo::transform("mask-hash-bench", env!("CARGO_PKG_VERSION"))
             .doc("Masks an e-mail address and puts its SHA-256 beside it.")
             .key(ConfigKey::boolean("constant").default("false").doc("The new field is a constant: nothing is hashed."))
+            .key(ConfigKey::boolean("rows").default("false").doc("Records are read and written whole, not by columns."))
             .key(ConfigKey::text("field").required().doc("The field that holds the address."))
     }
 
     fn configure(ctx: TaskContext) -> Result<Self, Error> {
         let constant = ctx.config.bool("constant")?.then_some([0xab; 32]);
-        Ok(MaskHash { constant, field: ctx.config.required("field")?.to_owned(), plans: HashMap::new() })
+        let rows = ctx.config.bool("rows")?;
+        Ok(MaskHash { constant, rows, field: ctx.config.required("field")?.to_owned(), plans: HashMap::new() })
     }
 
     fn apply(&mut self, batch: &Batch<'_>) -> Result<Outcome, Error> {
+        if !self.rows {
+            return self.columns(batch);
+        }
         let rows = batch.rows()?;
         let mut out = BatchWriter::with_capacity(rows.bytes().len() + 100 * rows.len());
         let (field, plans) = (&self.field, &mut self.plans);
@@ -42,7 +50,8 @@ impl Transform for MaskHash {
                     Some(at) => {
                         let slots = of.fields.len();
                         let mut with = (*of).clone();
-                        with.fields.push(schema::Field { name: format!("{field}_hash"), schema: Schema::text().optional().into() });
+                        with.fields
+                            .push(schema::Field { name: format!("{field}_hash"), schema: Schema::text().optional().into() });
                         Some(work::Plan { field: at, slots, schema: schema::intern(&with.into())? })
                     }
                     None => None,
@@ -56,5 +65,19 @@ impl Transform for MaskHash {
             None => work::apply(&rows, &mut out, plan, hmac_sha256::Hash::hash)?,
         }
         Ok(Outcome::replace(out, (0..rows.len() as u32).collect()))
+    }
+}
+
+impl MaskHash {
+    fn columns(&self, batch: &Batch<'_>) -> Result<Outcome, Error> {
+        let path = format!("value.{}", self.field);
+        let addresses = batch.strings(&path)?;
+        let made = match self.constant {
+            Some(constant) => work::columns(addresses.iter(), addresses.size(), |_| constant),
+            None => work::columns(addresses.iter(), addresses.size(), hmac_sha256::Hash::hash),
+        };
+        let masked = ColumnData::Packed(Packed { offsets: made.offsets, data: made.data });
+        let digits = Column { path: format!("{path}_hash"), nulls: made.nulls.clone(), data: ColumnData::Texts(made.digits) };
+        Ok(Outcome::set([Column { path, nulls: made.nulls, data: masked }, digits]))
     }
 }

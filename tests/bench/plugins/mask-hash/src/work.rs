@@ -54,6 +54,7 @@ pub fn apply<E>(
             }
             if slot == field {
                 let address = value.get_bytes(slot);
+                masked.clear();
                 mask(address, &mut masked);
                 buffer.bytes(made, slot, &masked);
                 digits(&hash(address), &mut hex);
@@ -77,9 +78,47 @@ pub fn apply<E>(
 /// The slots of the benchmark's records that are texts.
 const TEXTS: u64 = 0b11110;
 
+/// The same of columns: what each address becomes, and the digits of what it was.
+#[derive(Default)]
+pub struct Columns {
+    /// Masked address i is `data[offsets[i]..offsets[i + 1]]`.
+    pub offsets: Vec<u32>,
+    pub data: Vec<u8>,
+    pub digits: Vec<String>,
+    /// Bit i set: there was no address.
+    pub nulls: Vec<u8>,
+}
+
+pub fn columns<'a>(
+    addresses: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
+    bytes: usize,
+    hash: impl Fn(&[u8]) -> [u8; 32],
+) -> Columns {
+    let n = addresses.len();
+    let (offsets, data) = (Vec::with_capacity(n + 1), Vec::with_capacity(bytes));
+    let mut out = Columns { offsets, data, digits: Vec::with_capacity(n), nulls: Vec::new() };
+    out.offsets.push(0);
+    let mut hex = [0; 64];
+    for (i, address) in addresses.enumerate() {
+        match address {
+            Some(address) => {
+                mask(address, &mut out.data);
+                digits(&hash(address), &mut hex);
+                out.digits.push(std::str::from_utf8(&hex).unwrap_or_default().to_owned());
+            }
+            None => {
+                out.nulls.resize(n.div_ceil(8), 0);
+                out.nulls[i / 8] |= 1 << (i % 8);
+                out.digits.push(String::new());
+            }
+        }
+        out.offsets.push(out.data.len() as u32);
+    }
+    out
+}
+
 /// All but the first character of what is before the `@` as `*`.
 fn mask(address: &[u8], out: &mut Vec<u8>) {
-    out.clear();
     let at = address.iter().position(|b| *b == b'@').unwrap_or(address.len());
     let mut first = true;
     for &b in &address[..at] {
