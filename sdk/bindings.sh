@@ -38,7 +38,10 @@ for kind in transform plain source sink; do
     sed "s/^package wit_exports$/package ${kind}_exports/" "$new/$kind/wit_exports/wit_exports.go" \
         >"$new/go/${kind}_exports/wit_exports.go"
 done
-generate c "$new/wit" --world transform-plugin --out-dir "$new/c"
+# A world of C names its types after itself, and the library is written once: both kinds get a world of one name.
+generate c "$new/wit" --world transform-plugin --out-dir "$new/c/transform"
+sed -i 's/^world transform-plugin {/world other {/; s/^world plain-plugin {/world transform-plugin {/' "$new/wit/world.wit"
+generate c "$new/wit" --world transform-plugin --out-dir "$new/c/plain"
 
 if [ "${1:-}" = --check ]; then
     for name in "$new"/go/*; do

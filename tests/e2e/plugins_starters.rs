@@ -37,9 +37,11 @@ async fn a_new_transform_passes_its_tests_as_it_is_written() -> anyhow::Result<(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn go_has_transforms_over_simple_values() -> anyhow::Result<()> {
-    let said = plugin(&["test", "tests/guests/plain"], &root()).await?;
-    ensure!(said.contains("plain-go 0.1.0: 1 passed, 0 failed"), "{said}");
+async fn go_and_c_have_transforms_over_simple_values() -> anyhow::Result<()> {
+    for (dir, name) in [("tests/guests/plain", "plain-go"), ("tests/guests/plain-c", "plain-c")] {
+        let said = plugin(&["test", dir], &root()).await?;
+        ensure!(said.contains(&format!("{name} 0.1.0: 1 passed, 0 failed")), "{said}");
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-/* What the library's files share. */
+/* What the library's files share. The bindings are those of one kind, src/KIND and bindings/KIND. */
 #ifndef MR_INNER_H
 #define MR_INNER_H
 
@@ -9,17 +9,8 @@
 
 typedef transform_plugin_string_t text_t;
 
-/* A call, of which an author sees pointers alone. */
-struct mr_lent { millrace_plugin_records_borrow_batch_t handle; transform_plugin_list_u8_t rows; bool has_rows; };
-struct mr_out {
-    exports_millrace_plugin_transform_output_t output;
-    exports_millrace_plugin_transform_list_record_failure_t failures;
-};
-/* The edits of an answer, which is from then on one of edits. */
-exports_millrace_plugin_transform_patch_t *mr_patch(mr_out_t *out);
 /* Room for one more in a list of `len`. */
 void *mr_extend(void *at, size_t len, size_t size);
-
 void *mr_alloc(size_t n);
 char *mr_join(const char *first, va_list more);
 text_t mr_owned(const char *s);

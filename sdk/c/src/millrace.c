@@ -43,6 +43,14 @@ char *mr_terminated(const uint8_t *at, size_t len) {
     return s;
 }
 
+void *mr_extend(void *at, size_t len, size_t size) {
+    /* To the next power of two, so that many appends cost little. */
+    if (len & (len - 1)) return at;
+    at = realloc(at, size * (len ? 2 * len : 1));
+    if (!at) __builtin_trap();
+    return at;
+}
+
 static text_t view(const char *s) { return (text_t){(uint8_t *)s, strlen(s)}; }
 
 /* ---- errors ---- */

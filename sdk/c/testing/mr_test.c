@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../src/inner.h"
+#include "../src/transform/batch.h"
 #include "mr_test.h"
 
 typedef exports_millrace_plugin_transform_outcome_t outcome_t;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inner.h"
+#include "transform/batch.h"
 #include "mr_host.h"
 #include "mr_schema.h"
 #include "mr_test.h"

@@ -79,9 +79,30 @@ struct Settings {
     /// Where `include/millrace.h` is, seen from the project.
     sdk: PathBuf,
     sources: Vec<PathBuf>,
+    #[serde(default)]
+    world: World,
     /// Further words for the compiler.
     #[serde(default)]
     flags: Vec<String>,
+}
+
+/// What records are to the plugin.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum World {
+    #[default]
+    Transform,
+    Plain,
+}
+
+impl World {
+    /// Where the SDK has what is of this world alone, in `src` and in `bindings`.
+    fn dir(&self) -> &'static str {
+        match self {
+            World::Transform => "transform",
+            World::Plain => "plain",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -143,12 +164,13 @@ impl Builder for Compiler {
         let module = job.scratch.join(format!("{}.module.wasm", manifest.name));
         let mut cc = self.command();
         cc.current_dir(&project.dir).args(["-std=c11", "-O3", "-Wall", "-Wextra", "-mexec-model=reactor", "-Wl,--strip-debug"]);
-        for dir in ["include", "src", "bindings"] {
-            cc.arg("-I").arg(sdk.join(dir));
+        let (own, bindings) = (sdk.join("src").join(settings.world.dir()), sdk.join("bindings").join(settings.world.dir()));
+        for dir in [&sdk.join("include"), &sdk.join("src"), &own, &bindings] {
+            cc.arg("-I").arg(dir);
         }
         cc.args(&settings.flags).arg("-o").arg(&module).args(&settings.sources);
-        for dir in ["src", "bindings"] {
-            cc.args(library(&sdk.join(dir))?);
+        for dir in [&sdk.join("src"), &own, &bindings] {
+            cc.args(library(dir)?);
         }
         tools::run(cc, &format!("build the plugin \"{}\"", manifest.name))?;
         Ok(vec![project.artifact(module)?])

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inner.h"
+#include "batch.h"
 
 /* ---- reading ---- */
 

@@ -2,15 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inner.h"
-
-void *mr_extend(void *at, size_t len, size_t size) {
-    /* To the next power of two, so that many appends cost little. */
-    if (len & (len - 1)) return at;
-    at = realloc(at, size * (len ? 2 * len : 1));
-    if (!at) __builtin_trap();
-    return at;
-}
+#include "batch.h"
 
 bool exports_millrace_plugin_transform_configure(exports_millrace_plugin_transform_task_context_t *ctx,
                                                  exports_millrace_plugin_transform_error_t *err) {
