@@ -12,7 +12,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Message};
 use serde_json::{Value, json};
 
-const WITHIN: Duration = Duration::from_secs(120);
+pub const WITHIN: Duration = Duration::from_secs(120);
 const LANGUAGES: [&str; 2] = ["go", "c"];
 /// Records of each language's chain.
 const RECORDS: usize = 20_000;

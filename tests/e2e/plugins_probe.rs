@@ -2,11 +2,13 @@
 //! log and figures.
 
 use anyhow::{Context, ensure};
+use millrace_tests::{eventually, read_topics};
+use rdkafka::Message;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::plugins_go_c::{built, worker_with};
+use crate::plugins_go_c::{WITHIN, built, worker_with};
 
 /// Answers each request with its body and a header, where it has the secret. One request a connection.
 async fn serve(listener: TcpListener) {
@@ -46,11 +48,34 @@ async fn go_and_c_reach_what_they_are_granted() -> anyhow::Result<()> {
             "transforms": "p", "transforms.p.type": format!("probe-{language}"), "transforms.p.url": format!("http://{at}/"),
             "transforms.p.token": "s3cret", "transforms.p.http.hosts": at.to_string(), "transforms.p.grants": "http",
         });
-        let body = json!({"config": config, "records": [{"topic": "t", "value": 1}, {"topic": "t", "value": 2}]});
+        // A dry run sends nothing that could change anything.
+        let body = json!({"config": config, "records": [{"topic": "t", "value": 1}]});
         let (status, done) = worker.request("POST", "/transforms/try", Some(&body)).await?;
-        ensure!(status == 200 && done["error"].is_null(), "{language}: {status} {done:#}");
-        let after: Vec<&Value> = done["records"].as_array().into_iter().flatten().map(|r| &r["after"][0]["value"]).collect();
-        ensure!(after == [&heard, &heard], "{language}: {done:#}");
+        ensure!(status == 200 && done["error"]["code"] == "http.dry-run", "{language}: {status} {done:#}");
+
+        let (file, topic) = (worker.dir().join("lines.txt"), format!("heard-{language}"));
+        std::fs::write(&file, "1\n2\n")?;
+        let mut source = config.clone();
+        for (key, value) in [
+            ("connector.class", json!("FileStreamSource")),
+            ("file", json!(file)),
+            ("topic", json!(topic)),
+            ("key.converter", json!("org.apache.kafka.connect.storage.StringConverter")),
+        ] {
+            source[key] = value;
+        }
+        worker.create(&topic, source).await?;
+        let after = eventually("the probe's answers are in the topic", WITHIN, || async {
+            let wanted = topic.clone();
+            let records = read_topics(&worker.bootstrap, move |t| t == wanted).await?;
+            ensure!(records.len() == 2, "{} of 2", records.len());
+            records
+                .iter()
+                .map(|m| Ok(serde_json::from_slice(m.payload().unwrap_or_default())?))
+                .collect::<anyhow::Result<Vec<Value>>>()
+        })
+        .await?;
+        ensure!(after == [heard.clone(), heard.clone()], "{language}: {after:#?}");
 
         // Without the grant it is refused before it runs, and told what to set.
         config.as_object_mut().context("an object")?.remove("transforms.p.grants");
