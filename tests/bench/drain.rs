@@ -81,12 +81,14 @@ pub async fn run(bench: &Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Millrace with and without a WASM transform in the path, and a chain of which a step is one beside the same chain of Java's.
+/// Millrace with and without a WASM transform in the path, beside Debezium with Java's for the same: `MaskField` knows the fields of
+/// a row alone, so that the event is unwrapped first. Ours masks both rows of an event, and writes the whole of it.
 pub async fn run_transform(bench: &Bench) -> anyhow::Result<()> {
-    const MASK: [(&str, &str); 2] = [("transforms.mask.type", "mask-email"), ("transforms.mask.field", "email")];
-    const CHAIN: [(&str, &str); 2] =
-        [("transforms", "unwrap,mask"), ("transforms.unwrap.type", "io.debezium.transforms.ExtractNewRecordState")];
-    const MASK_FIELD: [(&str, &str); 3] = [
+    const MASK: &[(&str, &str)] =
+        &[("transforms", "mask"), ("transforms.mask.type", "mask-email"), ("transforms.mask.field", "email")];
+    const MASK_FIELD: &[(&str, &str)] = &[
+        ("transforms", "unwrap,mask"),
+        ("transforms.unwrap.type", "io.debezium.transforms.ExtractNewRecordState"),
         ("transforms.mask.type", "org.apache.kafka.connect.transforms.MaskField$Value"),
         ("transforms.mask.fields", "email"),
         ("transforms.mask.replacement", "c***@example.com"),
@@ -94,19 +96,18 @@ pub async fn run_transform(bench: &Bench) -> anyhow::Result<()> {
     let mut sides = Vec::new();
     let mut add = |name, system, extra: Vec<_>| sides.push(Contender { name, system, extra });
     add("Millrace without a transform", bench.on_kafka().await?, vec![]);
-    add("Millrace with a WASM transform", bench.on_kafka().await?, [&[("transforms", "mask")], &MASK[..]].concat());
-    add("Millrace, unwrap and a WASM transform", bench.on_kafka().await?, [CHAIN, MASK].concat());
+    add("Millrace with a WASM transform", bench.on_kafka().await?, MASK.to_vec());
     if bench.plan.wants("Debezium") {
-        add("Debezium, tuned, unwrap and MaskField", bench.connect().await?, [TUNED, &CHAIN, &MASK_FIELD].concat());
+        add("Debezium, tuned, unwrap and MaskField", bench.connect().await?, [TUNED, MASK_FIELD].concat());
     }
     let figures = compare(bench, "transform", false, &sides).await?;
     print("A WASM transform in the path", "Millrace without a transform", "Debezium, tuned, unwrap and MaskField", &figures);
     println!();
-    if let [without, with, chain, rest @ ..] = &figures[..] {
+    if let [without, with, rest @ ..] = &figures[..] {
         verdict("throughput with a WASM transform, of that without", with.rate() / without.rate(), 0.85, true);
         if let [java] = rest {
             let cpu = |s: &Side| crate::report::median(&s.cpu);
-            verdict("the chain with a WASM transform: records a second a core, of Java's", cpu(java) / cpu(chain), 3.0, true);
+            verdict("records a second a core with a WASM transform, of those with Java's", cpu(java) / cpu(with), 3.0, true);
         }
     }
     Ok(())

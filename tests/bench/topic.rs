@@ -64,7 +64,9 @@ impl Topics {
             };
             let m = m?;
             let event: serde_json::Value = serde_json::from_slice(m.payload().unwrap_or_default())?;
-            let row = if event["payload"].is_object() { &event["payload"]["after"] } else { &event["after"] };
+            // In an envelope, with its schema or without, or the row alone.
+            let event = if event["payload"].is_object() { &event["payload"] } else { &event };
+            let row = if event["after"].is_object() { &event["after"] } else { event };
             anyhow::ensure!(
                 row["id"] == expected && row.as_object().is_some_and(|r| r.len() == 10),
                 "{topic}: not the row with id {expected}: {event}"

@@ -43,4 +43,17 @@ awk -F'\t' '
     printf "Java takes %s times the component, which hashes besides\n", times(java, c)
     printf "Java takes %s times the component with a constant, which is the same work\n", times(java, c k)
   }' "$work/figures.tsv"
+for plugin in examples/transforms/mask-email tests/bench/plugins/mask-plain; do made "$plugin"; done
+fields=""
+for field in id:int64 customer:string email:string city:string note:string amount:double quantity:int32 paid:boolean created:int64 updated:int64; do
+  fields+="${fields:+,}{\"field\":\"${field%:*}\",\"type\":\"${field#*:}\",\"optional\":false}"
+done
+sed "s|.*|{\"topic\":\"orders\",\"value\":{\"schema\":{\"type\":\"struct\",\"optional\":false,\"fields\":[$fields]},\"payload\":&}}|" \
+  "$work/records.jsonl" >"$work/enveloped.jsonl"
+printf '\nan address masked, in batches of 500 records with schemas:\n'
+for plugin in mask-email mask-plain-bench; do
+  settings=(); [ "$plugin" = mask-email ] && settings=(--set field=email)
+  printf '%s: ' "$plugin"
+  "$target/release/millrace" plugin bench "$work/plugins/$plugin.wasm" --input "$work/enveloped.jsonl" --seconds "$seconds" "${settings[@]+"${settings[@]}"}" | grep 'records a second'
+done
 echo "the least of all rounds of 2,000 records, processor time; load $(cut -d' ' -f1 /proc/loadavg) at the end"
