@@ -118,6 +118,19 @@ void mr_settings_load(const transform_plugin_list_tuple2_string_string_t *all) {
     }
 }
 
+bool mr_configured(const millrace_plugin_types_task_context_t *ctx, millrace_plugin_types_error_t *err) {
+    mr_error_t e = {0};
+    char *connector = mr_terminated(ctx->connector.ptr, ctx->connector.len);
+    mr_context_t context = {connector, ctx->task, ctx->memory_limit_bytes, ctx->call_deadline_ms};
+    transform_plugin_list_tuple2_string_string_t all;
+    millrace_plugin_config_all(&all);
+    mr_settings_load(&all);
+    transform_plugin_list_tuple2_string_string_free(&all);
+    bool ok = mr_configure(&context, &e);
+    if (!ok) mr_error_out(&e, err);
+    return ok;
+}
+
 const char *mr_config(const char *key) {
     for (size_t i = 0; i < n_settings; i++)
         if (strcmp(settings[i].name, key) == 0) return settings[i].value;

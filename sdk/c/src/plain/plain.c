@@ -12,16 +12,8 @@ struct mr_plain_out { outcome_t outcome; };
 
 bool exports_millrace_plugin_plain_configure(exports_millrace_plugin_plain_task_context_t *ctx,
                                              exports_millrace_plugin_plain_error_t *err) {
-    mr_error_t e = {0};
-    char *connector = mr_terminated(ctx->connector.ptr, ctx->connector.len);
-    mr_context_t context = {connector, ctx->task, ctx->memory_limit_bytes, ctx->call_deadline_ms};
-    transform_plugin_list_tuple2_string_string_t all;
-    millrace_plugin_config_all(&all);
-    mr_settings_load(&all);
-    transform_plugin_list_tuple2_string_string_free(&all);
-    bool ok = mr_configure(&context, &e);
+    bool ok = mr_configured(ctx, err);
     exports_millrace_plugin_plain_task_context_free(ctx);
-    if (!ok) mr_error_out(&e, err);
     return ok;
 }
 
