@@ -211,10 +211,7 @@ impl<'p> Finder<'p> {
             };
             match leaf {
                 Some(bytes) => data.extend_from_slice(bytes),
-                None => {
-                    nulls.resize(view.len().div_ceil(8), 0);
-                    nulls[i / 8] |= 1 << (i % 8);
-                }
+                None => set_null(&mut nulls, i, view.len()),
             }
             offsets.push(data.len() as u32);
         }
@@ -331,12 +328,17 @@ fn place(root: Arc<Schema>, names: &[&str]) -> Option<Place> {
     Some(Place { slots, schema, inside: names.len() })
 }
 
+/// Says in `nulls` that row `i` of `rows` is null.
+fn set_null(nulls: &mut Vec<u8>, i: usize, rows: usize) {
+    nulls.resize(rows.div_ceil(8), 0);
+    nulls[i / 8] |= 1 << (i % 8);
+}
+
 /// Values of one kind into a column of it.
 fn gather(cells: Vec<Cell<'_>>, kind: Option<Kind>, packed: bool) -> Column {
     let mut nulls = Vec::new();
     for (i, _) in cells.iter().enumerate().filter(|(_, c)| **c == Cell::Null) {
-        nulls.resize(cells.len().div_ceil(8), 0);
-        nulls[i / 8] |= 1 << (i % 8);
+        set_null(&mut nulls, i, cells.len());
     }
     let has = |of: fn(&Cell<'_>) -> bool| cells.iter().any(of);
     let bools = has(|c| matches!(c, Cell::Bool(_)));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use millrace_record::patch::{self, Patch};
-use millrace_record::view::{self, Column, ColumnData};
+use millrace_record::view::{self, Cell, Column, ColumnData};
 use millrace_record::{Batch, Field, Kind, Outcome, Quota, Schema, Schemas, TaskContext, TaskError, Transform, Wake, row};
 use millrace_sandbox::{Sandbox, SandboxConfig};
 
@@ -39,11 +39,8 @@ impl<H: Fn(&[u8]) -> [u8; 32] + Send> Transform for NativeColumns<H> {
     async fn apply(&mut self, records: &Batch) -> Result<Outcome, TaskError> {
         let path = format!("value.{FIELD}");
         let addresses = view::column(records, &self.schemas, &path, true).expect("a column");
-        let ColumnData::Packed { offsets, data } = &addresses.data else { panic!("texts are packed") };
-        let each = offsets.windows(2).enumerate().map(|(i, at)| {
-            let null = addresses.nulls.get(i / 8).is_some_and(|bits| bits >> (i % 8) & 1 == 1);
-            (!null).then(|| &data[at[0] as usize..at[1] as usize])
-        });
+        let ColumnData::Packed { data, .. } = &addresses.data else { panic!("texts are packed") };
+        let each = (0..records.len()).map(|i| if let Cell::Bytes(address) = addresses.cell(i) { Some(address) } else { None });
         let made = work::columns(each, data.len(), &self.hash);
         let masked = Column { nulls: made.nulls.clone(), data: ColumnData::Packed { offsets: made.offsets, data: made.data } };
         let digits = Column { nulls: made.nulls, data: ColumnData::Texts(made.digits) };

@@ -204,8 +204,8 @@ impl WorkerConfig {
             plugin_path.push(beside.join("plugins"));
         }
         let grants_allowed = grants_allowed(&mut read, raw);
-        let http_hosts_allowed = http_hosts_allowed(&mut read, raw);
-        let kafka_topics_allowed = kafka_topics_allowed(&mut read, raw);
+        let http_hosts_allowed = allowed(&mut read, raw, "plugin.http.hosts.allowed", Hosts::parse);
+        let kafka_topics_allowed = allowed(&mut read, raw, "plugin.kafka.topics.allowed", Topics::parse);
         let plugin_cache_bytes = read.number("plugin.cache.max.bytes", 0u64, 2 << 30);
         let graceful = Duration::from_millis(read.number("task.shutdown.graceful.timeout.ms", 0u64, 5_000));
 
@@ -326,20 +326,16 @@ fn upload_keys(read: &mut Reader) -> Vec<PublicKey> {
     keys
 }
 
-/// Given and empty means that no host is reached.
-fn http_hosts_allowed(read: &mut Reader, raw: &RawConfig) -> Option<Hosts> {
-    const KEY: &str = "plugin.http.hosts.allowed";
-    raw.get(KEY)?;
-    let text = read.text(KEY).unwrap_or_default();
-    Hosts::parse(&text).map_err(|e| read.wrong(KEY, format!("invalid value {text}: {e}"))).ok()
-}
-
-/// Given and empty means that no topic is written to.
-fn kafka_topics_allowed(read: &mut Reader, raw: &RawConfig) -> Option<Topics> {
-    const KEY: &str = "plugin.kafka.topics.allowed";
-    raw.get(KEY)?;
-    let text = read.text(KEY).unwrap_or_default();
-    Topics::parse(&text).map_err(|e| read.wrong(KEY, format!("invalid value {text}: {e}"))).ok()
+/// What connectors may name in a list of their own. Not given: anything; given and empty: nothing.
+fn allowed<T, E: std::fmt::Display>(
+    read: &mut Reader,
+    raw: &RawConfig,
+    key: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    raw.get(key)?;
+    let text = read.text(key).unwrap_or_default();
+    parse(&text).map_err(|e| read.wrong(key, format!("invalid value {text}: {e}"))).ok()
 }
 
 fn required(read: &mut Reader, key: &str, alone: bool, default: &str) -> String {
