@@ -5,8 +5,9 @@ package plugin
 type Sink interface {
 	// Start comes before any Put.
 	Start(ctx Context) error
-	// Put takes the records, which are lent for the call; it may buffer copies. An error means that none was taken;
-	// failures are for single records.
+	// Put takes the records, which are lent for the call; it may buffer copies. An error means that none was taken:
+	// they are put again, after a fatal one in smaller batches where failures are tolerated, until the record at fault
+	// stands alone. Failures are for single records.
 	Put(batch *Batch) ([]RecordFailure, error)
 	// Flush makes durable what was put, and answers what may be committed: never more than upto.
 	Flush(upto []TopicOffset) (Flushed, error)

@@ -25,6 +25,7 @@ mod plugins_python_connectors;
 mod plugins_python_javascript;
 mod plugins_starters;
 mod plugins_table;
+mod poison;
 mod postgres;
 mod postgres_ddl;
 mod postgres_ddl_avro;

@@ -9,7 +9,7 @@ use super::postgres_evolution::{WITHIN, maybe, of, produce, sink};
 const CHANGES: &str = "plugins_table_changes_total";
 const REFUSALS: &str = "plugins_table_refusals_total";
 
-async fn page(worker: &Worker) -> anyhow::Result<MetricsPage> {
+pub(crate) async fn page(worker: &Worker) -> anyhow::Result<MetricsPage> {
     let answer = reqwest::get(format!("{}/metrics", worker.rest)).await?.error_for_status()?;
     MetricsPage::parse(&answer.text().await?)
 }

@@ -18,7 +18,7 @@ const GROUPS: [(&str, &str, &[(&str, &str)]); 4] = [
 ];
 
 /// The folder with the relay plugins.
-fn relays() -> anyhow::Result<PathBuf> {
+pub(crate) fn relays() -> anyhow::Result<PathBuf> {
     let beside = Worker::binary()?.parent().context("the program lies in a folder")?.join("test-plugins");
     anyhow::ensure!(
         beside.join("relay-sink.wasm").exists() || beside.join("relay_sink.wasm").exists(),

@@ -87,9 +87,18 @@ impl Postgres {
         self.dir.path().join("data").to_string_lossy().into_owned()
     }
 
+    fn log_file(&self) -> String {
+        format!("{}/log", self.dir.path().display())
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.log_file())?)
+    }
+
     /// Starts a server that was stopped.
     pub async fn up(&self) -> anyhow::Result<()> {
-        let log = format!("{}/log", self.dir.path().display());
+        let log = self.log_file();
         let mut c = run(&self.bin.join("pg_ctl"), &["-D", &self.data(), "-l", &log, "-w", "-t", "60", "start"]);
         c.stdout(Stdio::null()).stderr(Stdio::null());
         anyhow::ensure!(c.status()?.success(), "PostgreSQL did not start: {}", std::fs::read_to_string(&log).unwrap_or_default());

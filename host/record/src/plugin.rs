@@ -39,7 +39,7 @@ pub struct PluginInfo {
     pub class_names: Vec<String>,
     pub config: ConfigDef,
     pub bindings: Vec<Binding>,
-    /// Open set: `exactly-once`, `single-task`.
+    /// Open set: `exactly-once`, `single-task`, `names-failures`.
     pub capabilities: Vec<String>,
 }
 
@@ -232,7 +232,7 @@ pub trait SinkTask: Send {
     async fn start(&mut self) -> Result<(), TaskError>;
     /// Assigned; offsets to start at where the sink keeps its own.
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<TopicOffset>, TaskError>;
-    /// Takes the records, may buffer. An error: none was taken.
+    /// Takes the records, may buffer. An error: none was taken, and all or some of them are put again.
     async fn put(&mut self, records: &Batch) -> Result<Vec<RecordFailure>, TaskError>;
     /// Makes durable what was put; answers what may be committed, never more than `upto`.
     async fn flush(&mut self, upto: &[TopicOffset]) -> Result<Flushed, TaskError>;

@@ -76,7 +76,8 @@ class Sink:
     def put(self, batch: Batch) -> None:
         """Take the records; they may be kept until :meth:`flush`, but not the batch itself.
 
-        An error raised here means that none was taken; ``batch.fail(row, ..)`` fails single ones.
+        An error raised here means that none was taken: they are put again, after a fatal one in smaller batches where failures
+        are tolerated, until the record at fault stands alone. ``batch.fail(row, ..)`` fails single ones.
         """
         raise NotImplementedError
 

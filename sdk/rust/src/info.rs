@@ -54,7 +54,7 @@ impl PluginInfo {
         self.bindings.push(Binding { name: name.into(), capability: capability.into(), parts });
         self
     }
-    /// `exactly-once`, `single-task`.
+    /// `exactly-once`, `single-task`; of a sink `names-failures`: its put fails as a whole for no record's fault.
     pub fn capability(mut self, name: &str) -> Self {
         self.capabilities.push(name.into());
         self

@@ -31,7 +31,9 @@ pub trait Sink: Sized + 'static {
         let _ = partitions;
         Ok(Vec::new())
     }
-    /// Take the records; may buffer. An error means that none was taken; failures are for single records.
+    /// Take the records; may buffer. An error means that none was taken; failures are for single records. What was put and
+    /// failed is put again, after a fatal error in smaller batches where failures are tolerated, until the record at fault
+    /// stands alone.
     fn put(&mut self, batch: &Batch<'_>) -> Result<Vec<RecordFailure>, Error>;
     /// Make durable what was put; answers what may be committed, never more than `upto`.
     fn flush(&mut self, upto: Vec<TopicOffset>) -> Result<Flushed, Error>;

@@ -42,6 +42,8 @@ const ALLOWED: &[(&str, Allowed)] = &[
     ("retry.backoff.max.ms", AtLeast(1)),
     ("retry.backoff.ms", AtLeast(1)),
     ("retry.max.attempts", AtLeast(1)),
+    ("task.restart.max.attempts", AtLeast(-1)),
+    ("task.restart.fatal.max.attempts", AtLeast(-1)),
     ("batch.max.records", AtLeast(1)),
     ("batch.max.bytes", AtLeast(1_024)),
     ("errors.tolerance", OneOf(&["none", "all"])),

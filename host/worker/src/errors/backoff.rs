@@ -29,6 +29,15 @@ impl BackoffPolicy {
     }
 }
 
+/// How often a task that failed is started again by itself; none: for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestartPolicy {
+    /// `task.restart.max.attempts`: after failures that may pass.
+    pub passing: Option<u32>,
+    /// `task.restart.fatal.max.attempts`: after those that may not, and where the plugin broke.
+    pub fatal: Option<u32>,
+}
+
 /// Failures in a row of one thing.
 #[derive(Debug)]
 pub struct Backoff {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use millrace_record::{RawConfig, TaskError};
 
 use super::TaskSpec;
-use crate::errors::backoff::BackoffPolicy;
+use crate::errors::backoff::{BackoffPolicy, RestartPolicy};
 use crate::errors::tolerance::{ErrorPolicy, RetryTimeout, Tolerance};
 
 /// Settings that sources and sinks share. Each key is looked up in the connector's configuration, then, where Connect has
@@ -25,6 +25,8 @@ pub(crate) struct TaskSettings {
     pub errors: ErrorPolicy,
     /// `retry.max.attempts`, `retry.backoff.ms`, `retry.backoff.max.ms`.
     pub retry: BackoffPolicy,
+    /// `task.restart.max.attempts`, `task.restart.fatal.max.attempts`.
+    pub restart: RestartPolicy,
 }
 
 impl TaskSettings {
@@ -59,6 +61,10 @@ impl TaskSettings {
                 attempts_max: read.at_least("retry.max.attempts", retry.attempts_max, 1),
                 initial: read.millis("retry.backoff.ms", retry.initial.as_millis() as u64, 1),
                 max: read.millis("retry.backoff.max.ms", retry.max.as_millis() as u64, 1),
+            },
+            restart: RestartPolicy {
+                passing: read.up_to("task.restart.max.attempts", -1),
+                fatal: read.up_to("task.restart.fatal.max.attempts", 3),
             },
         };
         read.finish(settings)
@@ -100,6 +106,11 @@ impl<'a> Reader<'a> {
             self.wrong(key, n, &format!("at least {least}"));
         }
         n
+    }
+
+    /// A number of times; none, -1: no limit.
+    pub fn up_to(&mut self, key: &str, default: i64) -> Option<u32> {
+        u32::try_from(self.at_least(key, default, -1)).ok()
     }
 
     pub fn millis(&mut self, key: &str, default: u64, least: u64) -> Duration {

@@ -3,15 +3,17 @@
 //! A session is one instance of the plugin with its Kafka clients. A failed call that may be tried again is tried on the
 //! same instance first, with the status RUNNING and a logged warning; after `retry.max.attempts` failures in a row the
 //! session ends and the task shows FAILED with a trace, so that an alert fires. It is still not given up: a fresh session
-//! is tried after the capped back-off, for ever, and the first success shows RUNNING again. So a database that is down
-//! for a day needs nobody to press restart. A sink whose `put` or `flush` may be tried again keeps its session for as long
-//! as that lasts, so that its consumer does not leave the group. Any other failure stays FAILED until an operator acts.
+//! is tried after the capped back-off, as often as `task.restart.max.attempts` says, and the first success shows RUNNING
+//! again. So a database that is down for a day needs nobody to press restart. A sink whose `put` or `flush` may be tried
+//! again keeps its session for as long as that lasts, so that its consumer does not leave the group. A failure that is not
+//! said to pass, and a plugin that broke, has the few restarts of `task.restart.fatal.max.attempts`. What the configuration
+//! is at fault for, or itself decides, stays FAILED until an operator acts.
 //!
 //! Offsets never move because of a failure: a new session resumes from what was committed.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use millrace_record::{ErrorKind, LogWriter, PluginKind, TaskError};
@@ -21,7 +23,7 @@ use tracing::Instrument;
 
 use super::settings::TaskSettings;
 use super::{Counters, Target, TaskHandle, TaskRuntime, TaskSpec, TaskState, sink, source};
-use crate::errors::backoff::Backoff;
+use crate::errors::backoff::{Backoff, RestartPolicy};
 use crate::kafka::plugin_log::{PLUGIN_PRODUCER_DEFAULTS, PluginLog};
 
 /// A call that failed: on what, in which call, why.
@@ -32,24 +34,48 @@ pub(crate) struct Failure {
     /// `start`, `poll`, `put`, ...
     pub call: &'static str,
     pub error: TaskError,
+    /// A setting says that the task is to stop here: another session would stop at the same place.
+    decided: bool,
 }
+
+/// The setting that says how often a failed task starts afresh, and what it says; none: no limit.
+type RestartLimit = (&'static str, Option<u32>);
 
 impl Failure {
     pub fn new(subject: impl Into<String>, call: &'static str, error: TaskError) -> Self {
-        Failure { subject: subject.into(), call, error }
+        Failure { subject: subject.into(), call, error, decided: false }
     }
 
-    fn may_recover(&self) -> bool {
-        matches!(self.error.kind, ErrorKind::Retriable | ErrorKind::Restart)
+    /// The task is to stop because of it, as a setting says.
+    pub fn decided(self) -> Self {
+        Failure { decided: true, ..self }
+    }
+
+    /// None: it is never tried again.
+    fn restarts(&self, policy: RestartPolicy) -> Option<RestartLimit> {
+        match self.error.kind {
+            _ if self.decided => None,
+            ErrorKind::Config => None,
+            ErrorKind::Retriable | ErrorKind::Restart => Some(("task.restart.max.attempts", policy.passing)),
+            ErrorKind::Fatal | ErrorKind::Trap => Some(("task.restart.fatal.max.attempts", policy.fatal)),
+        }
     }
 
     /// For the person who reads the status.
     fn trace(&self, task: &Task, retry_in: Option<Duration>) -> String {
         let id = &task.spec.id;
         let restart = format!("POST /connectors/{}/tasks/{}/restart", id.connector, id.task);
+        let limit = self.restarts(task.settings.restart);
         let remedy = match (self.error.kind, retry_in) {
             (_, Some(delay)) => {
-                format!("The task tries again by itself in {} s; {restart} tries at once.", delay.as_secs().max(1))
+                let left = match limit {
+                    Some((key, Some(limit))) => {
+                        let left = limit.saturating_sub(task.tries.lock().restarts);
+                        format!(" (\"{key}\" is {limit}: {left} more after that)")
+                    }
+                    _ => String::new(),
+                };
+                format!("The task tries again by itself in {} s{left}; {restart} tries at once.", delay.as_secs().max(1))
             }
             (ErrorKind::Config, _) => match &self.error.field {
                 Some(field) => format!("Correct \"{field}\" in the connector's configuration."),
@@ -60,12 +86,18 @@ impl Failure {
             ),
             _ => format!("No offset has moved past the failure. Remove its cause, then {restart}."),
         };
+        let given_up = match limit {
+            Some((key, Some(limit @ 1..))) if retry_in.is_none() => {
+                format!("The task was started again {limit} times, as \"{key}\" says, and is not any more. ")
+            }
+            _ => String::new(),
+        };
         let mut trace =
             format!("task {id}: {} failed in {}: {}\n\tcode: {}", self.subject, self.call, self.error.message, self.error.code);
         for (name, value) in &self.error.attributes {
             trace.push_str(&format!("\n\t{name}: {value}"));
         }
-        trace + "\n" + &remedy
+        trace + "\n" + &given_up + &remedy
     }
 }
 
@@ -83,7 +115,16 @@ pub(crate) struct Task {
     pub counters: Arc<Counters>,
     pub target: watch::Receiver<Target>,
     reported: Mutex<Option<TaskState>>,
-    backoff: Mutex<Backoff>,
+    tries: Mutex<Tries>,
+}
+
+/// What went wrong of late.
+struct Tries {
+    /// Failures since a call last went well.
+    backoff: Backoff,
+    /// Restarts since the task last ran for as long as the longest back-off, and when the last one was.
+    restarts: u32,
+    restarted: Option<Instant>,
 }
 
 impl Task {
@@ -94,8 +135,8 @@ impl Task {
         counters: Arc<Counters>,
         target: watch::Receiver<Target>,
     ) -> Self {
-        let backoff = Mutex::new(Backoff::new(settings.retry));
-        Task { spec, runtime, settings, counters, target, reported: Mutex::default(), backoff }
+        let tries = Mutex::new(Tries { backoff: Backoff::new(settings.retry), restarts: 0, restarted: None });
+        Task { spec, runtime, settings, counters, target, reported: Mutex::default(), tries }
     }
 
     /// For one session.
@@ -143,17 +184,21 @@ impl Task {
 
     /// The plugin has started. After failures RUNNING waits for [`Task::healthy`].
     pub fn started(&self) {
-        if self.backoff.lock().failures() == 0 {
+        if self.tries.lock().backoff.failures() == 0 {
             self.report(self.resting_state());
         }
     }
 
     /// A call that does the task's work went well.
     pub fn healthy(&self) {
-        let mut backoff = self.backoff.lock();
-        if backoff.failures() > 0 {
-            backoff.reset();
-            drop(backoff);
+        let mut tries = self.tries.lock();
+        // A task that breaks at the same place again and again has gone well before it, each time.
+        if tries.restarted.is_some_and(|at| at.elapsed() > self.settings.retry.max) {
+            (tries.restarts, tries.restarted) = (0, None);
+        }
+        if tries.backoff.failures() > 0 {
+            tries.backoff.reset();
+            drop(tries);
             tracing::info!("task has recovered");
             self.report(self.resting_state());
         }
@@ -166,29 +211,50 @@ impl Task {
     /// After a failed call: waits for the next try on the same instance, or answers the failure when it is not worth one.
     /// None: try again. The task may be stopping by then.
     pub async fn wait_to_retry(&self, failure: Failure) -> Option<Failure> {
-        if failure.error.kind != ErrorKind::Retriable || self.backoff.lock().failures() + 1 >= self.settings.retry.attempts_max {
+        if failure.error.kind != ErrorKind::Retriable
+            || self.tries.lock().backoff.failures() + 1 >= self.settings.retry.attempts_max
+        {
             return Some(failure);
         }
-        let delay = self.count_retry(&failure);
-        self.sleep(delay).await;
-        None
+        match self.count_retry(failure) {
+            Ok(delay) => {
+                self.sleep(delay).await;
+                None
+            }
+            Err(failure) => Some(failure),
+        }
     }
 
-    /// Counts a failure that may be tried again and answers how long to wait. After `retry.max.attempts` in a row the task
-    /// shows FAILED, until [`Task::healthy`].
-    pub fn count_retry(&self, failure: &Failure) -> Duration {
-        let (delay, failures) = {
-            let mut backoff = self.backoff.lock();
-            (backoff.failed(failure.error.retry_after), backoff.failures())
-        };
-        self.counters.retries.add(1);
-        self.counters.failed_now();
+    /// Counts a failure that may be tried again on the same instance, and answers how long to wait. After
+    /// `retry.max.attempts` in a row the task shows FAILED, until [`Task::healthy`], and each further try counts as a
+    /// restart; the failure comes back when there is none left.
+    pub fn count_retry(&self, failure: Failure) -> Result<Duration, Failure> {
+        let failed = self.tries.lock().backoff.failures() + 1 >= self.settings.retry.attempts_max;
+        let Some(delay) = self.next_try(&failure, failed) else { return Err(failure) };
         tracing::warn!(subject = failure.subject, call = failure.call, code = failure.error.code, error = %failure.error, ?delay,
             "call failed, it is tried again");
-        if failures >= self.settings.retry.attempts_max {
+        if failed {
             self.report(TaskState::Failed { trace: failure.trace(self, Some(delay)) });
         }
-        delay
+        Ok(delay)
+    }
+
+    /// Counts a failure, and answers how long to wait for the next try. None: there is no restart left.
+    fn next_try(&self, failure: &Failure, restart: bool) -> Option<Duration> {
+        let mut tries = self.tries.lock();
+        if restart {
+            let (_, limit) = failure.restarts(self.settings.restart)?;
+            if limit.is_some_and(|limit| tries.restarts >= limit) {
+                return None;
+            }
+            tries.restarts = tries.restarts.saturating_add(1);
+            tries.restarted = Some(Instant::now());
+        }
+        let (restarts, delay) = (tries.restarts, tries.backoff.failed(failure.error.retry_after));
+        drop(tries);
+        self.counters.retries.add(1);
+        self.counters.failed_now();
+        Some(if restart { delay.max(self.settings.retry.delay(restarts)) } else { delay })
     }
 }
 
@@ -223,14 +289,11 @@ async fn supervise(task: Task) {
             tracing::warn!(error = %failure.error, call = failure.call, "task stopped with an error");
             break;
         }
-        if !failure.may_recover() {
+        let Some(delay) = task.next_try(&failure, true) else {
             tracing::error!(subject = failure.subject, call = failure.call, code = failure.error.code, error = %failure.error, "task failed");
             task.report(TaskState::Failed { trace: failure.trace(&task, None) });
             break;
-        }
-        let delay = task.backoff.lock().failed(failure.error.retry_after);
-        task.counters.retries.add(1);
-        task.counters.failed_now();
+        };
         tracing::error!(subject = failure.subject, call = failure.call, code = failure.error.code, error = %failure.error, ?delay,
             "task failed, a fresh instance is tried");
         task.report(TaskState::Failed { trace: failure.trace(&task, Some(delay)) });

@@ -20,6 +20,7 @@ impl Sink for FileStreamSink {
         PluginInfo::sink("file-stream", env!("CARGO_PKG_VERSION"))
             .doc("Appends each record's value, as text, to a file, a line each.")
             .class("org.apache.kafka.connect.file.FileStreamSinkConnector")
+            .capability("names-failures")
             .key(ConfigKey::text(FILE).high().doc("The file to append to; it is made when it is missing."))
             .binding(FILE, "files", [("path", FILE)])
     }

@@ -26,6 +26,7 @@ pub fn info() -> PluginInfo {
         .class(DEBEZIUM)
         .class(CONFLUENT)
         .class(AIVEN)
+        .capability("names-failures")
         .binding(
             "target",
             "postgres",

@@ -1,6 +1,6 @@
 //! The way out of one batch: transforms, the plugin's `put`, and every record out by one counted exit.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use millrace_record::{Batch, ErrorKind, RecordFailure, TaskError, TopicPartition};
 use rdkafka::Message;
@@ -143,29 +143,21 @@ impl Outlet {
         }
     }
 
-    /// Redelivers the same batch for as long as that may help. None: as for [`Outlet::wait`].
+    /// Every record of it is put or has failed for good when it returns: what it answers is the latter, by row. None: as for
+    /// [`Outlet::wait`].
     async fn put_records(&mut self, records: &Batch) -> Result<Option<Vec<RecordFailure>>, Failure> {
         if records.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        loop {
-            let started = Instant::now();
-            match self.plugin.put(records).await {
-                Ok(failures) => {
-                    self.keeper.keep();
-                    self.task.counters.sent_batch(records.len() as u64, started.elapsed());
-                    self.task.healthy();
-                    return self.put_again(records, failures).await;
-                }
-                Err(error) => {
-                    self.keeper.undo();
-                    self.task.counters.failures.add(1);
-                    if !self.back_off(Failure::new(&self.subject, "put", error)).await? {
-                        return Ok(None);
-                    }
-                }
-            }
-        }
+        let failures = match self.put_part(records).await? {
+            None => return Ok(None),
+            Some(Ok(failures)) => failures,
+            Some(Err(poisoned)) => match self.isolate(records, poisoned).await? {
+                None => return Ok(None),
+                Some(failures) => failures,
+            },
+        };
+        self.put_again(records, failures).await
     }
 
     /// Puts the records again whose failure may pass, alone, until it does or the attempts are used up. What it answers has
@@ -202,11 +194,11 @@ impl Outlet {
 
     /// After a failed call: waits for the next try for as long as trying may help, so that the task keeps its place in the
     /// group. False: as for [`Outlet::wait`].
-    async fn back_off(&mut self, failure: Failure) -> Result<bool, Failure> {
+    pub(super) async fn back_off(&mut self, failure: Failure) -> Result<bool, Failure> {
         if failure.error.kind != ErrorKind::Retriable {
             return Err(failure);
         }
-        let delay = self.task.count_retry(&failure);
+        let delay = self.task.count_retry(failure)?;
         Ok(self.wait(delay).await)
     }
 
@@ -266,6 +258,6 @@ impl Outlet {
         error.attributes.push(("class".into(), e.class.clone()));
         let remedy = "set errors.tolerance=all, with errors.deadletterqueue.topic.name, to let such records pass";
         error.attributes.push(("remedy".into(), remedy.into()));
-        Err(Failure::new(&self.subject, "put", error))
+        Err(Failure::new(&self.subject, "put", error).decided())
     }
 }

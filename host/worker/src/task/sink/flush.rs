@@ -15,7 +15,7 @@ impl Session<'_> {
         loop {
             match self.flush_once().await {
                 Err(failure) if failure.error.kind == ErrorKind::Retriable => {
-                    let delay = self.task.count_retry(&failure);
+                    let delay = self.task.count_retry(failure)?;
                     if !self.wait(delay).await? {
                         return Ok(());
                     }

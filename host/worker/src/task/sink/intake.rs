@@ -294,7 +294,7 @@ impl<'a> Intake<'a> {
 
 /// The task stops at a schema: an operator is to look at it.
 fn refusal(stage: Stage, why: String) -> Failure {
-    Failure::new(stage.name(), "convert", TaskError::fatal("schema.incompatible", why))
+    Failure::new(stage.name(), "convert", TaskError::fatal("schema.incompatible", why)).decided()
 }
 
 impl Half {

@@ -12,6 +12,7 @@
 mod batch;
 mod flush;
 mod intake;
+mod isolate;
 mod late;
 mod rebalance;
 
@@ -83,6 +84,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         interrupt: Arc::default(),
         upto: BTreeMap::new(),
         due_from: BTreeMap::new(),
+        blame: isolate::Blame::new(task),
     };
     let gate = task.runtime.gates.as_ref().and_then(|g| g.enter(&task.spec.id, true, config, &wake));
     let intake = Intake::new(task.clone(), &consumer, converters, gate);
@@ -133,6 +135,8 @@ struct Outlet {
     upto: BTreeMap<TopicPartition, i64>,
     /// The first offset of each partition that was put and is not committed.
     due_from: BTreeMap<TopicPartition, i64>,
+    /// What failed puts are laid to.
+    blame: isolate::Blame,
 }
 
 impl<'a> Session<'a> {

@@ -26,7 +26,7 @@ pub(super) fn tolerate(task: &Task, stage: Stage, class: &str, call: &'static st
             error.message = format!("Tolerance exceeded in error handler: {}", error.message);
             error.attributes.push(("stage".into(), stage.name().into()));
             error.attributes.push(("remedy".into(), "set errors.tolerance=all to skip such records".into()));
-            Err(Failure::new(stage.name(), call, error))
+            Err(Failure::new(stage.name(), call, error).decided())
         }
     }
 }

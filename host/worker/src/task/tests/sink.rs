@@ -13,6 +13,8 @@ struct Seen {
     closed: usize,
     started: usize,
     puts: usize,
+    /// The records of the largest put.
+    largest: usize,
 }
 
 /// How a sink behaves.
@@ -30,6 +32,8 @@ struct Behaviour {
     late: Option<i64>,
     /// An offset that fails so many times in a put, and may pass another time.
     again: Option<(i64, usize)>,
+    /// Offsets with which a put fails as a whole.
+    poison: Vec<i64>,
 }
 
 struct TestSink {
@@ -55,6 +59,7 @@ impl SinkTask for TestSink {
         let n = {
             let mut seen = self.seen.lock();
             seen.puts += 1;
+            seen.largest = seen.largest.max(records.len());
             seen.puts
         };
         if n == 1 {
@@ -62,6 +67,9 @@ impl SinkTask for TestSink {
         }
         if n <= self.how.fail || (self.how.fail_until_shared && self.seen.lock().closed == 0) {
             return Err(TaskError::retriable("test.away", "the destination is away"));
+        }
+        if records.view().iter().any(|r| r.offset().is_some_and(|o| self.how.poison.contains(&o))) {
+            return Err(TaskError::fatal("test.poison", "one of them is poison"));
         }
         let mut seen = self.seen.lock();
         let mut failures = Vec::new();
@@ -253,4 +261,132 @@ async fn a_record_that_may_pass_is_tried_as_long_as_is_set() {
     let soon = [("errors.retry.timeout", "50"), ("errors.retry.delay.max.ms", "10")];
     let (put, dead, failures, retries) = refused(9_999, &soon).await;
     assert!((put, dead) == (9, 1) && retries > 1 && failures == retries + 1, "{failures} failures, {retries} retries");
+}
+
+/// What becomes of 2,000 records of which these are poison: offsets put, dead letters, puts, and the status.
+async fn poisoned(poison: &[i64], tolerance: &str) -> (Vec<i64>, Vec<i64>, usize, Vec<TaskState>) {
+    let rig = Rig::start(1).await;
+    rig.produce(0..2000, 1);
+    let (plugin, seen) = sink(Behaviour { poison: poison.to_vec(), ..Behaviour::default() });
+    let config = [
+        ("errors.tolerance", tolerance),
+        ("errors.deadletterqueue.topic.name", "dlq"),
+        ("errors.deadletterqueue.context.headers.enable", "true"),
+        ("task.restart.fatal.max.attempts", "0"),
+    ];
+    let task = rig.task(&plugin, 0, &config);
+    let c = task.counters().clone();
+    let failed = || rig.states(0).iter().any(|s| matches!(s, TaskState::Failed { .. }));
+    until("all have left, or it fails", || c.consumed.get() == 2000 || failed(), || format!("{:?}", rig.states(0))).await;
+    let (put, puts, largest) = {
+        let seen = seen.lock();
+        (seen.put.get(&0).cloned().unwrap_or_default(), seen.puts, seen.largest)
+    };
+    assert_eq!((largest, c.sink_unaccounted()), (2000, 0), "it is one batch");
+    let number = |m: &OwnedMessage| String::from_utf8_lossy(m.payload().expect("a value")).parse().expect("a number");
+    let (letters, states) = (rig.read("dlq").iter().map(number).collect(), rig.states(0));
+    rig.stop(vec![task]).await;
+    (put, letters, puts, states)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_poison_record_costs_itself_and_few_calls() {
+    for poison in [0, 1, 999, 1000, 1234, 1999] {
+        let (put, letters, puts, _) = poisoned(&[poison], "all").await;
+        println!("1 of 2,000 records is poison, at {poison}: {} put, {puts} calls", put.len());
+        let others: Vec<i64> = all(2000).into_iter().filter(|o| *o != poison).collect();
+        assert!(put == others, "all others are put once, in order");
+        assert_eq!(letters, [poison]);
+        // The whole, 11 halves, the record alone, and the rest behind it.
+        assert!(puts <= 14, "{puts} calls for {poison}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_poison_records_are_told_from_the_others() {
+    let poison = [3, 4, 500, 1500, 1501, 1502, 1999];
+    let (put, letters, puts, _) = poisoned(&poison, "all").await;
+    let others: Vec<i64> = all(2000).into_iter().filter(|o| !poison.contains(o)).collect();
+    assert!(put == others && letters == poison, "{letters:?}");
+    assert!(puts <= 2 + 2 * 12 * poison.len(), "{puts} calls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_takes_nothing_is_at_fault_itself() {
+    let (put, letters, puts, states) = poisoned(&all(2000), "all").await;
+    assert!(put.is_empty() && letters.is_empty() && puts < 1_000, "{puts} calls, {letters:?}");
+    let said = |part: &str| matches!(states.last(), Some(TaskState::Failed { trace }) if trace.contains(part));
+    assert!(said("the sink has taken none yet") && said("t-0@0 to t-0@1999, 2000 in all"), "{states:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_tolerance_a_put_is_not_taken_apart() {
+    let (put, letters, puts, states) = poisoned(&[1234], "none").await;
+    assert!(put.is_empty() && letters.is_empty() && puts == 1, "{puts} calls, {letters:?}");
+    let said = |part: &str| matches!(states.last(), Some(TaskState::Failed { trace }) if trace.contains(part));
+    assert!(said("one of them is poison") && said("t-0@0 to t-0@1999, 2000 in all"), "{states:?}");
+}
+
+/// Waits until the task is FAILED for good; its trace.
+async fn given_up(rig: &Rig) -> String {
+    let last = || match rig.states(0).last() {
+        Some(TaskState::Failed { trace }) if !trace.contains("tries again by itself") => Some(trace.clone()),
+        _ => None,
+    };
+    until("it is given up", || last().is_some(), || format!("{:?}", rig.states(0))).await;
+    last().expect("it stays so")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_fails_for_good_is_started_again_a_few_times() {
+    for (limit, started) in [("2", 3), ("0", 1)] {
+        let rig = Rig::start(1).await;
+        rig.produce(0..10, 1);
+        let (plugin, seen) = sink(Behaviour { poison: vec![4], ..Behaviour::default() });
+        let config = [("retry.backoff.ms", "10"), ("task.restart.fatal.max.attempts", limit)];
+        let task = rig.task(&plugin, 0, &config);
+        let trace = given_up(&rig).await;
+        assert_eq!(seen.lock().started, started);
+        let said = trace.contains("started again 2 times, as \"task.restart.fatal.max.attempts\" says");
+        assert!(trace.contains("is poison") && said == (limit == "2"), "{trace}");
+        let waits = rig
+            .states(0)
+            .iter()
+            .filter(|s| matches!(s, TaskState::Failed { trace } if trace.contains("1 more after that")))
+            .count();
+        assert_eq!(waits, usize::from(limit == "2"), "{:?}", rig.states(0));
+        rig.stop(vec![task]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_setting_decides_is_not_tried_again() {
+    let rig = Rig::start(1).await;
+    rig.produce(0..10, 1);
+    let (plugin, seen) = sink(Behaviour { late: Some(4), ..Behaviour::default() });
+    let task = rig.task(&plugin, 0, &[("retry.backoff.ms", "10")]);
+    let trace = given_up(&rig).await;
+    assert!(trace.contains("Tolerance exceeded") && seen.lock().started == 1, "{trace}");
+    rig.stop(vec![task]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_stays_away_is_given_up_where_there_is_a_limit() {
+    let rig = Rig::start(1).await;
+    rig.produce(0..10, 1);
+    let (plugin, seen) = sink(Behaviour { fail: usize::MAX, ..Behaviour::default() });
+    let config = [
+        ("retry.backoff.ms", "10"),
+        ("retry.backoff.max.ms", "20"),
+        ("retry.max.attempts", "2"),
+        ("task.restart.max.attempts", "3"),
+    ];
+    let task = rig.task(&plugin, 0, &config);
+    let trace = given_up(&rig).await;
+    assert!(trace.contains("the destination is away") && trace.contains("\"task.restart.max.attempts\""), "{trace}");
+    {
+        let seen = seen.lock();
+        assert_eq!((seen.puts, seen.started), (5, 1), "one try, one again, and three as restarts on the same instance");
+    }
+    rig.stop(vec![task]).await;
 }

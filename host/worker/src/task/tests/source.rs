@@ -169,7 +169,7 @@ async fn a_start_that_cannot_pass_fails_the_task_and_says_what_to_do() {
     ];
     let (plugin, told) = source(vec![Ok(poll("s", &["a".into()], 1))], starts);
     for (n, remedy) in [(1, "Correct \"slot.name\""), (2, "Remove its cause, then POST /connectors/c/tasks/0/restart")] {
-        let task = rig.task(&plugin, 0, &FAST);
+        let task = rig.task(&plugin, 0, &[&FAST[..], &[("task.restart.fatal.max.attempts", "0")]].concat());
         let failed = || rig.states(0).iter().any(|s| matches!(s, TaskState::Failed { trace } if trace.contains(remedy)));
         until("it fails", failed, || format!("{:?}", rig.states(0))).await;
         assert_eq!(told.lock().started, n, "it is not tried again");
