@@ -12,6 +12,7 @@ mod dead_letters;
 mod debezium_vectors;
 mod differential;
 mod file_stream;
+mod health;
 mod metrics;
 mod plain_transform;
 mod plugin_capabilities;

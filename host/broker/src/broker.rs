@@ -6,6 +6,7 @@ use crate::data_dir::DataDir;
 use crate::error::StartError;
 use crate::groups::Groups;
 use crate::journal::Journal;
+use crate::log::Partition;
 use crate::topics::Topics;
 use crate::transactions::Transactions;
 use std::net::SocketAddr;
@@ -19,6 +20,9 @@ use tokio::task::JoinSet;
 const TICK: Duration = Duration::from_millis(100);
 /// With `flush = never`, sealed segments are still synced, this often.
 const SEALED_SYNC_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A client that was refused asks again before this is over.
+const REFUSED_FRESH: Duration = Duration::from_secs(10);
 
 /// What every connection shares.
 pub(crate) struct Shared {
@@ -68,6 +72,13 @@ impl Broker {
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.shared.address
+    }
+
+    /// Why records are refused that were sent of late, where they are: the disk is full, or fails.
+    pub fn refuses(&self) -> Option<String> {
+        let topics = self.shared.topics.all();
+        let refused = |p: Arc<Partition>| Some(format!("cannot write {}-{}: {}", p.topic, p.index, p.refuses(REFUSED_FRESH)?));
+        topics.iter().flat_map(|topic| topic.partitions()).find_map(refused)
     }
 
     /// Closes the connections and syncs everything, so that the next start reads nothing again.

@@ -37,6 +37,7 @@ use crate::storage::configs::ConfigStore;
 use crate::storage::offsets::OffsetTopic;
 use crate::storage::plugin_state::StateTopic;
 use crate::storage::status::StatusStore;
+use crate::storage::watch::{ANSWER, LogWatch, away};
 use crate::storage::{DataDir, StateLog, StorageError};
 use crate::task::TaskRuntime;
 use crate::task::schema_gate::SchemaGates;
@@ -132,7 +133,7 @@ async fn told(stopping: &mut watch::Receiver<bool>) {
 
 struct Running {
     herder: Arc<Herder>,
-    broker: Option<Broker>,
+    broker: Option<Arc<Broker>>,
     registry: Option<Embedded>,
     writer: tokio::task::JoinHandle<()>,
     monitoring: Vec<tokio::task::JoinHandle<()>>,
@@ -156,7 +157,7 @@ impl Running {
         }
         // The last of the worker's own clients goes before the broker does, or it would complain.
         drop(self.herder);
-        if let Some(broker) = self.broker {
+        if let Some(broker) = self.broker.and_then(Arc::into_inner) {
             broker.stop().await;
         }
     }
@@ -180,7 +181,7 @@ async fn start(
         load_plugins(sandbox_config(&config, data.plugin_cache()), data.plugins(), config.plugin_path.clone(), schemas.clone());
     let plugins = tokio::spawn(loading);
     let broker = match config.embedded() {
-        true => Some(embedded(&config, data).await?),
+        true => Some(Arc::new(embedded(&config, data).await?)),
         false => None,
     };
     let bootstrap = match &broker {
@@ -271,10 +272,24 @@ async fn start(
         gates: monitor.clone().map(|m| Arc::new(m) as Arc<dyn SchemaGates>),
     });
     let writer = tokio::spawn(statuses.clone().write_behind());
-    let herder =
-        Herder::new(config, cluster_id, plugins, configs, statuses, offsets, states, runtime, versions, metrics, monitor.clone());
+    let watch = Arc::<LogWatch>::default();
+    let watching = tokio::spawn(watch_log(watch.clone(), statuses.clone(), broker.clone()));
+    let herder = Herder::new(
+        config,
+        cluster_id,
+        plugins,
+        configs,
+        statuses,
+        offsets,
+        states,
+        runtime,
+        versions,
+        metrics,
+        monitor.clone(),
+        watch,
+    );
     of_herder.set(Arc::downgrade(&herder));
-    let mut monitoring = Vec::new();
+    let mut monitoring = vec![watching];
     if let Some(monitor) = monitor {
         monitoring.push(tokio::spawn(monitor.store.clone().write_behind()));
         monitoring.extend(sandbox.alerts().take().map(|alerts| tokio::spawn(monitor.clone().hear(alerts))));
@@ -282,6 +297,19 @@ async fn start(
     }
     herder.begin().await;
     Ok(Running { herder, broker, registry, writer, monitoring })
+}
+
+/// Looks at the log for as long as the worker lives.
+async fn watch_log(watch: Arc<LogWatch>, statuses: Arc<StatusStore>, broker: Option<Arc<Broker>>) {
+    let look = || async {
+        let refuses =
+            || Some(format!("the embedded log refuses records: {}; make room under \"data.dir\"", broker.as_ref()?.refuses()?));
+        if statuses.log_answers(ANSWER).await {
+            return refuses();
+        }
+        Some(away(ANSWER))
+    };
+    watch.run(look).await
 }
 
 async fn embedded(config: &WorkerConfig, data: &DataDir) -> anyhow::Result<Broker> {

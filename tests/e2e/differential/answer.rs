@@ -64,6 +64,11 @@ impl Own {
             }
             Value::Number(_) if key == Some("last_modified") => "{{time}}".into(),
             Value::String(s) => self.text(&s).into(),
+            // How a task is doing is told by one worker alone.
+            Value::Object(mut map) if map.contains_key("health") => {
+                map.remove("health");
+                self.value(Value::Object(map), key)
+            }
             Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (self.text(&k), self.value(v, Some(&k)))).collect()),
             Value::Array(items) => {
                 let mut items: Vec<_> = items.into_iter().map(|v| self.value(v, None)).collect();

@@ -18,7 +18,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A checkpoint is written when this much was appended since the last, so that start reads no more than this.
 const CHECKPOINT_BYTES: u64 = 16 << 20;
@@ -84,6 +84,8 @@ pub struct Partition {
     pub(super) boot_id: Arc<str>,
     pub(super) log: Mutex<Log>,
     pub waiters: Waiters,
+    /// Why the last write failed, and when; none: it was written.
+    refused: Mutex<Option<(Instant, String)>>,
     sync_turn: tokio::sync::Mutex<()>,
     /// Retention and compaction take turns.
     pub(super) maintenance: Mutex<Compacted>,
@@ -98,6 +100,7 @@ impl Partition {
             boot_id,
             log: Mutex::new(log),
             waiters: Waiters::default(),
+            refused: Mutex::default(),
             sync_turn: tokio::sync::Mutex::new(()),
             maintenance: Mutex::default(),
         }
@@ -163,6 +166,11 @@ impl Partition {
         self.log.lock().producers.open().collect()
     }
 
+    /// Why the last write failed, where that was within this time.
+    pub fn refuses(&self, within: Duration) -> Option<String> {
+        self.refused.lock().as_ref().filter(|(at, _)| at.elapsed() <= within).map(|(_, why)| why.clone())
+    }
+
     fn write(
         &self,
         log: &mut MutexGuard<Log>,
@@ -174,6 +182,7 @@ impl Partition {
         let failed = |error: io::Error| {
             tracing::error!(%error, topic = %self.topic, partition = self.index,
                 "cannot write to the log; the record is not acknowledged; make room under the data directory");
+            *self.refused.lock() = Some((Instant::now(), error.to_string()));
             ResponseError::KafkaStorageError
         };
         log.cut_dirty_tail().map_err(failed)?;
@@ -205,6 +214,7 @@ impl Partition {
             let _ = log.cut_dirty_tail();
             return Err(failed(error));
         }
+        *self.refused.lock() = None;
         Ok(header)
     }
 

@@ -69,8 +69,12 @@ fn text(value: &Value) -> &str {
 /// None: it is well. Paused and stopped is what somebody wanted.
 fn line(what: &str, state: &Value) -> Option<String> {
     let name = text(&state["state"]);
+    let health = &state["health"];
     if matches!(name, "RUNNING" | "PAUSED" | "STOPPED") {
-        return None;
+        return match health["state"].as_str() {
+            None | Some("ok") => None,
+            Some(unwell) => Some(format!("{what}: {name}, {unwell}: {}", text(&health["cause"]))),
+        };
     }
     let trace = state["trace"].as_str().map(|t| format!(": {}", t.trim_end())).unwrap_or_default();
     Some(format!("{what}: {name}{trace}"))

@@ -44,6 +44,7 @@ const ALLOWED: &[(&str, Allowed)] = &[
     ("retry.max.attempts", AtLeast(1)),
     ("task.restart.max.attempts", AtLeast(-1)),
     ("task.restart.fatal.max.attempts", AtLeast(-1)),
+    ("task.stuck.after.ms", AtLeast(1)),
     ("batch.max.records", AtLeast(1)),
     ("batch.max.bytes", AtLeast(1_024)),
     ("errors.tolerance", OneOf(&["none", "all"])),

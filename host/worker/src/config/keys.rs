@@ -142,6 +142,7 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("retry.backoff.max.ms", Long, None, Honoured),
     key("task.restart.max.attempts", Int, None, Honoured),
     key("task.restart.fatal.max.attempts", Int, None, Honoured),
+    key("task.stuck.after.ms", Long, None, Honoured),
     key("errors.tolerance", Text, None, Honoured),
     key("errors.retry.timeout", Long, None, Honoured),
     key("errors.retry.delay.max.ms", Long, None, Honoured),

@@ -28,8 +28,9 @@ use crate::storage::StorageError;
 use crate::storage::configs::{ConfigStore, ConnectorState, TargetState};
 use crate::storage::offsets::OffsetTopic;
 use crate::storage::plugin_state::StateTopic;
-use crate::storage::status::StatusStore;
-use crate::task::{TaskEvents, TaskId, TaskRuntime, TaskState};
+use crate::storage::status::{Status, StatusStore};
+use crate::storage::watch::LogWatch;
+use crate::task::{Condition, Health, TaskEvents, TaskId, TaskRuntime, TaskState};
 
 pub use apply::Connector;
 pub use offsets::Altered;
@@ -92,6 +93,8 @@ pub struct Herder {
     pub metrics: Arc<Metrics>,
     /// None: `schema.monitor.enabled=false`.
     pub monitor: Option<Arc<SchemaMonitor>>,
+    /// Whether the log is well.
+    pub log_watch: Arc<LogWatch>,
     running: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Connector>>>>,
     /// One change of a connector's existence at a time: of two that make the same name one finds it there. A name always has
     /// the same of these locks; names that share one wait for each other without need, and seldom.
@@ -115,6 +118,7 @@ impl Herder {
         versions: Arc<Versions>,
         metrics: Arc<Metrics>,
         monitor: Option<Arc<SchemaMonitor>>,
+        log_watch: Arc<LogWatch>,
     ) -> Arc<Self> {
         Arc::new(Herder {
             worker,
@@ -128,6 +132,7 @@ impl Herder {
             versions,
             metrics,
             monitor,
+            log_watch,
             running: Mutex::default(),
             changes: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             patches: tokio::sync::Mutex::default(),
@@ -158,6 +163,20 @@ impl Herder {
 
     pub fn state(&self, name: &str) -> Result<ConnectorState, HerderError> {
         self.configs.get(name).ok_or_else(|| HerderError::NotFound(format!("Connector {name} not found")))
+    }
+
+    /// How a task is doing that this worker runs. None: its state says it all.
+    pub fn health(&self, id: &TaskId, status: &Status) -> Option<Health> {
+        let health = self.metrics.counters(id)?.pulse.health();
+        match status.state.as_str() {
+            // Nothing gets on without the log, whatever else is said.
+            "RUNNING" => Some(match self.log_watch.trouble() {
+                Some(t) => Health { condition: Condition::Stuck, since: t.since, cause: Some(t.cause) },
+                None => health,
+            }),
+            "FAILED" if health.condition == Condition::Retrying => Some(health),
+            _ => None,
+        }
     }
 
     /// A connector's configuration with its references resolved. Files are read beside the runtime's threads.

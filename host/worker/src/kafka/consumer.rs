@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use millrace_record::{ErrorKind, TaskError, TopicOffset, TopicPartition};
 use parking_lot::Mutex;
+use rdkafka::bindings as rd;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -93,6 +94,17 @@ fn answer<C: Consumer<Rebalances>>(consumer: &C, change: &Change) -> KafkaResult
 
 pub fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
     list.elements().iter().map(|e| TopicPartition { topic: e.topic().to_owned(), partition: e.partition() }).collect()
+}
+
+/// The end of a partition as the last fetch of it told.
+fn log_end(consumer: &StreamConsumer<Rebalances>, topic: &str, partition: i32) -> Option<i64> {
+    let topic = std::ffi::CString::new(topic).ok()?;
+    let (mut low, mut high) = (-1, -1);
+    // SAFETY: the client lives for the call; the pointers are to a text that ends and to two numbers of ours.
+    let code = unsafe {
+        rd::rd_kafka_get_watermark_offsets(consumer.client().native_ptr(), topic.as_ptr(), partition, &mut low, &mut high)
+    };
+    (code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
 }
 
 pub struct LogConsumer {
@@ -193,6 +205,18 @@ impl LogConsumer {
                 })?;
         }
         Ok(())
+    }
+
+    /// About how many records wait in the log, as far as the last fetches told. Asks nobody.
+    pub fn waiting(&self) -> u64 {
+        let Ok(positions) = self.consumer.position() else { return 0 };
+        let of = |e: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match e.offset() {
+            Offset::Offset(at) => {
+                log_end(&self.consumer, e.topic(), e.partition()).map_or(0, |end| end.saturating_sub(at).max(0))
+            }
+            _ => 0,
+        };
+        positions.elements().iter().map(|e| of(e) as u64).sum()
     }
 
     /// How many partitions there are of late.

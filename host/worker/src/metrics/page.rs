@@ -1,5 +1,7 @@
 //! The page: what a herder knows and its tasks have counted, at one moment.
 
+use std::time::UNIX_EPOCH;
+
 use super::connectors::{ConnectorView, Whole, write_app, write_connectors, write_worker};
 use super::plugins::write_figures;
 use super::schemas::write_schemas;
@@ -23,8 +25,10 @@ pub(super) fn named(group: &str, attribute: &str) -> String {
 pub fn page(herder: &Herder) -> String {
     let connectors: Vec<ConnectorView> = herder.configs.names().into_iter().filter_map(|name| view(herder, name)).collect();
     let tasks = herder.metrics.tasks().into_iter().map(|(id, kind, counters)| {
-        let status = herder.statuses.task(&id).map_or_else(|| "unassigned".to_owned(), |s| s.state.to_lowercase());
-        TaskView::new(id, kind, status, counters)
+        let status = herder.statuses.task(&id);
+        let health = status.as_ref().and_then(|s| herder.health(&id, s));
+        let status = status.map_or_else(|| "unassigned".to_owned(), |s| s.state.to_lowercase());
+        TaskView::new(id, kind, status, counters, health)
     });
     let tasks: Vec<TaskView> = tasks.collect();
     let whole = Whole { worker: herder.metrics.worker(), connectors: connectors.len(), tasks: tasks.len() };
@@ -69,8 +73,28 @@ pub(super) fn write_tasks(page: &mut Page, tasks: &[TaskView]) {
             page.series(&name, &[("connector", &t.connector), ("task", &t.id), ("status", &t.status)], 1.0);
         }
     }
+    write_health(page, tasks);
     write(page, "connector-task-metrics", CONNECTOR_TASK, tasks, None);
     write(page, "source-task-metrics", SOURCE_TASK, tasks, Some(PluginKind::Source));
     write(page, "sink-task-metrics", SINK_TASK, tasks, Some(PluginKind::Sink));
     write(page, "task-error-metrics", TASK_ERROR, tasks, None);
+}
+
+/// How tasks are doing, and since when: beyond Connect's.
+fn write_health(page: &mut Page, tasks: &[TaskView]) {
+    let told = || tasks.iter().filter_map(|t| Some((t, t.health.as_ref()?)));
+    if told().next().is_none() {
+        return;
+    }
+    let name = named("connector-task-metrics", "health");
+    page.family(&name, Kind::Gauge, "How the task is doing: ok, lagging, retrying or stuck.");
+    for (t, health) in told() {
+        page.series(&name, &[("connector", &t.connector), ("task", &t.id), ("health", health.condition.name())], 1.0);
+    }
+    let name = named("connector-task-metrics", "health-since-timestamp");
+    page.family(&name, Kind::Gauge, "Since when it has been doing so, in milliseconds since the epoch.");
+    for (t, health) in told() {
+        let since = health.since.duration_since(UNIX_EPOCH).unwrap_or_default();
+        page.series(&name, &[("connector", &t.connector), ("task", &t.id)], since.as_millis() as f64);
+    }
 }

@@ -120,6 +120,11 @@ impl Metrics {
         }
     }
 
+    /// The counters of a task that there is.
+    pub fn counters(&self, id: &TaskId) -> Option<Arc<Counters>> {
+        self.inner.lock().started.get(id)?.counters.upgrade()
+    }
+
     /// A task reports its state. The first one tells how its start went.
     pub fn task_state(&self, id: &TaskId, state: &TaskState) {
         let success = match state {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_record::PluginKind;
 
 use super::text::{Kind, Page};
-use crate::task::{Counters, TaskId, TaskMeasures};
+use crate::task::{Counters, Health, TaskId, TaskMeasures};
 
 /// What the page shows of one task, at one moment.
 pub(super) struct TaskView {
@@ -16,12 +16,14 @@ pub(super) struct TaskView {
     pub status: String,
     pub counters: Arc<Counters>,
     pub measured: TaskMeasures,
+    /// None: the status says it all.
+    pub health: Option<Health>,
 }
 
 impl TaskView {
-    pub fn new(id: TaskId, kind: PluginKind, status: String, counters: Arc<Counters>) -> Self {
+    pub fn new(id: TaskId, kind: PluginKind, status: String, counters: Arc<Counters>, health: Option<Health>) -> Self {
         let measured = counters.measure();
-        TaskView { id: id.task.to_string(), connector: id.connector, kind, status, counters, measured }
+        TaskView { id: id.task.to_string(), connector: id.connector, kind, status, counters, measured, health }
     }
 }
 

@@ -42,7 +42,7 @@ fn a_sources_batches_are_counted_and_averaged() {
     c.commit_ended(Committed::Failed, Duration::from_millis(2));
     c.in_state(&TaskState::Paused);
     clock.advance(Duration::from_secs(10));
-    let page = page(&[TaskView::new(id("s"), PluginKind::Source, "paused".into(), c)]);
+    let page = page(&[TaskView::new(id("s"), PluginKind::Source, "paused".into(), c, None)]);
     let is = |name: &str, expected: f64| {
         let got = value(&page, &format!("kafka_connect_{name}{{connector=\"s\",task=\"0\"}}"));
         assert!((got - expected).abs() < 1e-9, "{name} is {got}, not {expected}");
@@ -71,7 +71,7 @@ fn a_sources_batches_are_counted_and_averaged() {
 #[test]
 fn a_sink_that_has_nothing_to_do_shows_zeros() {
     let c = Arc::new(Counters::by(Clock::still()));
-    let page = page(&[TaskView::new(id("s"), PluginKind::Sink, "running".into(), c.clone())]);
+    let page = page(&[TaskView::new(id("s"), PluginKind::Sink, "running".into(), c.clone(), None)]);
     let is = |page: &str, name: &str, expected: f64| {
         assert_eq!(
             value(page, &format!("kafka_connect_sink_task_metrics_{name}{{connector=\"s\",task=\"0\"}}")),
@@ -90,7 +90,7 @@ fn a_sink_that_has_nothing_to_do_shows_zeros() {
     c.partitions.set(2);
     c.commit_ended(Committed::Late, Duration::ZERO);
     c.commit_ended(Committed::Done, Duration::ZERO);
-    let page = self::page(&[TaskView::new(id("s"), PluginKind::Sink, "running".into(), c)]);
+    let page = self::page(&[TaskView::new(id("s"), PluginKind::Sink, "running".into(), c, None)]);
     for (name, expected) in [
         ("sink_record_read_total", 7.0),
         ("sink_record_send_total", 5.0),

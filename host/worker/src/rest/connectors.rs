@@ -1,6 +1,7 @@
 //! `/connectors` and below.
 
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -13,6 +14,7 @@ use super::body::{self, CreateRequest, JsonObject};
 use super::openapi::schemas::{self, ErrorMessage};
 use super::{Answer, App, Rest, RestError, empty, json as answer};
 use crate::herder::{ConnectorInfo, Herder, Restart};
+use crate::secrets;
 use crate::storage::configs::TargetState;
 use crate::storage::status::Status;
 use crate::task::TaskId;
@@ -30,6 +32,20 @@ fn kind(kind: Option<PluginKind>) -> &'static str {
 fn info_json(info: &ConnectorInfo) -> Value {
     let tasks: Vec<_> = (0..info.tasks).map(|t| json!({"connector": info.name, "task": t})).collect();
     json!({"name": info.name, "config": info.config, "tasks": tasks, "type": kind(info.kind)})
+}
+
+/// A task's state, and beside Connect's fields how it is doing.
+fn task_json(herder: &Herder, id: &TaskId, status: &Status) -> Value {
+    let mut task = state_json(Some(id.task), status);
+    if let Some(health) = herder.health(id, status) {
+        let since = health.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        let mut of = json!({"state": health.condition.name(), "since": since});
+        if let Some(cause) = &health.cause {
+            of["cause"] = secrets::hide(cause).into();
+        }
+        task["health"] = of;
+    }
+    task
 }
 
 /// `state`, `worker_id`, and where there is one `trace` and `version`.
@@ -51,7 +67,8 @@ fn state_json(id: Option<u32>, status: &Status) -> Value {
 
 fn status_json(herder: &Herder, name: &str) -> Option<Value> {
     let connector = herder.statuses.connector(name)?;
-    let tasks: Vec<_> = herder.statuses.tasks(name).iter().map(|(id, s)| state_json(Some(*id), s)).collect();
+    let of = |(task, status): &(u32, Status)| task_json(herder, &TaskId { connector: name.to_owned(), task: *task }, status);
+    let tasks: Vec<_> = herder.statuses.tasks(name).iter().map(of).collect();
     let kind = kind(herder.info(name).and_then(|i| i.kind));
     Some(json!({"name": name, "connector": state_json(None, &connector), "tasks": tasks, "type": kind}))
 }
@@ -280,7 +297,7 @@ pub async fn task_status(State(rest): App, Path((name, task)): Path<(String, Str
     let missing = |id: &str| format!("No status found for task {id}");
     let id = task_id(name, &task, missing)?;
     let status = herder.statuses.task(&id).ok_or_else(|| RestError::not_found(missing(&id.to_string())))?;
-    Ok(answer(StatusCode::OK, &state_json(Some(id.task), &status)))
+    Ok(answer(StatusCode::OK, &task_json(&herder, &id, &status)))
 }
 
 /// Restart a connector, and its tasks where asked

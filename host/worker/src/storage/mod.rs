@@ -11,6 +11,7 @@ mod log;
 pub mod offsets;
 pub mod plugin_state;
 pub mod status;
+pub mod watch;
 
 pub use format::{DataDir, FormatError, STATE_FORMAT};
 pub use log::{Entry, StateLog, StorageError};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::TaskState;
+use super::{Pulse, TaskState};
 use crate::metrics::{Clock, Sampled, shares};
 
 /// Of one task, since it was started. Read by metrics at any time; written by the task alone.
@@ -62,6 +62,8 @@ pub struct Counters {
     pub lag: Level,
     /// Partitions that a sink's task is assigned.
     pub partitions: Level,
+    /// How the task is doing.
+    pub pulse: Pulse,
     windows: Mutex<Windows>,
 }
 
@@ -186,6 +188,7 @@ impl Counters {
         }
         self.polled.add(records);
         let active = self.active.add(records as i64);
+        self.pulse.under_way(active.max(0) as u64, false);
         let mut w = self.windows.lock();
         let now = w.now_ms();
         w.read.record(now, records as f64);
@@ -201,6 +204,7 @@ impl Counters {
         }
         self.produced.add(produced);
         let active = self.active.add(-(records as i64));
+        self.pulse.under_way(active.max(0) as u64, true);
         let mut w = self.windows.lock();
         let now = w.now_ms();
         w.out.record(now, produced as f64);
@@ -250,6 +254,13 @@ impl Counters {
         }
         w.commit_ms.record(now, millis(took));
         w.commit_results.record(now, f64::from(u8::from(how == Committed::Done)));
+    }
+
+    /// What was under way comes again with the next session.
+    pub fn session_ended(&self) {
+        self.active.set(0);
+        self.lag.set(0);
+        self.pulse.session_ended();
     }
 
     /// The task is in another state.

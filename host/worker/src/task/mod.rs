@@ -6,6 +6,7 @@
 mod converters;
 mod counters;
 mod handle;
+mod health;
 pub mod schema_gate;
 mod settings;
 mod sink;
@@ -17,6 +18,7 @@ pub(crate) use converters::Converters;
 pub use counters::{Committed, Counter, Counters, Level, TaskMeasures};
 pub(crate) use handle::Target;
 pub use handle::{KafkaClients, PluginLookup, TaskHandle, TaskRuntime};
+pub use health::{Condition, Health, Pulse};
 pub(crate) use settings::Reader;
 pub(crate) use state::Keeper;
 pub use state::{NoStates, Opened, StateStore, Unsaved, Whose};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use millrace_record::{RawConfig, TaskError};
 
 use super::TaskSpec;
+use super::health::STUCK_AFTER;
 use crate::errors::backoff::{BackoffPolicy, RestartPolicy};
 use crate::errors::tolerance::{ErrorPolicy, RetryTimeout, Tolerance};
 
@@ -27,6 +28,8 @@ pub(crate) struct TaskSettings {
     pub retry: BackoffPolicy,
     /// `task.restart.max.attempts`, `task.restart.fatal.max.attempts`.
     pub restart: RestartPolicy,
+    /// `task.stuck.after.ms`
+    pub stuck_after: Duration,
 }
 
 impl TaskSettings {
@@ -66,6 +69,7 @@ impl TaskSettings {
                 passing: read.up_to("task.restart.max.attempts", -1),
                 fatal: read.up_to("task.restart.fatal.max.attempts", 3),
             },
+            stuck_after: read.millis("task.stuck.after.ms", STUCK_AFTER.as_millis() as u64, 1),
         };
         read.finish(settings)
     }

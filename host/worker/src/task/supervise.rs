@@ -61,6 +61,11 @@ impl Failure {
         }
     }
 
+    /// On what, in which call, why; in one line.
+    fn cause(&self) -> String {
+        format!("{} failed in {}: {}", self.subject, self.call, self.error.message)
+    }
+
     /// For the person who reads the status.
     fn trace(&self, task: &Task, retry_in: Option<Duration>) -> String {
         let id = &task.spec.id;
@@ -75,7 +80,11 @@ impl Failure {
                     }
                     _ => String::new(),
                 };
-                format!("The task tries again by itself in {} s{left}; {restart} tries at once.", delay.as_secs().max(1))
+                let broke = match self.error.kind {
+                    ErrorKind::Trap => "The plugin itself broke: report this to its author. ",
+                    _ => "",
+                };
+                format!("{broke}The task tries again by itself in {} s{left}; {restart} tries at once.", delay.as_secs().max(1))
             }
             (ErrorKind::Config, _) => match &self.error.field {
                 Some(field) => format!("Correct \"{field}\" in the connector's configuration."),
@@ -92,8 +101,7 @@ impl Failure {
             }
             _ => String::new(),
         };
-        let mut trace =
-            format!("task {id}: {} failed in {}: {}\n\tcode: {}", self.subject, self.call, self.error.message, self.error.code);
+        let mut trace = format!("task {id}: {}\n\tcode: {}", self.cause(), self.error.code);
         for (name, value) in &self.error.attributes {
             trace.push_str(&format!("\n\t{name}: {value}"));
         }
@@ -135,6 +143,7 @@ impl Task {
         counters: Arc<Counters>,
         target: watch::Receiver<Target>,
     ) -> Self {
+        counters.pulse.set_stuck_after(settings.stuck_after);
         let tries = Mutex::new(Tries { backoff: Backoff::new(settings.retry), restarts: 0, restarted: None });
         Task { spec, runtime, settings, counters, target, reported: Mutex::default(), tries }
     }
@@ -189,8 +198,9 @@ impl Task {
         }
     }
 
-    /// A call that does the task's work went well.
+    /// A call that does the task's work went well, or there has been nothing to do for a while.
     pub fn healthy(&self) {
+        self.counters.pulse.well();
         let mut tries = self.tries.lock();
         // A task that breaks at the same place again and again has gone well before it, each time.
         if tries.restarted.is_some_and(|at| at.elapsed() > self.settings.retry.max) {
@@ -254,6 +264,7 @@ impl Task {
         drop(tries);
         self.counters.retries.add(1);
         self.counters.failed_now();
+        self.counters.pulse.retrying(failure.cause());
         Some(if restart { delay.max(self.settings.retry.delay(restarts)) } else { delay })
     }
 }
@@ -284,7 +295,9 @@ pub(super) fn start(spec: TaskSpec, runtime: Arc<TaskRuntime>) -> TaskHandle {
 async fn supervise(task: Task) {
     let task = Arc::new(task);
     while !task.stopping() {
-        let Err(failure) = session(&task).await else { break };
+        let ended = session(&task).await;
+        task.counters.session_ended();
+        let Err(failure) = ended else { break };
         if task.stopping() {
             tracing::warn!(error = %failure.error, call = failure.call, "task stopped with an error");
             break;
@@ -292,6 +305,8 @@ async fn supervise(task: Task) {
         let Some(delay) = task.next_try(&failure, true) else {
             tracing::error!(subject = failure.subject, call = failure.call, code = failure.error.code, error = %failure.error, "task failed");
             task.report(TaskState::Failed { trace: failure.trace(&task, None) });
+            // FAILED says it all: nothing is tried again.
+            task.counters.pulse.well();
             break;
         };
         tracing::error!(subject = failure.subject, call = failure.call, code = failure.error.code, error = %failure.error, ?delay,

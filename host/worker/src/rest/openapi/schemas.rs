@@ -179,6 +179,34 @@ pub struct TaskState {
     /// The version of its plugin.
     #[schema(nullable = false)]
     version: Option<String>,
+    /// How it is doing; absent where its state says it all.
+    #[schema(nullable = false)]
+    health: Option<TaskHealth>,
+}
+
+/// How a task is doing that runs, or that failed and is tried again.
+#[derive(ToSchema)]
+#[schema(example = json!({"state": "retrying", "since": 1795230265088u64, "cause": "sink plugin \"postgres-sink\" failed in put: cannot connect"}))]
+pub struct TaskHealth {
+    state: HealthState,
+    /// Milliseconds since the epoch.
+    since: u64,
+    /// Why it is not well; absent where it is.
+    #[schema(nullable = false)]
+    cause: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum HealthState {
+    /// It makes progress, or has nothing to do.
+    Ok,
+    /// It makes progress, but more comes than it takes.
+    Lagging,
+    /// What failed is tried again.
+    Retrying,
+    /// It has something to do, and makes no progress.
+    Stuck,
 }
 
 #[derive(ToSchema)]

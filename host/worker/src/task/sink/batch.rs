@@ -118,7 +118,7 @@ impl Outlet {
         errant: &mut Vec<Errant>,
     ) -> Result<Option<Transformed>, Failure> {
         loop {
-            match self.chain.apply(records.clone()).await {
+            match self.task.counters.pulse.during("a transform", self.chain.apply(records.clone())).await {
                 Ok(done) => {
                     for f in &done.failed {
                         errant.push(Errant {
@@ -171,11 +171,17 @@ impl Outlet {
             self.task.counters.failures.add(again.len() as u64);
             self.task.counters.retries.add(again.len() as u64);
             self.task.counters.failed_now();
+            self.task.counters.pulse.retrying(format!(
+                "{} refused {} records for now: {}",
+                self.subject,
+                again.len(),
+                again[0].message
+            ));
             if !self.wait(delay).await {
                 return Ok(None);
             }
             let rows: Vec<u32> = again.iter().map(|f| f.row).collect();
-            match self.plugin.put(&records.select(&rows)).await {
+            match self.task.counters.pulse.during("put", self.plugin.put(&records.select(&rows))).await {
                 Ok(failures) => {
                     self.keeper.keep();
                     let failures = failures.into_iter().map(|f| RecordFailure { row: rows[f.row as usize], ..f });
@@ -187,6 +193,7 @@ impl Outlet {
                 Err(error) => return Err(Failure::new(&self.subject, "put", error)),
             }
         }
+        self.task.healthy();
         failed.append(&mut again);
         failed.sort_by_key(|f| f.row);
         Ok(Some(failed))
@@ -241,7 +248,7 @@ impl Outlet {
             }
         }
         if let Some(queue) = &mut self.dead_letters {
-            if let Err(e) = queue.send().await {
+            if let Err(e) = counters.pulse.during("the dead letter queue", queue.send()).await {
                 counters.dead_letter_failures.add(passing.len() as u64);
                 return Err(failed(e));
             }

@@ -38,7 +38,7 @@ impl Session<'_> {
             return self.store_state().await;
         }
         let begun = Instant::now();
-        let flushed = match self.outlet.plugin.flush(&due).await {
+        let flushed = match self.task.counters.pulse.during("flush", self.outlet.plugin.flush(&due)).await {
             Ok(flushed) => flushed,
             Err(error) => {
                 self.outlet.keeper.undo();
@@ -54,7 +54,8 @@ impl Session<'_> {
         if flushed.offsets.is_empty() {
             return Ok(());
         }
-        match self.consumer.commit(&flushed.offsets) {
+        let consumer = self.consumer;
+        match self.task.counters.pulse.during("the commit of offsets", async { consumer.commit(&flushed.offsets) }).await {
             Ok(true) => {}
             Ok(false) => {
                 self.task.counters.commit_ended(Committed::Late, begun.elapsed());
@@ -79,7 +80,7 @@ impl Session<'_> {
     /// state-before-offset: before the offsets are committed.
     async fn store_state(&mut self) -> Result<(), Failure> {
         let outlet = &mut self.outlet;
-        flush_plugins(&outlet.log).await?;
+        self.task.counters.pulse.during("the log", flush_plugins(&outlet.log)).await?;
         outlet.keeper.keep();
         outlet.keeper.take(&mut outlet.unsaved);
         outlet.unsaved.store(&*self.task.runtime.states).await

@@ -175,7 +175,7 @@ impl<'a> Intake<'a> {
         // Whoever dropped an earlier wait may have resumed it.
         self.held = false;
         let waited = async {
-            let Err(unavailable) = wait.await else { return Ok(()) };
+            let Err(unavailable) = task.counters.pulse.during("a converter's question", wait).await else { return Ok(()) };
             task.counters.failures.add(1);
             task.wait_to_retry(not_at_hand(stage, unavailable)).await.map_or(Ok(()), Err)
         };

@@ -68,7 +68,7 @@ impl Outlet {
     pub(super) async fn put_part(&mut self, records: &Batch) -> Result<Option<Result<Vec<RecordFailure>, TaskError>>, Failure> {
         loop {
             let started = Instant::now();
-            match self.plugin.put(records).await {
+            match self.task.counters.pulse.during("put", self.plugin.put(records)).await {
                 Ok(failures) => {
                     self.keeper.keep();
                     self.task.counters.sent_batch(records.len() as u64, started.elapsed());

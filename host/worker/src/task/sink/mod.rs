@@ -63,7 +63,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         DeadLetters::new(&task.spec.id, config, &task.runtime).await.map_err(failed("dead letter queue", "configure"))?;
     let topics = Topics::new(config).map_err(failed("consumer", "configure"))?;
     let mut plugin = task.spec.plugin.sink(context).await.map_err(failed(&subject, "start"))?;
-    plugin.start().await.map_err(failed(&subject, "start"))?;
+    task.counters.pulse.during("start", plugin.start()).await.map_err(failed(&subject, "start"))?;
     keeper.keep();
 
     let mut client = task.runtime.clients.consumer(&format!("connector-consumer-{}", task.spec.id), config, CONSUMER_DEFAULTS);
@@ -158,7 +158,8 @@ impl<'a> Session<'a> {
 
     async fn consume_and_put(&mut self, wake: &Wake) -> Result<(), Failure> {
         let task = self.task.clone();
-        let mut flush_at = Instant::now() + task.settings.flush_interval;
+        let started = Instant::now();
+        let mut flush_at = started + task.settings.flush_interval;
         let mut ready = None;
         while !task.stopping() {
             wake.clear();
@@ -204,6 +205,14 @@ impl<'a> Session<'a> {
             if Instant::now() >= flush_at {
                 self.flush().await?;
                 flush_at = Instant::now() + task.settings.flush_interval;
+                if task.counters.pulse.look_is_due() && !self.paused {
+                    let waiting = self.consumer.waiting();
+                    task.counters.pulse.looked(waiting, task.counters.consumed.get());
+                    // After a failure nobody puts anything where nothing comes.
+                    if waiting == 0 && started.elapsed() >= task.settings.stuck_after {
+                        task.healthy();
+                    }
+                }
             }
         }
         Ok(())

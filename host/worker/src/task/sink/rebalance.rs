@@ -46,7 +46,8 @@ impl Session<'_> {
         if added.is_empty() {
             return Ok(list);
         }
-        for o in self.outlet.plugin.open(&added).await.map_err(|e| Failure::new(&self.outlet.subject, "open", e))? {
+        let opened = self.task.counters.pulse.during("open", self.outlet.plugin.open(&added)).await;
+        for o in opened.map_err(|e| Failure::new(&self.outlet.subject, "open", e))? {
             // Invariant opened-before-read: the assignment itself starts at the plugin's offset.
             list.set_partition_offset(&o.topic, o.partition, Offset::Offset(o.offset)).map_err(|e| {
                 let message = format!("open answered {}-{}@{}, which it was not given: {e}", o.topic, o.partition, o.offset);
