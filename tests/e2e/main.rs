@@ -11,6 +11,7 @@ mod converters;
 mod dead_letters;
 mod debezium_vectors;
 mod differential;
+mod dlq_read;
 mod file_stream;
 mod health;
 mod metrics;

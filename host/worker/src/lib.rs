@@ -1,6 +1,7 @@
 //! The process: herder, task loops, storage, Kafka clients and the REST API. `main.rs` wires them together.
 
 pub mod config;
+pub mod dlq;
 pub mod errors;
 pub mod herder;
 pub mod kafka;

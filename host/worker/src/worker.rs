@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::config::WorkerConfig;
 use crate::config::http::AdminListeners;
+use crate::dlq::DeadLetterQueues;
 use crate::herder::{Events, Herder, Versions};
 use crate::kafka::admin::{Admin, TopicError};
 use crate::kafka::client::{ClientKind, ClientSettings};
@@ -152,6 +153,8 @@ impl Running {
         if let Some(monitor) = &self.herder.monitor {
             monitor.stop(STATUS_FLUSH).await;
         }
+        let dead_letters = self.herder.dead_letters.clone();
+        let _ = tokio::task::spawn_blocking(move || dead_letters.stop()).await;
         if let Some(registry) = self.registry {
             registry.stop().await;
         }
@@ -266,7 +269,7 @@ async fn start(
         offsets: offsets.clone(),
         states: states.clone(),
         events: Arc::new(events),
-        clients: Arc::new(clients),
+        clients: Arc::new(clients.clone()),
         plugins: plugins.clone(),
         converters: registries.factory(),
         gates: monitor.clone().map(|m| Arc::new(m) as Arc<dyn SchemaGates>),
@@ -274,6 +277,7 @@ async fn start(
     let writer = tokio::spawn(statuses.clone().write_behind());
     let watch = Arc::<LogWatch>::default();
     let watching = tokio::spawn(watch_log(watch.clone(), statuses.clone(), broker.clone()));
+    let dead_letters = DeadLetterQueues::start(data.dead_letters(), clients, configs.clone(), config.providers.clone());
     let herder = Herder::new(
         config,
         cluster_id,
@@ -287,6 +291,7 @@ async fn start(
         metrics,
         monitor.clone(),
         watch,
+        dead_letters,
     );
     of_herder.set(Arc::downgrade(&herder));
     let mut monitoring = vec![watching];

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod context;
 pub mod dead_letters;
 pub mod queue_name;
+pub mod retention;
 pub mod tolerance;
 
 /// Where a record failed, by Connect's names.

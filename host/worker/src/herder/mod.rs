@@ -20,6 +20,7 @@ use millrace_record::{Plugin, PluginKind, RawConfig};
 use parking_lot::Mutex;
 
 use crate::config::WorkerConfig;
+use crate::dlq::DeadLetterQueues;
 use crate::metrics::Metrics;
 use crate::plugins::{Plugins, Requirement};
 use crate::providers::{ResolveError, Resolved};
@@ -95,6 +96,7 @@ pub struct Herder {
     pub monitor: Option<Arc<SchemaMonitor>>,
     /// Whether the log is well.
     pub log_watch: Arc<LogWatch>,
+    pub dead_letters: Arc<DeadLetterQueues>,
     running: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Connector>>>>,
     /// One change of a connector's existence at a time: of two that make the same name one finds it there. A name always has
     /// the same of these locks; names that share one wait for each other without need, and seldom.
@@ -119,6 +121,7 @@ impl Herder {
         metrics: Arc<Metrics>,
         monitor: Option<Arc<SchemaMonitor>>,
         log_watch: Arc<LogWatch>,
+        dead_letters: Arc<DeadLetterQueues>,
     ) -> Arc<Self> {
         Arc::new(Herder {
             worker,
@@ -133,6 +136,7 @@ impl Herder {
             metrics,
             monitor,
             log_watch,
+            dead_letters,
             running: Mutex::default(),
             changes: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             patches: tokio::sync::Mutex::default(),

@@ -5,6 +5,7 @@
 
 mod body;
 mod connectors;
+mod dlq;
 pub mod entry;
 mod error;
 mod grants;
@@ -136,6 +137,9 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(uploads::delete))
         .routes(routes!(uploads::roll_back))
         .routes(routes!(transforms::dry_run))
+        .routes(routes!(dlq::list))
+        .routes(routes!(dlq::summary))
+        .routes(routes!(dlq::records))
         .routes(routes!(schema_changes::list))
         .routes(routes!(schema_changes::stream))
         .routes(routes!(schema_changes::get))

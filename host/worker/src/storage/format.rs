@@ -54,6 +54,11 @@ impl DataDir {
         self.dir.join("plugins")
     }
 
+    /// Where the indices of dead letter queues are kept.
+    pub fn dead_letters(&self) -> PathBuf {
+        self.dir.join("dead-letters")
+    }
+
     /// Where compiled plugins are kept.
     pub fn plugin_cache(&self) -> PathBuf {
         self.dir.join("plugin-cache")

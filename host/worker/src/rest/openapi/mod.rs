@@ -4,6 +4,7 @@
 //! handler's `#[utoipa::path]`: a route without a description does not compile. Every operation names what is its own; what
 //! all have in common (400, 406, 415, 500) is added here.
 
+pub mod dlq_schemas;
 pub mod grant_schemas;
 pub mod page;
 pub mod plugin_schemas;
@@ -41,10 +42,11 @@ use schemas::ErrorMessage;
         (name = "life cycle", description = "Pause, resume, stop and restart"),
         (name = "offsets", description = "How far connectors are; to change it, stop the connector first"),
         (name = "plugins", description = "What connectors are made of, and whether a configuration is right"),
+        (name = "dead letters", description = "What is in the dead letter queues, and why"),
         (name = "schemas", description = "Changes of schemas, and how they are told"),
         (name = "loggers", description = "What the worker logs"),
     ),
-    components(schemas(ErrorMessage)),
+    components(schemas(ErrorMessage, dlq_schemas::DeadLetterOrder)),
 )]
 struct Base;
 
