@@ -124,7 +124,7 @@ impl Partition {
             return Ok(Appended { base_offset: duplicate.base_offset, timestamp: duplicate.timestamp, log_start: log.start });
         }
         let now = now_ms();
-        let header = self.write(&mut log, bytes, header, config, now)?;
+        let header = self.write(&mut log, bytes, header, config, now).inspect_err(|_| log.producers.not_written(&header, now))?;
         log.producers.appended(&header, now);
         let appended = Appended {
             base_offset: header.base_offset,

@@ -50,6 +50,17 @@ pub struct Producers {
     open: BTreeMap<i64, i64>,
     /// Aborted transactions in the order of their markers.
     aborted: Vec<Aborted>,
+    /// The first batches of producers that the disk did not take: what they sent behind them must wait. Not of the log, so not
+    /// in a checkpoint: the producers of an embedded broker end with it.
+    unwritten: HashMap<i64, Unwritten>,
+}
+
+/// A batch that is to come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unwritten {
+    epoch: i16,
+    first_sequence: i32,
+    seen_ms: i64,
 }
 
 impl Producers {
@@ -58,7 +69,13 @@ impl Producers {
         if !header.is_idempotent() {
             return Ok(None);
         }
-        let Some(producer) = self.producers.get(&header.producer_id) else { return Ok(None) };
+        let Some(producer) = self.producers.get(&header.producer_id) else {
+            // Whoever is new here may begin anywhere, but not behind what it has yet to send again: that would be taken for a
+            // repeat, and be lost.
+            let unwritten = self.unwritten.get(&header.producer_id).filter(|u| u.epoch == header.producer_epoch);
+            let begins = unwritten.is_none_or(|u| u.first_sequence == header.base_sequence);
+            return if begins { Ok(None) } else { Err(ResponseError::OutOfOrderSequenceNumber) };
+        };
         if header.producer_epoch < producer.epoch {
             return Err(ResponseError::InvalidProducerEpoch);
         }
@@ -83,6 +100,14 @@ impl Producers {
         Err(if behind { ResponseError::DuplicateSequenceNumber } else { ResponseError::OutOfOrderSequenceNumber })
     }
 
+    /// Takes note of a batch that was allowed and could not be written.
+    pub fn not_written(&mut self, header: &BatchHeader, now_ms: i64) {
+        if header.is_idempotent() && !self.producers.contains_key(&header.producer_id) {
+            let first = Unwritten { epoch: header.producer_epoch, first_sequence: header.base_sequence, seen_ms: now_ms };
+            self.unwritten.insert(header.producer_id, first);
+        }
+    }
+
     /// Takes note of a batch of data that is in the log at its base offset.
     pub fn appended(&mut self, header: &BatchHeader, now_ms: i64) {
         if !header.is_idempotent() {
@@ -98,6 +123,7 @@ impl Producers {
             producer.recent.clear();
         }
         producer.seen_ms = now_ms;
+        self.unwritten.remove(&header.producer_id);
         if producer.recent.len() == RECENT_BATCHES {
             producer.recent.pop_front();
         }
@@ -156,6 +182,7 @@ impl Producers {
     pub fn forget(&mut self, log_start: i64, before_ms: i64) {
         let gone = self.aborted.partition_point(|aborted| aborted.last_offset < log_start);
         self.aborted.drain(..gone);
+        self.unwritten.retain(|_, unwritten| unwritten.seen_ms >= before_ms);
         let open = &self.open;
         self.producers.retain(|id, producer| producer.seen_ms >= before_ms || open.contains_key(id));
     }

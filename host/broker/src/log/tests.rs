@@ -280,6 +280,26 @@ fn a_failed_write_leaves_nothing_behind() {
     assert_eq!(append(&partition, &big, &config), Ok(next));
 }
 
+#[test]
+fn a_new_producers_next_batch_does_not_pass_its_first_that_was_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (partition, config) = (open(dir.path()), config(&[("segment.bytes", "300")]));
+    fill(&partition, &config, 2);
+    let next = partition.bounds().next;
+    let send = |sequence, value: &[u8]| {
+        let from = From { producer_id: 9, epoch: 0, sequence, transactional: false };
+        append(&partition, &batch(0, 1, Some(from), &[(Some(b"k"), Some(value))]), &config)
+    };
+    // The next segment cannot be made, and there is room for a small batch in this one.
+    let blocked = super::segment::log_path(dir.path(), next);
+    std::fs::create_dir(&blocked).unwrap();
+    assert_eq!(send(0, &[0; 200]), Err(ResponseError::KafkaStorageError));
+    assert_eq!(send(1, b"small"), Err(ResponseError::OutOfOrderSequenceNumber), "it comes again, behind the first");
+    std::fs::remove_dir(&blocked).unwrap();
+    assert_eq!(send(0, &[0; 200]), Ok(next), "it is no repeat of what is not there");
+    assert_eq!(send(1, b"small"), Ok(next + 1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
