@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds everything once, and runs every suite: unit, property, integration, end-to-end and
-# fault, on the embedded broker and on a real Kafka. MILLRACE_CRASH_ROUNDS sets the kills of the crash test (default 50),
-# MILLRACE_PIPELINE_RECORDS the records of the pipeline through all languages (default 1,000,000).
+# fault, on the embedded broker and on a real Kafka. MILLRACE_FAULT_ROUNDS sets the rounds of the fault campaign (default
+# 100), MILLRACE_CRASH_ROUNDS the kills of the crash test (default 12), MILLRACE_PIPELINE_RECORDS the records of the pipeline through all languages (default 1,000,000).
 . "$(dirname "$0")/lib.sh"
 install_build_tools
 install_postgres

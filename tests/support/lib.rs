@@ -9,6 +9,7 @@ mod metrics;
 mod oci;
 mod postgres;
 mod process;
+mod proxy;
 mod redis;
 mod registry;
 mod topics;
@@ -27,11 +28,12 @@ pub use connect::{Connect, debezium};
 pub use kafka::{Kafka, jars};
 pub use metrics::Page as MetricsPage;
 pub use oci::OciRegistry;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, client as postgres_client};
 pub use process::Process;
+pub use proxy::{Proxy, Trouble, Way};
 pub use redis::Redis;
 pub use registry::Registry;
-pub use topics::read_topics;
+pub use topics::{LogReader, read_topics};
 pub use worker::{Log, Worker};
 
 /// The repository's root.

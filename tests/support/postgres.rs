@@ -48,13 +48,18 @@ impl Postgres {
 
     /// With further lines for postgresql.conf; later lines win.
     pub async fn start_with(conf: &str) -> anyhow::Result<Postgres> {
+        Self::start_in(&std::env::temp_dir(), conf).await
+    }
+
+    /// With its data below a directory.
+    pub async fn start_in(place: &Path, conf: &str) -> anyhow::Result<Postgres> {
         let bin = std::fs::read_dir("/usr/lib/postgresql")
             .map_err(|e| anyhow::anyhow!("no PostgreSQL under /usr/lib/postgresql: {e}; scripts/test.sh installs it"))?
             .filter_map(|d| Some(d.ok()?.path().join("bin")))
             .filter(|b| b.join("initdb").exists())
             .max()
             .ok_or_else(|| anyhow::anyhow!("no initdb under /usr/lib/postgresql; scripts/test.sh installs PostgreSQL"))?;
-        let dir = tempfile::Builder::new().prefix("millrace-pg").tempdir()?;
+        let dir = tempfile::Builder::new().prefix("millrace-pg").tempdir_in(place)?;
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777))?;
         let pg = Postgres { port: free_port(), dir, bin };
         let data = pg.data();
@@ -113,10 +118,7 @@ impl Postgres {
     }
 
     pub async fn client(&self, database: &str) -> Result<Client, tokio_postgres::Error> {
-        let conf = format!("host=127.0.0.1 port={} user=postgres dbname={database} connect_timeout=5", self.port);
-        let (client, connection) = tokio_postgres::connect(&conf, NoTls).await?;
-        tokio::spawn(connection);
-        Ok(client)
+        client(self.port, database).await
     }
 
     /// Runs statements in a database.
@@ -129,10 +131,36 @@ impl Postgres {
         rows(&self.client(database).await?, sql).await
     }
 
+    /// kill -9 of all its processes, as when its machine stops.
+    pub fn kill(&self) {
+        // Stopped first, it starts no further one meanwhile.
+        self.signal("STOP");
+        self.signal("KILL");
+    }
+
+    /// Sends a signal to the server and all of its processes.
+    pub fn signal(&self, name: &str) {
+        let Some(main) = self.pid() else { return };
+        // Read first: nobody knows the children of one that is gone.
+        let children = std::fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap_or_default();
+        crate::process::signal(main, name);
+        for child in children.split_whitespace().filter_map(|c| c.parse().ok()) {
+            crate::process::signal(child, name);
+        }
+    }
+
     /// The server's main process, for CPU accounting of the whole server read `/proc` of its children too.
     pub fn pid(&self) -> Option<u32> {
         std::fs::read_to_string(format!("{}/postmaster.pid", self.data())).ok()?.lines().next()?.parse().ok()
     }
+}
+
+/// A client of the server at a port of loopback.
+pub async fn client(port: u16, database: &str) -> Result<Client, tokio_postgres::Error> {
+    let conf = format!("host=127.0.0.1 port={port} user=postgres dbname={database} connect_timeout=5");
+    let (client, connection) = tokio_postgres::connect(&conf, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
 }
 
 /// The rows of a query as text, columns joined by `|`, null as `NULL`.

@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Sends a signal to a process; one that has ended meanwhile needs none.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let _ = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).stderr(Stdio::null()).status();
+}
+
 /// Killed when it is dropped.
 pub struct Process {
     child: Child,
@@ -35,9 +40,14 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Sends a signal, such as `STOP` and `CONT`.
+    pub fn signal(&self, name: &str) {
+        signal(self.id(), name);
+    }
+
     /// SIGTERM; true when it ended by itself with code 0 in time, else it is killed.
     pub async fn terminate(&mut self, within: Duration) -> bool {
-        let _ = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        self.signal("TERM");
         let start = Instant::now();
         while start.elapsed() < within {
             if let Ok(Some(status)) = self.child.try_wait() {

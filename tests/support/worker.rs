@@ -27,6 +27,8 @@ pub struct Worker {
     pub bootstrap: String,
     dir: tempfile::TempDir,
     http: reqwest::Client,
+    /// Variables of the process's environment.
+    pub environment: Vec<(String, String)>,
     /// From the start of the process to the first answer of `GET /`.
     pub ready_in: Duration,
 }
@@ -38,6 +40,13 @@ impl Worker {
 
     /// With further lines for worker.properties.
     pub async fn start_with(log: Log<'_>, settings: &str) -> anyhow::Result<Worker> {
+        let mut worker = Self::prepare(log, settings)?;
+        worker.up().await?;
+        Ok(worker)
+    }
+
+    /// Not started yet. Later lines of worker.properties win.
+    pub fn prepare(log: Log<'_>, settings: &str) -> anyhow::Result<Worker> {
         let dir = tempfile::Builder::new().prefix("millrace-worker").tempdir()?;
         let rest = format!("http://127.0.0.1:{}", free_port());
         let registry = format!("http://127.0.0.1:{}", free_port());
@@ -64,9 +73,8 @@ impl Worker {
         );
         std::fs::write(dir.path().join("worker.properties"), conf)?;
         let http = reqwest::Client::builder().timeout(Duration::from_secs(95)).build()?;
-        let mut worker = Worker { process: None, rest, registry, bootstrap, dir, http, ready_in: Duration::ZERO };
-        worker.up().await?;
-        Ok(worker)
+        let environment = Vec::new();
+        Ok(Worker { process: None, rest, registry, bootstrap, dir, http, environment, ready_in: Duration::ZERO })
     }
 
     /// The built binary.
@@ -88,26 +96,39 @@ impl Worker {
 
     /// Starts the process (again) and waits until `GET /` answers.
     pub async fn up(&mut self) -> anyhow::Result<()> {
-        let mut c = Command::new(Self::binary()?);
-        c.arg("run").arg(self.dir.path().join("worker.properties")).current_dir(self.dir.path());
         let started = Instant::now();
-        let mut process = Process::start(c, &self.dir.path().join("log"))?;
-        loop {
-            if self.http.get(&self.rest).send().await.is_ok_and(|r| r.status().is_success()) {
-                break;
-            }
+        self.launch()?;
+        while !self.answers().await {
             anyhow::ensure!(
-                process.alive() && started.elapsed() < Duration::from_secs(60),
+                self.alive() && started.elapsed() < Duration::from_secs(60),
                 "the worker did not start:\n{}",
-                process.tail()
+                self.log_tail()
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         // It may have been another's answer, on a port that ours did not get.
-        anyhow::ensure!(process.alive(), "the worker ended at once:\n{}", process.tail());
+        anyhow::ensure!(self.alive(), "the worker ended at once:\n{}", self.log_tail());
         self.ready_in = started.elapsed();
-        self.process = Some(process);
         Ok(())
+    }
+
+    /// Starts the process (again), and waits for nothing.
+    pub fn launch(&mut self) -> anyhow::Result<()> {
+        let mut c = Command::new(Self::binary()?);
+        c.arg("run").arg(self.dir.path().join("worker.properties")).current_dir(self.dir.path());
+        c.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        self.process = Some(Process::start(c, &self.dir.path().join("log"))?);
+        Ok(())
+    }
+
+    /// Whether `GET /` answers now.
+    pub async fn answers(&self) -> bool {
+        self.http.get(&self.rest).timeout(Duration::from_secs(5)).send().await.is_ok_and(|r| r.status().is_success())
+    }
+
+    /// Whether its process runs.
+    pub fn alive(&mut self) -> bool {
+        self.process.as_mut().is_some_and(Process::alive)
     }
 
     /// kill -9.
