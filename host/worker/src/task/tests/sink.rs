@@ -34,6 +34,10 @@ struct Behaviour {
     again: Option<(i64, usize)>,
     /// Offsets with which a put fails as a whole.
     poison: Vec<i64>,
+    /// Every put takes so long.
+    each: Duration,
+    /// So many starts fail first.
+    starts: usize,
 }
 
 struct TestSink {
@@ -44,7 +48,11 @@ struct TestSink {
 #[async_trait]
 impl SinkTask for TestSink {
     async fn start(&mut self) -> Result<(), TaskError> {
-        self.seen.lock().started += 1;
+        let mut seen = self.seen.lock();
+        seen.started += 1;
+        if seen.started <= self.how.starts {
+            return Err(TaskError::retriable("test.away", "the destination is away"));
+        }
         Ok(())
     }
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<TopicOffset>, TaskError> {
@@ -65,6 +73,7 @@ impl SinkTask for TestSink {
         if n == 1 {
             tokio::time::sleep(self.how.slow).await;
         }
+        tokio::time::sleep(self.how.each).await;
         if n <= self.how.fail || (self.how.fail_until_shared && self.seen.lock().closed == 0) {
             return Err(TaskError::retriable("test.away", "the destination is away"));
         }
@@ -388,5 +397,40 @@ async fn a_destination_that_stays_away_is_given_up_where_there_is_a_limit() {
         let seen = seen.lock();
         assert_eq!((seen.puts, seen.started), (5, 1), "one try, one again, and three as restarts on the same instance");
     }
+    rig.stop(vec![task]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_is_too_slow_lags_until_it_has_caught_up() {
+    let rig = Rig::start(1).await;
+    rig.produce(0..1000, 1);
+    let (plugin, seen) = sink(Behaviour { each: Duration::from_millis(50), ..Behaviour::default() });
+    let config = [("batch.max.records", "100"), ("task.stuck.after.ms", "2000"), ("offset.flush.interval.ms", "50")];
+    let task = rig.task(&plugin, 0, &config);
+    let (health, start) = (|| task.counters().pulse.health(), Instant::now());
+    let mut made = 1000;
+    while health().condition != Condition::Lagging {
+        // More than it takes.
+        rig.produce(made..made + 2000, 1);
+        made += 2000;
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        assert!(start.elapsed() < SOON, "{:?} with {made}", health());
+    }
+    assert!(health().cause.is_some_and(|c| c.contains("records wait in the log")));
+    until("all are put", || count(&seen) == made, || format!("{} of {made}", count(&seen))).await;
+    until("it is well", || health().condition == Condition::Ok, || format!("{:?}", health())).await;
+    rig.stop(vec![task]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_came_back_with_nothing_to_do_is_well() {
+    let rig = Rig::start(1).await;
+    let (plugin, _) = sink(Behaviour { starts: 2, ..Behaviour::default() });
+    let task = rig.task(&plugin, 0, &[("retry.backoff.ms", "300"), ("task.stuck.after.ms", "500")]);
+    let health = || task.counters().pulse.health();
+    until("it is tried again", || health().condition == Condition::Retrying, || format!("{:?}", health())).await;
+    assert!(health().cause.is_some_and(|c| c.contains("failed in start: the destination is away")));
+    until("it runs", || rig.states(0).last() == Some(&TaskState::Running), || format!("{:?}", rig.states(0))).await;
+    assert_eq!(health().condition, Condition::Ok);
     rig.stop(vec![task]).await;
 }
