@@ -8,6 +8,7 @@ avro=""; alone=(); others=""; rest=()
 for a in "$@"; do case "$a" in
   avro) avro=1; continue ;;
   plugins|instances) alone+=("$a"); continue ;;
+  dlq) others=1 ;;
   drain|transform|latency|sink|registry) others=1 ;;
 esac; rest+=("$a"); done
 for a in "${alone[@]+"${alone[@]}"}"; do "$ROOT/tests/bench/plugins/run.sh" "$a" "${rest[@]+"${rest[@]}"}"; done

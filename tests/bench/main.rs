@@ -2,6 +2,7 @@
 //! the same data, the sides taking turns, counting at the far end. Prints ratios, CPU-seconds a million records and memory.
 //! `README.md` beside this file says how to read them.
 
+mod dlq;
 mod drain;
 mod latency;
 mod load;
@@ -120,6 +121,12 @@ impl Bench {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let plan = Plan::parse(std::env::args().skip(1))?;
+    if let Some(records) = plan.dead_letters {
+        return tokio::select! {
+            done = dlq::run(records) => done,
+            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+        };
+    }
     let bench = Bench {
         pg: Postgres::start_with(POSTGRES).await?,
         embedded: Worker::start_with(Log::Embedded, PLAIN).await?,

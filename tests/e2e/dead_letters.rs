@@ -277,6 +277,8 @@ async fn each_source_topic_can_have_a_queue_of_its_own() -> anyhow::Result<()> {
         "dlq.stacktrace",
         "dlq.timestamp",
         "dlq.sink_id",
+        "dlq.stage",
+        "dlq.plugin_version",
     ];
     assert_eq!(names, expected);
     Ok(())

@@ -150,6 +150,7 @@ async fn read_by_filters(log: Log<'_>) -> anyhow::Result<()> {
         let (code, body) = worker.get(path).await?;
         ensure!(code == status && body["message"].as_str().is_some_and(|m| m.contains(said)), "{path}: {code} {body}");
     }
+    in_full(&worker).await?;
     // Without its connector the queue stays, until its topic goes.
     worker.delete("sink").await?;
     eventually("no connector", WITHIN, || async {
@@ -179,6 +180,63 @@ async fn a_sinks_failures_are_found_by_filters() -> anyhow::Result<()> {
 async fn a_sinks_failures_on_kafka_are_found_by_filters() -> anyhow::Result<()> {
     let kafka = Kafka::start().await?;
     read_by_filters(Log::Kafka(&kafka.address())).await
+}
+
+/// One record, an export, and the same by command.
+async fn in_full(worker: &Worker) -> anyhow::Result<()> {
+    let one = get(worker, "/dlq/orders.dlq/records/0-3").await?;
+    assert_eq!((&one["key"], &one["value"]), (&json!({"text": "k"}), &json!({"text": "{bad 5"})), "{one}");
+    assert_eq!(
+        (&one["source_offset"], &one["source_topic"], &one["outcome"]),
+        (&json!(5), &json!("orders"), &json!("waiting")),
+        "{one}"
+    );
+    assert_eq!(
+        (&one["decoded"]["key"], &one["decoded"]["errors"][0]["stage"]),
+        (&json!("k"), &json!("VALUE_CONVERTER")),
+        "{one}"
+    );
+    let failure = &one["failures"][0];
+    assert_eq!((one["failures"].as_array().map(Vec::len), &failure["stage"]), (Some(1), &json!("VALUE_CONVERTER")), "{one}");
+    ensure!(failure["stacktrace"].as_str().is_some_and(|t| t.contains("Caused by")), "{failure}");
+    ensure!(failure["plugin_version"].as_str().is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit())), "{failure}");
+    ensure!(one["headers"].as_array().is_some_and(|h| h.len() == 20), "{one}");
+    for (position, status) in [("0-99", 404), ("7-0", 404), ("3", 400), ("0--1", 400), ("0-99999999999999999999", 400)] {
+        let (code, body) = worker.get(&format!("/dlq/orders.dlq/records/{position}")).await?;
+        ensure!(code == status && body["message"].as_str().is_some_and(|m| m.contains(position)), "{position}: {code} {body}");
+    }
+    let export = |query: &'static str| async move {
+        let answer = reqwest::get(format!("{}/dlq/orders.dlq/export{query}", worker.rest)).await?;
+        ensure!(answer.headers()["content-type"] == "application/x-ndjson", "{answer:?}");
+        let text = answer.text().await?;
+        text.lines().map(|line| serde_json::from_str(line).context(line.to_owned())).collect::<anyhow::Result<Vec<Value>>>()
+    };
+    let all = export("").await?;
+    assert_eq!(all.iter().filter_map(|l| l["offset"].as_i64()).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
+    assert_eq!((&all[3]["key"], &all[3]["value"], &all[3]["message"]), (&json!("aw=="), &json!("e2JhZCA1"), &one["message"]));
+    assert_eq!(all[3]["headers"].as_array().map(Vec::len), Some(20));
+    ensure!(export("?stage=TASK_PUT").await?.is_empty(), "nothing passes");
+    let command = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(Worker::binary()?);
+        let done = command.arg("dlq").args(arguments).args(["--url", &worker.rest]).output()?;
+        Ok::<_, anyhow::Error>((done.status.success(), String::from_utf8(done.stdout)?, String::from_utf8(done.stderr)?))
+    };
+    for (arguments, shown) in [
+        (&["list"][..], "orders.dlq       20  "),
+        (&["summary", "orders.dlq"], "orders.dlq: 20 records\n"),
+        (&["records", "orders.dlq", "--limit", "2", "--oldest"], "0-1     "),
+        (&["show", "orders.dlq", "0-3"], "value           {bad 5\n"),
+        (&["export", "orders.dlq", "--source-partition", "0"], "\"offset\":19"),
+        (&["list", "--json"], "\"name\": \"orders.dlq\""),
+    ] {
+        let (well, out, error) = command(arguments)?;
+        ensure!(well && out.contains(shown), "{arguments:?}: {out} {error}");
+    }
+    let (well, _, error) = command(&["summary", "none"])?;
+    ensure!(!well && error.contains("Dead letter queue none not found"), "{error}");
+    let (well, _, error) = command(&["records", "orders.dlq", "--from", "noon"])?;
+    ensure!(!well && error.contains("a time such as"), "{error}");
+    Ok(())
 }
 
 async fn make(worker: &Worker, topic: &str, partitions: i32) -> anyhow::Result<AdminClient<DefaultClientContext>> {
@@ -279,5 +337,35 @@ async fn an_index_goes_on_after_a_kill_and_comes_back_from_nothing() -> anyhow::
     let anew = counted(&worker, "dead", 5).await?;
     assert_eq!(anew["stages"][1], json!({"stage": "TASK_PUT", "records": 1}));
     assert_eq!(walk(&worker, "dead", "order=oldest").await?, (0..5).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_keeps_as_many_and_as_long_as_is_set() -> anyhow::Result<()> {
+    let worker = Worker::start(Log::Embedded).await?;
+    let count = "errors.deadletterqueue.retention.records";
+    let age = "errors.deadletterqueue.retention.ms";
+    for (more, said) in [(json!({count: "0"}), count), (json!({age: "soon"}), age), (json!({age: "-2"}), age)] {
+        let body = json!({"name": "wrong", "config": sink(&worker, "dead", more)});
+        let (status, answer) = worker.request("POST", "/connectors", Some(&body)).await?;
+        ensure!(status == 400 && answer["message"].as_str().is_some_and(|m| m.contains(said)), "{said}: {status} {answer}");
+    }
+    worker.create("sink", sink(&worker, "dead", json!({count: "500", age: "86400000"}))).await?;
+    let queue = eventually("the queue", WITHIN, || async {
+        let queues = get(&worker, "/dlq").await?;
+        ensure!(queues["queues"][0]["name"] == "dead", "{queues}");
+        Ok::<_, anyhow::Error>(queues)
+    });
+    queue.await?;
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", &worker.bootstrap).create()?;
+    let topic = rdkafka::admin::ResourceSpecifier::Topic("dead");
+    let described = admin.describe_configs([&topic], &AdminOptions::new()).await?;
+    let settings = described.into_iter().next().context("an answer")?.map_err(|e| anyhow::anyhow!("{e}"))?;
+    assert_eq!(settings.get("retention.ms").and_then(|e| e.value.as_deref()), Some("86400000"));
+    letters(&worker.bootstrap, "dead", 0, 2_000).await?;
+    counted(&worker, "dead", 500).await?;
+    assert_eq!(walk(&worker, "dead", "order=oldest&limit=1000").await?, (1_500..2_000).collect::<Vec<_>>());
+    let (status, _) = worker.get("/dlq/dead/records/0-1499").await?;
+    ensure!(status == 404, "{status}");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod consume;
 mod demo;
+mod dlq;
 mod health;
 mod plugin;
 mod run;
@@ -27,6 +28,8 @@ enum Command {
     Health(health::Health),
     /// Show the records of topics, and of dead letter queues.
     Consume(consume::Consume),
+    /// Look at dead letter queues: what failed, where and why.
+    Dlq(dlq::Dlq),
     /// Show the main job end to end, PostgreSQL to PostgreSQL, on servers of its own.
     Demo(demo::Demo),
     /// Build plugins: components that a worker finds on its plugin.path.
@@ -44,6 +47,7 @@ impl Cli {
             Command::Health(command) => command.run(),
             Command::Consume(command) => command.run(),
             Command::Demo(command) => command.run(),
+            Command::Dlq(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Plugin(command) => command.run(),
             Command::Transform(command) => command.run(),
         }

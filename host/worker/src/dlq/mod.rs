@@ -11,6 +11,7 @@ mod follow;
 pub mod index;
 pub mod letter;
 mod queues;
+pub mod read;
 pub mod time;
 mod topics;
 

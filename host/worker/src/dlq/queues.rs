@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use millrace_record::RawConfig;
 use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::follow;
 use super::index::{Index, IndexError};
-use crate::kafka::client::ClientSettings;
+use crate::kafka::client::{ClientKind, ClientSettings};
 use crate::providers::Providers;
 use crate::storage::configs::ConfigStore;
 
@@ -125,6 +126,12 @@ impl DeadLetterQueues {
         self.shared.wake.notify_all();
         let mut looked = self.shared.looked.subscribe();
         let _ = tokio::time::timeout(LOOK_MAX, looked.wait_for(|done| *done >= wanted)).await;
+    }
+
+    /// What a [`super::read::Reader`] is made with.
+    pub fn reader_config(&self) -> rdkafka::ClientConfig {
+        let id = "millrace-dead-letters-read";
+        self.shared.clients.client(ClientKind::Consumer, id, &RawConfig::new(), &super::read::DEFAULTS)
     }
 
     /// The queues by their names.

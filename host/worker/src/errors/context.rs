@@ -49,7 +49,8 @@ impl Families {
 
     /// Appends the headers to the record that is being made, after those it came with. One of the same name stays beside
     /// the new one, as in Connect: the last of a name counts.
-    pub fn write(self, out: &mut Outgoing, id: &TaskId, message: &impl Message, cause: &Cause<'_>) {
+    /// `version` is that of the connector's plugin.
+    pub fn write(self, out: &mut Outgoing, id: &TaskId, version: &str, message: &impl Message, cause: &Cause<'_>) {
         let (partition, offset) = (message.partition().to_string(), message.offset().to_string());
         let text = hide(cause.message);
         let detail = cause.detail.map(|d| format!("\nCaused by: {}", hide(d))).unwrap_or_default();
@@ -80,6 +81,8 @@ impl Families {
             header("dlq.stacktrace", &trace);
             header("dlq.timestamp", &now.as_millis().to_string());
             header("dlq.sink_id", &id.connector);
+            header("dlq.stage", cause.stage.name());
+            header("dlq.plugin_version", version);
         }
     }
 }

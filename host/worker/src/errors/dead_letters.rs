@@ -12,10 +12,11 @@ use rdkafka::message::Headers;
 
 use super::context::{Cause, Families};
 use super::queue_name::QueueName;
+use super::retention;
 use crate::kafka::outgoing::{OutMeta, Outgoing};
 use crate::kafka::producer::{LogProducer, PRODUCER_DEFAULTS, refusal};
 use crate::pattern::Pattern;
-use crate::task::{Reader, TaskId, TaskRuntime};
+use crate::task::{Reader, TaskId, TaskRuntime, TaskSpec};
 
 const TOPIC: &str = "errors.deadletterqueue.topic.name";
 const FACTOR: &str = "errors.deadletterqueue.topic.replication.factor";
@@ -29,6 +30,10 @@ pub struct DeadLetters {
     name: QueueName,
     headers: Families,
     id: TaskId,
+    /// Of the connector's plugin.
+    version: String,
+    /// The topic's `retention.ms` when it is made.
+    retention_ms: Option<String>,
     /// What the connector consumes, where that is a regular expression.
     consumed: Option<Pattern>,
     factor: i32,
@@ -43,7 +48,8 @@ pub struct DeadLetters {
 impl DeadLetters {
     /// None: no queue is configured. A queue of a fixed name is made when it is missing; one by source topic when the first
     /// record of its topic fails.
-    pub async fn new(id: &TaskId, config: &RawConfig, runtime: &TaskRuntime) -> Result<Option<Self>, TaskError> {
+    pub async fn new(spec: &TaskSpec, runtime: &TaskRuntime) -> Result<Option<Self>, TaskError> {
+        let (id, config) = (&spec.id, &spec.connector_config);
         let Some(name) = config.get(TOPIC).map(|t| t.trim()).filter(|t| !t.is_empty()) else { return Ok(None) };
         let name = QueueName::parse(name).map_err(|why| TaskError::config(TOPIC, format!("\"{TOPIC}\" is \"{name}\": {why}")))?;
         let none = RawConfig::new();
@@ -60,6 +66,7 @@ impl DeadLetters {
             Some(_) => {}
             None => read.wrong(FAMILY, family.unwrap_or_default(), "one of: connect, dlq, both"),
         }
+        let retention_ms = retention::read(&mut read);
         read.finish(())?;
         let regex = config.get("topics.regex").map(|r| r.trim()).filter(|r| !r.is_empty());
         let admin = runtime
@@ -72,6 +79,8 @@ impl DeadLetters {
         let letters = DeadLetters {
             headers,
             id: id.clone(),
+            version: spec.plugin.info().version.clone(),
+            retention_ms: retention_ms.map(|ms| ms.to_string()),
             // One that is wrong is told of where the connector subscribes.
             consumed: regex.and_then(|r| Pattern::new(r).ok()),
             factor: factor.into(),
@@ -103,7 +112,7 @@ impl DeadLetters {
             let value = out.bytes(h.value);
             out.header(h.key, value);
         }
-        self.headers.write(out, &self.id, message, cause);
+        self.headers.write(out, &self.id, &self.version, message, cause);
         let topic = out.topic(&self.queues[message.topic()]);
         out.push(OutMeta { topic, partition: None, timestamp: message.timestamp().to_millis(), origin: 0 }, key, value);
         Ok(())
@@ -117,7 +126,10 @@ impl DeadLetters {
             );
             return Err(TaskError::config(TOPIC, message));
         }
-        let new = NewTopic::new(queue, 1, TopicReplication::Fixed(self.factor));
+        let mut new = NewTopic::new(queue, 1, TopicReplication::Fixed(self.factor));
+        if let Some(ms) = &self.retention_ms {
+            new = new.set("retention.ms", ms);
+        }
         let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
         let made = self.admin.create_topics([&new], &options).await;
         let factor = self.factor;

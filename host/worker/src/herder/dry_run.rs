@@ -213,7 +213,11 @@ fn read_last(client: &rdkafka::ClientConfig, topic: &str, last: usize) -> Result
 }
 
 /// Appends a record to the batch, or answers the stage at which it cannot be read, and why.
-async fn decode(converters: &mut Converters, sample: &Sample, writer: &mut BatchWriter) -> Result<(), (&'static str, String)> {
+pub(super) async fn decode(
+    converters: &mut Converters,
+    sample: &Sample,
+    writer: &mut BatchWriter,
+) -> Result<(), (&'static str, String)> {
     let until = Instant::now() + WAIT_MAX;
     loop {
         let (stage, wait) = match decode_once(converters, sample, writer) {
@@ -262,18 +266,18 @@ fn decode_once(c: &mut Converters, sample: &Sample, writer: &mut BatchWriter) ->
 }
 
 /// Shows records as JSON, whatever converters they came through.
-struct Show {
+pub(super) struct Show {
     json: Box<dyn Converter>,
 }
 
 impl Show {
-    fn new(schemas: bool, herder: &Herder) -> Result<Self, String> {
+    pub(super) fn new(schemas: bool, herder: &Herder) -> Result<Self, String> {
         let of = [("schemas.enable", if schemas { "true" } else { "false" }), ("decimal.format", "NUMERIC")];
         let config = of.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         Ok(Show { json: converter("JsonConverter", false, &config, &herder.runtime.schemas)? })
     }
 
-    fn record(&mut self, topic: &str, record: &Record<'_>) -> Value {
+    pub(super) fn record(&mut self, topic: &str, record: &Record<'_>) -> Value {
         let headers: Vec<Value> =
             record.headers().map(|h| json!({"key": h.name, "value": self.part(topic, h.schema, h.value)})).collect();
         json!({

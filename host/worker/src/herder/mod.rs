@@ -4,6 +4,7 @@
 //! connector is done by one at a time and may be asked for as often as one likes; connectors do not wait for each other.
 
 mod apply;
+mod dead_letters;
 pub mod dry_run;
 mod grants;
 mod offsets;

@@ -6,6 +6,7 @@
 mod body;
 mod connectors;
 mod dlq;
+mod dlq_records;
 pub mod entry;
 mod error;
 mod grants;
@@ -140,6 +141,8 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(dlq::list))
         .routes(routes!(dlq::summary))
         .routes(routes!(dlq::records))
+        .routes(routes!(dlq_records::get))
+        .routes(routes!(dlq_records::export))
         .routes(routes!(schema_changes::list))
         .routes(routes!(schema_changes::stream))
         .routes(routes!(schema_changes::get))

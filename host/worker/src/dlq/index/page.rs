@@ -132,9 +132,7 @@ impl Index {
         self.read(|c| {
             let raw = c
                 .prepare_cached("SELECT id, grp, at, source, varying FROM records WHERE id = ?")?
-                .query_row([id], |r| {
-                    Ok(Raw { id: r.get(0)?, group: r.get(1)?, at: r.get(2)?, source: r.get(3)?, varying: r.get(4)? })
-                })
+                .query_row([id], Raw::of)
                 .optional()?;
             let Some(raw) = raw else { return Ok(None) };
             let outcome = c
@@ -155,11 +153,7 @@ impl Index {
             let mut find = c.prepare_cached("SELECT id, grp, at, source, varying FROM records WHERE id = ?")?;
             let mut rows = Vec::with_capacity(of.len());
             for id in of.iter().filter_map(|p| id(*p)) {
-                let raw = find
-                    .query_row([id], |r| {
-                        Ok(Raw { id: r.get(0)?, group: r.get(1)?, at: r.get(2)?, source: r.get(3)?, varying: r.get(4)? })
-                    })
-                    .optional()?;
+                let raw = find.query_row([id], Raw::of).optional()?;
                 rows.extend(raw.map(|raw| row(raw, &kinds)));
             }
             Ok(rows)

@@ -29,6 +29,13 @@ pub struct Raw {
     pub varying: Option<String>,
 }
 
+impl Raw {
+    /// Of `id, grp, at, source, varying`.
+    pub fn of(r: &rusqlite::Row<'_>) -> rusqlite::Result<Raw> {
+        Ok(Raw { id: r.get(0)?, group: r.get(1)?, at: r.get(2)?, source: r.get(3)?, varying: r.get(4)? })
+    }
+}
+
 /// Merges the rows of groups.
 pub struct Streams {
     streams: Vec<Stream>,
@@ -113,7 +120,7 @@ impl Stream {
         })?;
         let mut rows = statement.query((self.bounds.low, self.bounds.high, self.at_once as i64, self.group))?;
         while let Some(r) = rows.next()? {
-            self.read.push_back(Raw { id: r.get(0)?, group: r.get(1)?, at: r.get(2)?, source: r.get(3)?, varying: r.get(4)? });
+            self.read.push_back(Raw::of(r)?);
         }
         self.ended = self.read.len() < self.at_once;
         if let Some(last) = self.read.back() {

@@ -2,6 +2,7 @@
 // Fields are read by the derived descriptions alone.
 #![allow(dead_code)]
 
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 /// Which dead letters are meant.
@@ -169,4 +170,92 @@ pub struct DeadLetter {
     source_partition: Option<i32>,
     source_offset: Option<i64>,
     outcome: DeadLetterOutcome,
+}
+
+/// A record of a queue with all that is known of it.
+#[derive(ToSchema)]
+pub struct DeadLetterInFull {
+    #[serde(flatten)]
+    record: DeadLetterKnown,
+    /// The record's own time stamp.
+    timestamp: Option<i64>,
+    key: Option<DeadLetterBytes>,
+    value: Option<DeadLetterBytes>,
+    /// All of them, in their order.
+    headers: Vec<DeadLetterHeader>,
+    /// What the connector's converters make of it; null: the connector is gone.
+    decoded: Option<DeadLetterDecoded>,
+    /// Every failure that the headers tell of, the first one first.
+    failures: Vec<DeadLetterFailure>,
+    outcome_detail: Option<DeadLetterOutcomeDetail>,
+}
+
+/// What the index knows; of a record that has just come, its place alone.
+#[derive(ToSchema)]
+pub struct DeadLetterKnown {
+    partition: i32,
+    offset: i64,
+    outcome: DeadLetterOutcome,
+    failed_at: Option<i64>,
+    cause: Option<String>,
+    error: Option<String>,
+    message: Option<String>,
+    stage: Option<String>,
+    connector: Option<String>,
+    plugin_version: Option<String>,
+    source_topic: Option<String>,
+    source_partition: Option<i32>,
+    source_offset: Option<i64>,
+}
+
+/// A text as it is, or other bytes in base 64.
+#[derive(ToSchema)]
+pub struct DeadLetterBytes {
+    text: Option<String>,
+    base64: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub struct DeadLetterHeader {
+    name: String,
+    value: Option<DeadLetterBytes>,
+}
+
+/// As JSON, without schemas.
+#[derive(ToSchema)]
+pub struct DeadLetterDecoded {
+    key: Value,
+    value: Value,
+    headers: Vec<Value>,
+    /// What could not be read.
+    errors: Vec<DeadLetterNotDecoded>,
+}
+
+#[derive(ToSchema)]
+pub struct DeadLetterNotDecoded {
+    stage: Option<String>,
+    message: String,
+}
+
+#[derive(ToSchema)]
+pub struct DeadLetterFailure {
+    stage: Option<String>,
+    error: Option<String>,
+    class: Option<String>,
+    message: Option<String>,
+    stacktrace: Option<String>,
+    connector: Option<String>,
+    task: Option<i32>,
+    plugin_version: Option<String>,
+    failed_at: Option<i64>,
+    source_topic: Option<String>,
+    source_partition: Option<i32>,
+    source_offset: Option<i64>,
+}
+
+#[derive(ToSchema)]
+pub struct DeadLetterOutcomeDetail {
+    at: i64,
+    by: Option<String>,
+    reason: Option<String>,
 }

@@ -59,8 +59,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     };
     let converters = Converters::new(&task.spec, &task.runtime).map_err(failed("converter", "configure"))?;
     let chain = Chain::new(&task.spec, &task.runtime, &log).await.map_err(failed("transforms", "configure"))?;
-    let dead_letters =
-        DeadLetters::new(&task.spec.id, config, &task.runtime).await.map_err(failed("dead letter queue", "configure"))?;
+    let dead_letters = DeadLetters::new(&task.spec, &task.runtime).await.map_err(failed("dead letter queue", "configure"))?;
     let topics = Topics::new(config).map_err(failed("consumer", "configure"))?;
     let mut plugin = task.spec.plugin.sink(context).await.map_err(failed(&subject, "start"))?;
     task.counters.pulse.during("start", plugin.start()).await.map_err(failed(&subject, "start"))?;
