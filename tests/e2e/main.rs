@@ -12,6 +12,7 @@ mod dead_letters;
 mod debezium_vectors;
 mod differential;
 mod dlq_read;
+mod exactly_once;
 mod file_stream;
 mod health;
 mod metrics;

@@ -203,7 +203,7 @@ async fn start(
     let client_id = if config.client_id.is_empty() { config.group_id.clone() } else { config.client_id.clone() };
     let log = Arc::new(StateLog::new(clients.clone(), &format!("{client_id}-state"))?);
     let configs = Arc::new(ConfigStore::new(log.clone(), &config.configs.topic));
-    let offsets = Arc::new(OffsetTopic::new(log.clone(), &config.offsets.topic));
+    let offsets = Arc::new(OffsetTopic::new(log.clone(), &client_id, &config.offsets.topic));
     let statuses = StatusStore::new(log.clone(), &config.statuses.topic, worker_id);
     let states = Arc::new(StateTopic::new(log.clone(), clients.clone(), &client_id, config.plugin_state.clone()));
 
@@ -267,6 +267,7 @@ async fn start(
         worker: config.raw.clone(),
         schemas,
         offsets: offsets.clone(),
+        transactions_of: config.exactly_once_sources.then(|| config.group_id.clone()),
         states: states.clone(),
         events: Arc::new(events),
         clients: Arc::new(clients.clone()),

@@ -65,6 +65,8 @@ pub struct WorkerConfig {
     /// The embedded Schema Registry; None: there is none.
     pub registry: Option<RegistrySettings>,
     pub graceful: Duration,
+    /// `exactly.once.source.support=enabled`
+    pub exactly_once_sources: bool,
     pub topic_tracking: bool,
     /// Whether REST may reset which topics a connector has used.
     pub topic_tracking_reset: bool,
@@ -189,12 +191,7 @@ impl WorkerConfig {
         let registry = registry(&mut read, embedded);
         let group_id = required(&mut read, "group.id", alone, "millrace");
         let override_policy = override_policy(&mut read);
-        if read.text("exactly.once.source.support").is_some_and(|v| v != "disabled") {
-            let value = read.text("exactly.once.source.support").unwrap_or_default();
-            let message =
-                format!("invalid value {value}: sources deliver at least once; set \"disabled\" or leave the setting out");
-            read.wrong("exactly.once.source.support", message);
-        }
+        let exactly_once_sources = read.text("exactly.once.source.support").is_some_and(|v| v.eq_ignore_ascii_case("enabled"));
         let log_level = read.text("log.level").unwrap_or_default();
         if let Err(e) = log_level.parse::<tracing_subscriber::EnvFilter>() {
             read.wrong("log.level", format!("invalid value {log_level}: {e}; set error, warn, info, debug or trace"));
@@ -248,6 +245,7 @@ impl WorkerConfig {
             statuses,
             registry,
             graceful,
+            exactly_once_sources,
             topic_tracking: read.boolean("topic.tracking.enable"),
             topic_tracking_reset: read.boolean("topic.tracking.allow.reset"),
             override_policy,
@@ -513,7 +511,7 @@ mod tests {
             ("connector.client.config.override.policy", "Some"),
             ("offset.storage.partitions", "0"),
             ("topic.tracking.enable", "yes"),
-            ("exactly.once.source.support", "enabled"),
+            ("exactly.once.source.support", "always"),
         ]);
         let mut wrong = wrong.unwrap_err();
         wrong.sort();

@@ -13,3 +13,4 @@ pub mod plugin_log;
 pub mod producer;
 pub mod reread;
 pub mod subscription;
+pub mod transaction;

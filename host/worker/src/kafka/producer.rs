@@ -178,7 +178,7 @@ pub(super) struct Client {
 }
 
 pub struct LogProducer {
-    client: Arc<Client>,
+    pub(super) client: Arc<Client>,
     enqueuer: Enqueuer,
     alive: Arc<AtomicBool>,
     bytes: Arc<Semaphore>,

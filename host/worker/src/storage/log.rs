@@ -16,6 +16,8 @@ use millrace_record::RawConfig;
 
 /// How long a topic may give nothing at all before reading it is given up.
 const READ_STALL_MAX: Duration = Duration::from_secs(60);
+/// How often an open transaction is looked at again.
+const DECIDED_WAIT: Duration = Duration::from_millis(20);
 /// How long the log may take to acknowledge a write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -117,25 +119,52 @@ impl StateLog {
         topics: &[String],
         mut each: impl FnMut(&str, &[u8], Option<&[u8]>),
     ) -> Result<(), StorageError> {
-        let defaults = [
-            ("group.id", "millrace-state"),
-            ("enable.auto.commit", "false"),
-            ("enable.partition.eof", "true"),
-            ("isolation.level", "read_committed"),
-            ("queued.max.messages.kbytes", "4096"),
-            ("fetch.wait.max.ms", "10"),
-            ("reconnect.backoff.ms", "20"),
-        ];
-        let consumer: BaseConsumer<Quiet> = self
-            .clients
-            .client(ClientKind::Consumer, client_id, &RawConfig::new(), &defaults)
-            .create_with_context(Quiet)
-            .map_err(StorageError::Client)?;
+        let consumer = self.consumer(client_id, "read_committed")?;
         // One topic after the other: librdkafka reports the end of a partition by its number alone.
         for topic in topics {
             read_topic(&consumer, topic, &mut each)?;
         }
         Ok(())
+    }
+
+    /// As [`StateLog::read`], for one topic and once every transaction has ended that wrote to it before: what is read is all
+    /// that was committed by then. Blocks the thread.
+    pub fn read_decided(
+        &self,
+        client_id: &str,
+        topic: &str,
+        mut each: impl FnMut(&str, &[u8], Option<&[u8]>),
+    ) -> Result<(), StorageError> {
+        let failed = |why: String| StorageError::Read { topic: topic.to_owned(), why };
+        let consumer = self.consumer(client_id, "read_committed")?;
+        // Each asks for the end that it would read to.
+        let uncommitted = self.consumer(client_id, "read_uncommitted")?;
+        let begun = Instant::now();
+        for partition in 0..partitions(&consumer, topic)? {
+            let end = |of: &BaseConsumer<Quiet>| of.fetch_watermarks(topic, partition, READ_STALL_MAX).map(|(_, end)| end);
+            let written = end(&uncommitted).map_err(|e| failed(e.to_string()))?;
+            while end(&consumer).map_err(|e| failed(e.to_string()))? < written {
+                if begun.elapsed() > READ_STALL_MAX {
+                    return Err(failed("a transaction that wrote to it is still open".into()));
+                }
+                std::thread::sleep(DECIDED_WAIT);
+            }
+        }
+        read_topic(&consumer, topic, &mut each)
+    }
+
+    fn consumer(&self, client_id: &str, isolation: &str) -> Result<BaseConsumer<Quiet>, StorageError> {
+        let defaults = [
+            ("group.id", "millrace-state"),
+            ("enable.auto.commit", "false"),
+            ("enable.partition.eof", "true"),
+            ("queued.max.messages.kbytes", "4096"),
+            ("fetch.wait.max.ms", "10"),
+            ("reconnect.backoff.ms", "20"),
+        ];
+        let mut config = self.clients.client(ClientKind::Consumer, client_id, &RawConfig::new(), &defaults);
+        config.set("isolation.level", isolation);
+        config.create_with_context(Quiet).map_err(StorageError::Client)
     }
 }
 

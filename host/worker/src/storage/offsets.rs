@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use millrace_record::SourceOffset;
@@ -9,7 +10,7 @@ use parking_lot::RwLock;
 use serde_json::Value;
 
 use super::log::{Entry, StateLog};
-use crate::task::OffsetStore;
+use crate::task::{OffsetStore, Prepared};
 
 /// What is known of one source partition.
 #[derive(Debug, Clone)]
@@ -25,13 +26,23 @@ type Table = HashMap<String, BTreeMap<String, Known>>;
 
 pub struct OffsetTopic {
     log: Arc<StateLog>,
+    client_id: String,
     topic: String,
     table: RwLock<Table>,
+    decided: Decided,
+}
+
+/// The last reading of the topic for [`OffsetStore::read_decided`]: who asked before it began is served by it too.
+#[derive(Default)]
+struct Decided {
+    begun: AtomicU64,
+    last: tokio::sync::Mutex<(u64, Table)>,
 }
 
 impl OffsetTopic {
-    pub fn new(log: Arc<StateLog>, topic: impl Into<String>) -> Self {
-        OffsetTopic { log, topic: topic.into(), table: RwLock::default() }
+    pub fn new(log: Arc<StateLog>, client_id: &str, topic: impl Into<String>) -> Self {
+        let (table, decided) = (RwLock::default(), Decided::default());
+        OffsetTopic { log, client_id: format!("{client_id}-offsets"), topic: topic.into(), table, decided }
     }
 
     /// A record as it is read at start.
@@ -96,20 +107,48 @@ impl OffsetStore for OffsetTopic {
     }
 
     async fn write(&self, connector: &str, offsets: &[SourceOffset]) -> anyhow::Result<()> {
-        let entries: Vec<Entry> = offsets
-            .iter()
-            .map(|o| Entry {
-                key: self.key(connector, &o.partition),
-                value: (!o.offset.is_null()).then(|| o.offset.to_string().into_bytes()),
-                partition: None,
-            })
-            .collect();
-        self.log.write(&self.topic, &entries).await?;
+        let prepared = self.prepare(connector, offsets);
+        self.log.write(&self.topic, &prepared.entries).await?;
+        self.committed(&prepared);
+        Ok(())
+    }
+
+    async fn read_decided(&self, connector: &str) -> anyhow::Result<Vec<SourceOffset>> {
+        let asked = self.decided.begun.load(Ordering::SeqCst);
+        let mut last = self.decided.last.lock().await;
+        if last.0 <= asked {
+            let begun = self.decided.begun.fetch_add(1, Ordering::SeqCst) + 1;
+            let (log, client_id, topic) = (self.log.clone(), self.client_id.clone(), self.topic.clone());
+            let read = move || {
+                let mut table = Table::new();
+                log.read_decided(&client_id, &topic, |_, key, value| take(&mut table, key, value)).map(|()| table)
+            };
+            *last = (begun, tokio::task::spawn_blocking(read).await??);
+        }
+        // Only this connector's: others may have written since.
         let mut table = self.table.write();
-        for entry in &entries {
+        match last.1.get(connector) {
+            Some(of) => drop(table.insert(connector.to_owned(), of.clone())),
+            None => drop(table.remove(connector)),
+        }
+        drop(table);
+        Ok(self.of(connector))
+    }
+
+    fn prepare(&self, connector: &str, offsets: &[SourceOffset]) -> Prepared {
+        let entry = |o: &SourceOffset| Entry {
+            key: self.key(connector, &o.partition),
+            value: (!o.offset.is_null()).then(|| o.offset.to_string().into_bytes()),
+            partition: None,
+        };
+        Prepared { topic: self.topic.clone(), entries: offsets.iter().map(entry).collect() }
+    }
+
+    fn committed(&self, prepared: &Prepared) {
+        let mut table = self.table.write();
+        for entry in &prepared.entries {
             take(&mut table, &entry.key, entry.value.as_deref());
         }
-        Ok(())
     }
 }
 

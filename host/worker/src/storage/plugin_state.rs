@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use super::log::{Entry, StateLog, StorageError};
 use crate::config::Storage;
 use crate::kafka::admin::{Admin, TopicError};
 use crate::kafka::client::{ClientKind, ClientSettings};
-use crate::task::{Opened, StateStore, Unsaved, Whose};
+use crate::task::{Opened, Prepared, StateStore, Unsaved, Whose};
 
 /// What this worker writes before a value.
 const FORMAT: u8 = 1;
@@ -27,6 +28,9 @@ const FORMAT: u8 = 1;
 const ENTRIES_AT_ONCE: usize = 1_000;
 const BYTES_AT_ONCE: usize = 4 << 20;
 const WRITES_AT_ONCE: usize = 4;
+
+/// How long the log may take to say whether there is the topic.
+const HAS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The setting that names the topic.
 pub const TOPIC: &str = "plugin.state.topic";
@@ -163,7 +167,7 @@ impl StateTopic {
         }
     }
 
-    async fn send(&self, entries: &[Entry]) -> Result<(), StateError> {
+    async fn make(&self) -> Result<(), StateError> {
         if !self.made.load(Ordering::Relaxed) {
             let defaults = [("reconnect.backoff.ms", "20")];
             let id = format!("{}-plugin-state-admin", self.client_id);
@@ -171,26 +175,35 @@ impl StateTopic {
             admin.compacted(&self.storage, TOPIC).await?;
             self.made.store(true, Ordering::Relaxed);
         }
+        Ok(())
+    }
+
+    async fn send(&self, entries: &[Entry]) -> Result<(), StateError> {
+        self.make().await?;
         let _turn = self.turns.acquire().await.expect("it is never closed");
         Ok(self.log.write(&self.storage.topic, entries).await?)
     }
 
-    async fn store(&self, changes: &Unsaved) -> Result<(), StateError> {
+    async fn bury_the_dead(&self) -> Result<(), StateError> {
         if !self.table.lock().dead.is_empty() {
             let _alone = self.gate.write().await;
             self.bury().await?;
         }
+        Ok(())
+    }
+
+    fn check_life(&self, whose: &Whose) -> Result<(), StateError> {
+        if self.table.lock().lives(whose) { Ok(()) } else { Err(StateError::Gone(whose.connector.clone())) }
+    }
+
+    async fn store(&self, changes: &Unsaved) -> Result<(), StateError> {
+        self.bury_the_dead().await?;
         let _beside_others = self.gate.read().await;
         for (whose, changes) in changes.iter() {
-            if !self.table.lock().lives(whose) {
-                return Err(StateError::Gone(whose.connector.clone()));
-            }
-            let entry = |(key, value): (&Arc<str>, &Option<Bytes>)| {
-                entry(&whose.connector, whose.alias.as_deref(), whose.task, key, value.as_deref())
-            };
+            self.check_life(whose)?;
             let (mut part, mut bytes) = (Vec::new(), 0);
-            for change in changes {
-                let entry = entry(change);
+            for (key, value) in changes {
+                let entry = change_entry(whose, key, value);
                 bytes += entry.key.len() + entry.value.as_ref().map_or(0, Vec::len);
                 part.push(entry);
                 if part.len() >= ENTRIES_AT_ONCE || bytes >= BYTES_AT_ONCE {
@@ -256,6 +269,64 @@ impl StateStore for StateTopic {
     async fn write(&self, changes: &Unsaved) -> anyhow::Result<()> {
         Ok(self.store(changes).await?)
     }
+
+    async fn settle(&self, connector: &str) -> anyhow::Result<()> {
+        let topic = &self.storage.topic;
+        if !self.log.has(topic, HAS_TIMEOUT).await? {
+            return Ok(());
+        }
+        let (log, client_id, topic) = (self.log.clone(), format!("{}-plugin-state", self.client_id), topic.clone());
+        let of = connector.to_owned();
+        let read = move || {
+            let mut found = Table::default();
+            let mut each = |key: &[u8], value: Option<&[u8]>| {
+                let Some((connector, plugin, key)) = parsed(key).filter(|(c, _, _)| *c == of) else { return };
+                if let None | Some([FORMAT, ..]) = value {
+                    found.set(&connector, &plugin, key.into(), value.map(|v| Bytes::copy_from_slice(&v[1..])));
+                }
+            };
+            log.read_decided(&client_id, &topic, |_, key, value| each(key, value)).map(|()| found)
+        };
+        let mut found = tokio::task::spawn_blocking(read).await??;
+        let mut table = self.table.lock();
+        if let Some(of) = table.connectors.get_mut(connector) {
+            of.plugins = found.connectors.remove(connector).unwrap_or_default().plugins;
+        } else if let Some(of) = found.connectors.remove(connector) {
+            table.connectors.insert(connector.to_owned(), of);
+        }
+        Ok(())
+    }
+
+    async fn prepare(&self, changes: &Unsaved) -> anyhow::Result<Prepared> {
+        self.bury_the_dead().await?;
+        self.make().await?;
+        let mut entries = Vec::new();
+        for (whose, changes) in changes.iter() {
+            self.check_life(whose)?;
+            entries.extend(changes.iter().map(|(key, value)| change_entry(whose, key, value)));
+        }
+        Ok(Prepared { topic: self.storage.topic.clone(), entries })
+    }
+
+    fn committed(&self, changes: &Unsaved) {
+        let mut table = self.table.lock();
+        for (whose, changes) in changes.iter() {
+            if !table.lives(whose) {
+                // Deleted while the transaction ended: what it has written is deleted too.
+                let dead = changes.iter().map(|(key, _)| change_entry(whose, key, &None));
+                table.dead.extend(dead);
+                continue;
+            }
+            let plugin = (whose.alias.clone(), whose.task);
+            for (key, value) in changes {
+                table.set(&whose.connector, &plugin, key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn change_entry(whose: &Whose, key: &str, value: &Option<Bytes>) -> Entry {
+    entry(&whose.connector, whose.alias.as_deref(), whose.task, key, value.as_deref())
 }
 
 fn entry(connector: &str, alias: Option<&str>, task: u32, key: &str, value: Option<&[u8]>) -> Entry {

@@ -34,6 +34,8 @@ pub struct TaskRuntime {
     pub worker: RawConfig,
     pub schemas: Arc<Schemas>,
     pub offsets: Arc<dyn OffsetStore>,
+    /// `exactly.once.source.support=enabled`: sources write in transactions, whose ids begin with this `group.id`.
+    pub transactions_of: Option<String>,
     pub states: Arc<dyn StateStore>,
     pub events: Arc<dyn TaskEvents>,
     pub clients: Arc<dyn KafkaClients>,

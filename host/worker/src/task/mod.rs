@@ -28,6 +28,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use millrace_record::{Plugin, RawConfig, SourceOffset};
 
+use crate::storage::Entry;
+
 /// Prints as `orders-sink-0`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId {
@@ -73,8 +75,22 @@ pub struct TaskSpec {
 pub trait OffsetStore: Send + Sync {
     /// The last offset of every partition of a connector.
     async fn read(&self, connector: &str) -> anyhow::Result<Vec<SourceOffset>>;
+    /// As [`OffsetStore::read`], from the log itself and once every transaction has ended that wrote offsets before: what a
+    /// transaction of unknown outcome has left is then known.
+    async fn read_decided(&self, connector: &str) -> anyhow::Result<Vec<SourceOffset>>;
     /// Returns once the log has acknowledged all of them. A null offset is a tombstone.
     async fn write(&self, connector: &str, offsets: &[SourceOffset]) -> anyhow::Result<()>;
+    /// What is to be written of offsets, for who writes it in a transaction of his own.
+    fn prepare(&self, connector: &str, offsets: &[SourceOffset]) -> Prepared;
+    /// What was prepared has been committed.
+    fn committed(&self, prepared: &Prepared);
+}
+
+/// Records of an internal topic that are to be written in a transaction.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    pub topic: String,
+    pub entries: Vec<Entry>,
 }
 
 /// What a task tells the herder. Calls never block.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use millrace_record::{ErrorKind, KeyedState, LogWriter, Services, StateChanges, TaskError};
 
+use super::Prepared;
 use super::supervise::Failure;
 
 /// Whose a state is.
@@ -45,6 +46,12 @@ pub trait StateStore: Send + Sync {
     async fn open(&self, connector: &str, alias: Option<&str>, task: u32) -> anyhow::Result<Opened>;
     /// Returns once the log has acknowledged all of them. Refused where the connector has been deleted since it was opened.
     async fn write(&self, changes: &Unsaved) -> anyhow::Result<()>;
+    /// Reads a connector's states anew, once every transaction has ended that wrote states before. Nothing of it runs.
+    async fn settle(&self, connector: &str) -> anyhow::Result<()>;
+    /// What is to be written of changes, for who writes it in a transaction of his own. Refused as [`StateStore::write`] is.
+    async fn prepare(&self, changes: &Unsaved) -> anyhow::Result<Prepared>;
+    /// What was prepared of these changes has been committed.
+    fn committed(&self, changes: &Unsaved);
 }
 
 /// Keeps nothing: for tasks without a worker.
@@ -58,6 +65,13 @@ impl StateStore for NoStates {
     async fn write(&self, _: &Unsaved) -> anyhow::Result<()> {
         Ok(())
     }
+    async fn settle(&self, _: &str) -> anyhow::Result<()> {
+        Ok(())
+    }
+    async fn prepare(&self, _: &Unsaved) -> anyhow::Result<Prepared> {
+        Ok(Prepared::default())
+    }
+    fn committed(&self, _: &Unsaved) {}
 }
 
 /// What was changed and is not stored.
@@ -95,10 +109,27 @@ impl Unsaved {
         if self.is_empty() {
             return Ok(());
         }
-        states.write(self).await.map_err(|e| failed("write", format!("cannot store the state of plugins: {e:#}")))?;
+        states.write(self).await.map_err(not_stored)?;
         self.0.clear();
         Ok(())
     }
+
+    /// What is to be written of it in a transaction; then [`Unsaved::committed`].
+    pub(super) async fn prepare(&self, states: &dyn StateStore) -> Result<Option<Prepared>, Failure> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        states.prepare(self).await.map(Some).map_err(not_stored)
+    }
+
+    pub(super) fn committed(&mut self, states: &dyn StateStore) {
+        states.committed(self);
+        self.0.clear();
+    }
+}
+
+fn not_stored(e: anyhow::Error) -> Failure {
+    failed("write", format!("cannot store the state of plugins: {e:#}"))
 }
 
 fn failed(call: &'static str, message: String) -> Failure {

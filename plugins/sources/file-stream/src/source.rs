@@ -42,6 +42,7 @@ impl Source for FileStreamSource {
         PluginInfo::source("file-stream", env!("CARGO_PKG_VERSION"))
             .doc("Reads a file line by line, as it grows; each line is a record with a null key and a string value.")
             .class("org.apache.kafka.connect.file.FileStreamSourceConnector")
+            .capability("exactly-once")
             .key(ConfigKey::text(FILE).high().doc("The file to read. It need not exist yet."))
             .key(ConfigKey::text(TOPIC).required().non_empty().doc("The topic that the lines go to."))
             .key(ConfigKey::int(BATCH_SIZE).default(BATCH_SIZE_DEFAULT).low().doc("The most lines of one poll."))

@@ -140,6 +140,9 @@ fn versioned(key: &ConfigKey, newest: &str, all: Vec<String>) -> ConfigKey {
     key
 }
 
+/// What a source says of itself whose offsets name exactly what was given before them.
+const EXACTLY_ONCE: &str = "exactly-once";
+
 /// One configuration on its way through.
 struct Validation<'a> {
     herder: &'a Herder,
@@ -235,8 +238,13 @@ impl<'a> Validation<'a> {
     fn delivery(&mut self) {
         let is = |key: &str, word: &str| self.config.get(key).is_some_and(|v| v.trim().eq_ignore_ascii_case(word));
         if is("exactly.once.support", "required") {
-            let why = "This worker does not have exactly-once source support enabled.";
-            self.infos.error("exactly.once.support", why);
+            let able = self.plugin.info().capabilities.iter().any(|c| c == EXACTLY_ONCE);
+            if !self.herder.worker.exactly_once_sources {
+                self.infos.error("exactly.once.support", "This worker does not have exactly-once source support enabled.");
+            } else if !able {
+                let why = "The connector does not support exactly-once semantics with the provided configuration.";
+                self.infos.error("exactly.once.support", why);
+            }
         }
         if is("transaction.boundary", "connector") {
             let why = "The connector does not support connector-defined transaction boundaries with the given configuration. \

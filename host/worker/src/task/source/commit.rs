@@ -1,11 +1,13 @@
-//! Offsets become durable here: in the order of the polls, after the log has acknowledged every record up to them.
+//! Offsets become durable here: in the order of the polls, after the log has acknowledged every record up to them, or with
+//! exactly-once delivery in one transaction with them.
 
 use std::sync::Arc;
 
 use millrace_record::{ErrorKind, LogWriter, SourceOffset, TaskError, Wake};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use super::outlet::{Boundary, Outlet};
 use super::tolerate::tolerate;
 use crate::errors::Stage;
 use crate::kafka::outgoing::Refused;
@@ -23,6 +25,8 @@ pub(in crate::task) struct Batch {
     pub sent: Vec<Sent>,
     /// To be stored once all of it is acknowledged.
     pub offsets: Vec<SourceOffset>,
+    /// The offsets stand for all of its records.
+    pub covered: bool,
     /// What plugins changed in their states for it.
     pub unsaved: Unsaved,
     /// How many records were polled, and how many of them a transform dropped.
@@ -40,21 +44,30 @@ impl Batch {
     }
 }
 
+/// `outlet`: whose transactions are to be ended; none: offsets are stored at least once.
 pub(in crate::task) async fn run(
     task: Arc<Task>,
     log: Arc<dyn LogWriter>,
-    mut sent: mpsc::Receiver<Batch>,
+    outlet: Option<Arc<Outlet>>,
+    sent: mpsc::Receiver<Batch>,
     stored: mpsc::UnboundedSender<Vec<SourceOffset>>,
     wake: Wake,
 ) -> Result<(), Failure> {
-    let every = task.settings.flush_interval;
+    let boundary = outlet.as_ref().and_then(|o| o.boundary);
+    let every = match boundary {
+        Some(Boundary::Interval(every)) => every,
+        _ => task.settings.flush_interval,
+    };
     let mut tick = interval_at(Instant::now() + every, every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut pending = Pending {
-        task: task.clone(),
+    let mut committer = Committer {
+        task,
+        log,
+        outlet,
+        sent,
+        settled: 0,
         offsets: Vec::new(),
         unsaved: Unsaved::default(),
-        log,
         marked: false,
         open: false,
         stored,
@@ -63,27 +76,16 @@ pub(in crate::task) async fn run(
     let result = async {
         loop {
             tokio::select! {
-                batch = sent.recv() => match batch {
-                    Some(mut batch) => {
-                        // Batches and their parts are awaited in order, so what is pending is a contiguous prefix; while
-                        // one is awaited the ticks go on storing what came before it.
-                        for mut part in std::mem::take(&mut batch.sent) {
-                            let refused = loop {
-                                tokio::select! {
-                                    refused = part.settled() => break refused,
-                                    _ = tick.tick() => pending.store().await?,
-                                }
-                            };
-                            settle(&task, &mut batch, refused)?;
+                batch = committer.sent.recv() => match batch {
+                    Some(batch) => {
+                        committer.settle(batch, Some(&mut tick)).await?;
+                        if boundary == Some(Boundary::Poll) {
+                            committer.store().await?;
                         }
-                        let skipped = batch.skipped.len() as u64;
-                        task.counters.skipped.add(skipped);
-                        task.counters.settled_batch(batch.records, batch.records.saturating_sub(batch.filtered + skipped));
-                        pending.add(batch);
                     }
-                    None => return pending.store().await,
+                    None => return committer.store().await,
                 },
-                _ = tick.tick() => pending.store().await?,
+                _ = tick.tick() => committer.store().await?,
             }
         }
     }
@@ -95,7 +97,7 @@ pub(in crate::task) async fn run(
 
 /// What the log refused of a part: a record that is itself at fault is tolerated as `errors.tolerance` says; any other
 /// refusal would refuse the next records too, and ends the session.
-fn settle(task: &Task, batch: &mut Batch, refused: Option<Vec<Refused>>) -> Result<(), Failure> {
+fn accept(task: &Task, batch: &mut Batch, refused: Option<Vec<Refused>>) -> Result<(), Failure> {
     let Some(refused) = refused else {
         let message = "the producer ended before the log had acknowledged the last records; they come again";
         return Err(Failure::new("producer", "acknowledge", TaskError::new(ErrorKind::Restart, "kafka.produce", message)));
@@ -111,11 +113,15 @@ fn settle(task: &Task, batch: &mut Batch, refused: Option<Vec<Refused>>) -> Resu
 }
 
 /// Offsets that may be stored: invariant durable-before-commit, the log has acknowledged every record up to them.
-struct Pending {
+struct Committer {
     task: Arc<Task>,
+    log: Arc<dyn LogWriter>,
+    outlet: Option<Arc<Outlet>>,
+    sent: mpsc::Receiver<Batch>,
+    /// How many batches the log has acknowledged.
+    settled: u64,
     offsets: Vec<SourceOffset>,
     unsaved: Unsaved,
-    log: Arc<dyn LogWriter>,
     /// The source has given marks.
     marked: bool,
     /// There are records behind the last mark.
@@ -124,11 +130,36 @@ struct Pending {
     wake: Wake,
 }
 
-impl Pending {
+impl Committer {
+    /// Batches and their parts are awaited in order, so what is pending is a contiguous prefix; while one is awaited the ticks
+    /// go on storing what came before it, unless that belongs to the same transaction.
+    async fn settle(&mut self, mut batch: Batch, mut tick: Option<&mut Interval>) -> Result<(), Failure> {
+        for mut part in std::mem::take(&mut batch.sent) {
+            let refused = loop {
+                match &mut tick {
+                    Some(tick) if self.outlet.is_none() => tokio::select! {
+                        refused = part.settled() => break refused,
+                        _ = tick.tick() => self.store_offsets().await?,
+                    },
+                    _ => break part.settled().await,
+                }
+            };
+            accept(&self.task, &mut batch, refused)?;
+        }
+        self.settled += 1;
+        let skipped = batch.skipped.len() as u64;
+        self.task.counters.skipped.add(skipped);
+        self.task.counters.settled_batch(batch.records, batch.records.saturating_sub(batch.filtered + skipped));
+        self.add(batch);
+        Ok(())
+    }
+
     fn add(&mut self, batch: Batch) {
         self.unsaved.append(batch.unsaved);
         self.marked |= !batch.offsets.is_empty();
-        self.open = batch.offsets.is_empty() && (self.open || batch.records > 0);
+        // In a transaction records must not be ahead of their offsets; without one they may.
+        let covered = if self.outlet.is_some() { batch.covered } else { !batch.offsets.is_empty() };
+        self.open = !covered && (self.open || batch.records > 0);
         for o in batch.offsets {
             self.offsets.retain(|p| p.partition != o.partition);
             self.offsets.push(o);
@@ -136,6 +167,13 @@ impl Pending {
     }
 
     async fn store(&mut self) -> Result<(), Failure> {
+        match self.outlet.clone() {
+            Some(outlet) => self.end_transaction(&outlet).await,
+            None => self.store_offsets().await,
+        }
+    }
+
+    async fn store_offsets(&mut self) -> Result<(), Failure> {
         // What a source changed between two marks waits for the second: its records come again until then.
         let between = self.marked && self.open && self.offsets.is_empty();
         if !between && !(self.offsets.is_empty() && self.unsaved.is_empty()) {
@@ -154,8 +192,49 @@ impl Pending {
             return Err(Failure::new("offsets", "write", error));
         }
         self.task.counters.commit_ended(Committed::Done, begun.elapsed());
-        let _ = self.stored.send(offsets);
-        self.wake.raise();
+        self.release(offsets);
         Ok(())
+    }
+
+    /// Invariant offset-with-records.
+    async fn end_transaction(&mut self, outlet: &Outlet) -> Result<(), Failure> {
+        let mut writing = outlet.between().await;
+        while self.settled < writing.batches() {
+            match self.sent.recv().await {
+                Some(batch) => self.settle(batch, None).await?,
+                // `send` has failed in the midst of a batch, and says why. Nothing of it is committed.
+                None => return Ok(()),
+            }
+        }
+        // A transaction lasts until a mark stands for all of its records.
+        if self.marked && self.open || !writing.begun() && self.offsets.is_empty() && self.unsaved.is_empty() {
+            return Ok(());
+        }
+        flush_plugins(&self.log).await?;
+        writing.begin()?;
+        let runtime = self.task.runtime.clone();
+        let begun = Instant::now();
+        let offsets = std::mem::take(&mut self.offsets);
+        let state = self.unsaved.prepare(&*runtime.states).await?;
+        let prepared = runtime.offsets.prepare(&self.task.spec.id.connector, &offsets);
+        let committed = match writing.write(state.iter().chain([&prepared])).await {
+            Ok(()) => writing.commit().await,
+            Err(failure) => Err(failure),
+        };
+        let ended = if committed.is_ok() { Committed::Done } else { Committed::Failed };
+        self.task.counters.commit_ended(ended, begun.elapsed());
+        committed?;
+        self.unsaved.committed(&*runtime.states);
+        runtime.offsets.committed(&prepared);
+        self.release(offsets);
+        Ok(())
+    }
+
+    /// They are stored: the plugin may release them.
+    fn release(&self, offsets: Vec<SourceOffset>) {
+        if !offsets.is_empty() {
+            let _ = self.stored.send(offsets);
+            self.wake.raise();
+        }
     }
 }

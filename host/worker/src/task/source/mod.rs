@@ -2,10 +2,11 @@
 //! [`commit`] stores offsets once the log has acknowledged their records. Bounded channels lie between them, so that a slow
 //! log slows the polls, and the next poll overlaps what becomes of the last.
 //!
-//! Invariants upheld here: durable-before-commit and state-before-offset (in `commit`) and durable-before-release (in `run`: the plugin's commit is
-//! called with stored offsets only).
+//! Invariants upheld here: durable-before-commit and state-before-offset (in `commit`), durable-before-release (in `run`: the
+//! plugin's commit is called with stored offsets only), offset-with-records and one-producer (in `outlet`).
 
 pub(super) mod commit;
+mod outlet;
 mod send;
 mod tolerate;
 mod topics;
@@ -18,12 +19,13 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::commit::Batch;
+use self::outlet::Outlet;
 use self::send::Way;
 use self::topics::TopicMaker;
 use super::converters::Converters;
 use super::supervise::{Failure, Task};
 use super::{Keeper, Target, TaskState, Unsaved};
-use crate::kafka::producer::{LogProducer, PRODUCER_DEFAULTS};
+use crate::kafka::producer::PRODUCER_DEFAULTS;
 use crate::transforms::{Chain, list};
 
 /// Polled batches that wait to be sent.
@@ -46,6 +48,13 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     };
     let config = &task.spec.connector_config;
     let wake = Wake::default();
+    // Invariant one-producer: first of all.
+    let client = format!("connector-producer-{}", task.spec.id);
+    let outlet = Arc::new(Outlet::new(task, task.runtime.clients.producer(&client, config, PRODUCER_DEFAULTS)).await?);
+    let committed = where_to_go_on(task, &outlet).await;
+    let committed = committed.map_err(|e| {
+        Failure::new("offsets", "read", TaskError::new(millrace_record::ErrorKind::Restart, "offsets.read", format!("{e:#}")))
+    })?;
     let mut keeper = Keeper::open(&*task.runtime.states, &task.spec.id.connector, task.spec.id.task).await?;
     let log = task.plugin_log();
     let context = TaskContext {
@@ -62,14 +71,6 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let chain = Chain::new(&task.spec, &task.runtime, &log).await.map_err(|e| Failure::new("transforms", "configure", e))?;
     let gate = task.runtime.gates.as_ref().and_then(|g| g.enter(&task.spec.id, false, config, &wake));
     let maker = TopicMaker::new(&task.spec, &task.runtime).map_err(|e| Failure::new("topics", "configure", e))?;
-    let client = format!("connector-producer-{}", task.spec.id);
-    let producer = LogProducer::new(&task.runtime.clients.producer(&client, config, PRODUCER_DEFAULTS))
-        .map_err(|e| Failure::new("producer", "create", e))?;
-
-    let committed = task.runtime.offsets.read(&task.spec.id.connector).await;
-    let committed = committed.map_err(|e| {
-        Failure::new("offsets", "read", TaskError::new(millrace_record::ErrorKind::Restart, "offsets.read", format!("{e:#}")))
-    })?;
     let mut plugin = task.spec.plugin.source(context).await.map_err(failed("start"))?;
     plugin.start(&committed).await.map_err(failed("start"))?;
     keeper.keep();
@@ -82,12 +83,14 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     // behind those of the next session once the log is back.
     let sending = AbortOnDropHandle::new(tokio::spawn(send::run(
         task.clone(),
-        Way { converters, chain, gate, maker, producer },
+        Way { converters, chain, gate, maker, outlet: outlet.clone() },
         to_send,
         sent,
         wake.clone(),
     )));
-    let committing = AbortOnDropHandle::new(tokio::spawn(commit::run(task.clone(), log, to_commit, stored, wake.clone())));
+    let transactions = outlet.boundary.map(|_| outlet.clone());
+    let committing =
+        AbortOnDropHandle::new(tokio::spawn(commit::run(task.clone(), log, transactions, to_commit, stored, wake.clone())));
     let mut poller = Poller { task, plugin, keeper, wake, releasable, taken: Some(taken) };
     let polled = poller.run(failed("poll"), failed("commit")).await;
 
@@ -102,10 +105,21 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
             (Ok(()), Ok(()))
         }
     };
+    outlet.end().await;
     let released = poller.release(failed("commit")).await;
     poller.plugin.stop().await;
     // The loops' failure is the cause; that the poller then could not go on is its consequence.
     sending.and(committing).and(polled).and(released)
+}
+
+/// With transactions what earlier sessions have left is read from the log: they may have ended without knowing.
+async fn where_to_go_on(task: &Task, outlet: &Outlet) -> anyhow::Result<Vec<SourceOffset>> {
+    let connector = &task.spec.id.connector;
+    if outlet.boundary.is_none() {
+        return task.runtime.offsets.read(connector).await;
+    }
+    task.runtime.states.settle(connector).await?;
+    task.runtime.offsets.read_decided(connector).await
 }
 
 fn joined(ended: Result<Result<(), Failure>, tokio::task::JoinError>, what: &'static str) -> Result<(), Failure> {

@@ -9,12 +9,12 @@ use millrace_record::{TaskError, Wake};
 use tokio::sync::mpsc;
 
 use super::commit::Batch;
+use super::outlet::{Outlet, Writing};
 use super::tolerate::tolerate;
 use super::topics::TopicMaker;
 use super::{Taken, latest};
 use crate::errors::Stage;
 use crate::kafka::outgoing::{OutMeta, Outgoing};
-use crate::kafka::producer::LogProducer;
 use crate::task::converters::{Converters, not_at_hand};
 use crate::task::schema_gate::{Doorman, SchemaGate};
 use crate::task::supervise::{Failure, Task};
@@ -29,7 +29,7 @@ pub(super) struct Way {
     pub chain: Chain,
     pub gate: Option<Arc<dyn SchemaGate>>,
     pub maker: Option<TopicMaker>,
-    pub producer: LogProducer,
+    pub outlet: Arc<Outlet>,
 }
 
 pub(super) async fn run(
@@ -39,9 +39,9 @@ pub(super) async fn run(
     sent: mpsc::Sender<Batch>,
     wake: Wake,
 ) -> Result<(), Failure> {
-    let Way { converters, chain, gate, maker, producer } = way;
+    let Way { converters, chain, gate, maker, outlet } = way;
     let door = gate.map(Doorman::new);
-    let mut sender = Sender { task, converters, door, chain, maker, producer, topics: HashSet::new() };
+    let mut sender = Sender { task, converters, door, chain, maker, outlet, topics: HashSet::new() };
     let result = async {
         loop {
             let polled = tokio::select! {
@@ -64,7 +64,7 @@ pub(super) async fn run(
     wake.raise();
     drop(taken);
     // Dropping the producer would purge what the log has yet to acknowledge.
-    sender.producer.flush(sender.task.settings.flush_timeout).await;
+    sender.outlet.flush(sender.task.settings.flush_timeout).await;
     result
 }
 
@@ -90,7 +90,7 @@ struct Sender {
     door: Option<Doorman>,
     chain: Chain,
     maker: Option<TopicMaker>,
-    producer: LogProducer,
+    outlet: Arc<Outlet>,
     /// Topics that the herder knows of.
     topics: HashSet<String>,
 }
@@ -100,8 +100,9 @@ impl Sender {
     async fn send(&mut self, taken: Taken) -> Result<Option<Batch>, Failure> {
         let n = taken.polled.records.len();
         let Some(done) = self.transform(&taken).await? else { return Ok(None) };
+        let covered = taken.polled.marks.last().is_some_and(|m| m.through as usize >= n);
         let (offsets, unsaved) = (latest(taken.polled.marks), taken.unsaved);
-        let mut batch = Batch { offsets, unsaved, records: n as u64, ..Batch::default() };
+        let mut batch = Batch { offsets, covered, unsaved, records: n as u64, ..Batch::default() };
         self.chain.keep(&mut batch.unsaved);
         for f in &done.failed {
             let error = TaskError::fatal(f.code.clone(), f.message.clone());
@@ -113,6 +114,8 @@ impl Sender {
         if !self.announce(view.topics()).await? {
             return Ok(None);
         }
+        let outlet = self.outlet.clone();
+        let mut writing = outlet.batch().await?;
         let mut out = Outgoing::with_capacity(view.len(), PART_BYTES.min(2 * done.records.bytes().len()));
         for (i, record) in view.iter().enumerate() {
             let begun = out.begin();
@@ -136,19 +139,19 @@ impl Sender {
             }
             if out.buffer.len() >= PART_BYTES {
                 let rest = Outgoing::with_capacity(view.len() - i, PART_BYTES);
-                self.produce(std::mem::replace(&mut out, rest), &mut batch).await;
+                self.produce(std::mem::replace(&mut out, rest), &mut writing, &mut batch).await;
             }
         }
-        self.produce(out, &mut batch).await;
+        self.produce(out, &mut writing, &mut batch).await;
         self.task.counters.filtered.add(batch.filtered);
         Ok(Some(batch))
     }
 
-    async fn produce(&mut self, out: Outgoing, batch: &mut Batch) {
+    async fn produce(&mut self, out: Outgoing, writing: &mut Writing<'_>, batch: &mut Batch) {
         if !out.is_empty() {
             self.task.counters.written.add(out.len() as u64);
             self.task.counters.bytes.add(out.buffer.len() as u64);
-            batch.sent.push(self.producer.send(out).await);
+            batch.sent.push(writing.send(out).await);
         }
     }
 

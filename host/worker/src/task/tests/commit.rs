@@ -46,6 +46,13 @@ impl OffsetStore for Checking {
         }
         Ok(())
     }
+    async fn read_decided(&self, connector: &str) -> anyhow::Result<Vec<SourceOffset>> {
+        self.read(connector).await
+    }
+    fn prepare(&self, _: &str, _: &[SourceOffset]) -> Prepared {
+        Prepared::default()
+    }
+    fn committed(&self, _: &Prepared) {}
 }
 
 async fn check(parts: Vec<usize>, order: Vec<usize>, refused_at: Option<usize>) {
@@ -60,6 +67,7 @@ async fn check(parts: Vec<usize>, order: Vec<usize>, refused_at: Option<usize>) 
         worker: RawConfig::new(),
         schemas: Arc::default(),
         offsets: Arc::new(Checking(log.clone())),
+        transactions_of: None,
         states: Arc::new(NoStates),
         events: rig_events,
         clients: Arc::new(ClientSettings::new("127.0.0.1:1", RawConfig::new())),
@@ -92,7 +100,7 @@ async fn check(parts: Vec<usize>, order: Vec<usize>, refused_at: Option<usize>) 
     }
     drop(sent);
     let plugins = task.plugin_log();
-    let running = tokio::spawn(run(task, plugins, to_commit, stored, Wake::default()));
+    let running = tokio::spawn(run(task, plugins, None, to_commit, stored, Wake::default()));
     for (i, part) in order.iter().enumerate() {
         let refused = refused_at == Some(*part);
         if !refused {

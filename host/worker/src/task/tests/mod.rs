@@ -55,6 +55,13 @@ impl OffsetStore for Offsets {
         self.0.lock().extend_from_slice(offsets);
         Ok(())
     }
+    async fn read_decided(&self, connector: &str) -> anyhow::Result<Vec<SourceOffset>> {
+        self.read(connector).await
+    }
+    fn prepare(&self, _: &str, _: &[SourceOffset]) -> Prepared {
+        Prepared::default()
+    }
+    fn committed(&self, _: &Prepared) {}
 }
 
 struct NoPlugins;
@@ -123,6 +130,7 @@ impl Rig {
             worker: RawConfig::new(),
             schemas: Arc::default(),
             offsets: offsets.clone(),
+            transactions_of: None,
             states: Arc::new(NoStates),
             events: events.clone(),
             clients: Arc::new(ClientSettings::new(broker.address().to_string(), RawConfig::new())),

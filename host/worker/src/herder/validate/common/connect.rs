@@ -212,7 +212,7 @@ pub(super) const SOURCE: &[Row] = &[
         2,
         Narrow,
         "Exactly once support",
-        "requested: exactly once where it can be had. required: refused, sources deliver at least once.",
+        "requested: exactly once where the worker and the source can. required: refused where they cannot.",
     ),
     (
         "transaction.boundary",
