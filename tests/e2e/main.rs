@@ -42,6 +42,7 @@ mod rest_load;
 mod schema_monitor;
 mod schema_registry;
 mod schema_story;
+mod source_letters;
 mod topics_regex;
 mod transforms_try;
 mod validate_vectors;

@@ -93,7 +93,7 @@ impl Failure {
             "__connect.errors.topic" | "dlq.source_topic" => self.source_topic = named(),
             "__connect.errors.partition" | "dlq.source_partition" => self.source_partition = number(value),
             "__connect.errors.offset" | "dlq.source_offset" => self.source_offset = number(value),
-            "__connect.errors.connector.name" | "dlq.sink_id" => self.connector = named(),
+            "__connect.errors.connector.name" | "dlq.sink_id" | "dlq.source_id" => self.connector = named(),
             "__connect.errors.task.id" => self.task = number(value),
             "__connect.errors.stage" | "dlq.stage" => self.stage = named(),
             "__connect.errors.class.name" if !index => self.class = named(),

@@ -2,12 +2,17 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use millrace_record::SourceOffset;
 use rdkafka::Message;
 
 use super::Stage;
 use crate::kafka::outgoing::Outgoing;
 use crate::secrets::hide;
 use crate::task::TaskId;
+
+/// The exceptions that Connect would name: where data is wrong, and otherwise.
+pub const DATA_EXCEPTION: &str = "org.apache.kafka.connect.errors.DataException";
+pub const CONNECT_EXCEPTION: &str = "org.apache.kafka.connect.errors.ConnectException";
 
 /// Why a record is a dead letter.
 #[derive(Debug, Clone, Copy)]
@@ -49,9 +54,20 @@ impl Families {
 
     /// Appends the headers to the record that is being made, after those it came with. One of the same name stays beside
     /// the new one, as in Connect: the last of a name counts.
-    /// `version` is that of the connector's plugin.
-    pub fn write(self, out: &mut Outgoing, id: &TaskId, version: &str, message: &impl Message, cause: &Cause<'_>) {
-        let (partition, offset) = (message.partition().to_string(), message.offset().to_string());
+    /// `version` is that of the connector's plugin; `position` is of a source's record, in the source.
+    pub fn write(
+        self,
+        out: &mut Outgoing,
+        id: &TaskId,
+        version: &str,
+        message: &impl Message,
+        position: Option<&SourceOffset>,
+        cause: &Cause<'_>,
+    ) {
+        let (partition, offset) = match position {
+            Some(position) => (position.partition.to_string(), position.offset.to_string()),
+            None => (message.partition().to_string(), message.offset().to_string()),
+        };
         let text = hide(cause.message);
         let detail = cause.detail.map(|d| format!("\nCaused by: {}", hide(d))).unwrap_or_default();
         let trace = format!("{}: {text}\n\tat {} ({}){detail}", cause.exception, cause.class, cause.stage);
@@ -61,8 +77,13 @@ impl Families {
         };
         if self.connect {
             header("__connect.errors.topic", message.topic());
-            header("__connect.errors.partition", &partition);
-            header("__connect.errors.offset", &offset);
+            // Connect's own two are numbers.
+            let place = match position {
+                Some(_) => ["__connect.errors.source.partition", "__connect.errors.source.offset"],
+                None => ["__connect.errors.partition", "__connect.errors.offset"],
+            };
+            header(place[0], &partition);
+            header(place[1], &offset);
             header("__connect.errors.connector.name", &id.connector);
             header("__connect.errors.task.id", &id.task.to_string());
             header("__connect.errors.stage", cause.stage.name());
@@ -80,7 +101,7 @@ impl Families {
             header("dlq.error_message", &text);
             header("dlq.stacktrace", &trace);
             header("dlq.timestamp", &now.as_millis().to_string());
-            header("dlq.sink_id", &id.connector);
+            header(if position.is_some() { "dlq.source_id" } else { "dlq.sink_id" }, &id.connector);
             header("dlq.stage", cause.stage.name());
             header("dlq.plugin_version", version);
         }

@@ -1,9 +1,10 @@
-//! The dead letter queue of a sink connector: the bytes that were consumed, with Connect's context headers.
+//! The dead letter queue of a connector: of a sink the bytes that were consumed, with Connect's context headers; of a source the
+//! records that never came to the log.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use millrace_record::{ErrorKind, RawConfig, TaskError};
+use millrace_record::{ErrorKind, PluginKind, RawConfig, SourceOffset, TaskError};
 use rdkafka::Message;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -23,6 +24,9 @@ const FACTOR: &str = "errors.deadletterqueue.topic.replication.factor";
 const CONTEXT: &str = "errors.deadletterqueue.context.headers.enable";
 const FAMILY: &str = "errors.deadletterqueue.context.headers.family";
 
+/// The row that a letter comes from, for whoever sends it among other records: none.
+pub const LETTER: u32 = u32::MAX;
+
 /// How long one request about topics may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -40,7 +44,8 @@ pub struct DeadLetters {
     admin: AdminClient<DefaultClientContext>,
     /// Queues that are there, by source topic.
     queues: HashMap<String, String>,
-    producer: LogProducer,
+    /// None: of a source.
+    producer: Option<LogProducer>,
     /// What is sent next.
     out: Outgoing,
 }
@@ -48,8 +53,10 @@ pub struct DeadLetters {
 impl DeadLetters {
     /// None: no queue is configured. A queue of a fixed name is made when it is missing; one by source topic when the first
     /// record of its topic fails.
+    ///
+    /// A source sends its letters with its records, by [`DeadLetters::take`]; they always say where in the source they are.
     pub async fn new(spec: &TaskSpec, runtime: &TaskRuntime) -> Result<Option<Self>, TaskError> {
-        let (id, config) = (&spec.id, &spec.connector_config);
+        let (id, kind, config) = (&spec.id, spec.plugin.info().kind, &spec.connector_config);
         let Some(name) = config.get(TOPIC).map(|t| t.trim()).filter(|t| !t.is_empty()) else { return Ok(None) };
         let name = QueueName::parse(name).map_err(|why| TaskError::config(TOPIC, format!("\"{TOPIC}\" is \"{name}\": {why}")))?;
         let none = RawConfig::new();
@@ -61,8 +68,9 @@ impl DeadLetters {
         }
         let mut headers = Families::NONE;
         let family = read.get(FAMILY).filter(|f| !f.is_empty());
-        match Families::of(family, name.by_source()) {
-            Some(families) if read.boolean(CONTEXT, false) => headers = families,
+        let of_source = kind == PluginKind::Source;
+        match Families::of(family, of_source || name.by_source()) {
+            Some(families) if read.boolean(CONTEXT, false) || of_source => headers = families,
             Some(_) => {}
             None => read.wrong(FAMILY, family.unwrap_or_default(), "one of: connect, dlq, both"),
         }
@@ -74,8 +82,13 @@ impl DeadLetters {
             .admin(&format!("connector-dlq-admin-{id}"), config, &[])
             .create()
             .map_err(|e| TaskError::config("admin.override", format!("the admin client's settings are refused: {e}")))?;
-        let producer =
-            LogProducer::new(&runtime.clients.producer(&format!("connector-dlq-producer-{id}"), config, PRODUCER_DEFAULTS))?;
+        let producer = match kind {
+            PluginKind::Source => None,
+            _ => {
+                let client = format!("connector-dlq-producer-{id}");
+                Some(LogProducer::new(&runtime.clients.producer(&client, config, PRODUCER_DEFAULTS))?)
+            }
+        };
         let letters = DeadLetters {
             headers,
             id: id.clone(),
@@ -98,6 +111,16 @@ impl DeadLetters {
 
     /// Adds a consumed record as it was to what is sent next. Makes the queue of its topic when it is the first of it.
     pub async fn add(&mut self, message: &impl Message, cause: &Cause<'_>) -> Result<(), TaskError> {
+        self.add_at(message, None, cause).await
+    }
+
+    /// Adds a record, of a source with its place there.
+    pub async fn add_at(
+        &mut self,
+        message: &impl Message,
+        position: Option<&SourceOffset>,
+        cause: &Cause<'_>,
+    ) -> Result<(), TaskError> {
         if !self.queues.contains_key(message.topic()) {
             let queue = self.name.of(message.topic(), &self.id.connector);
             if self.name.by_source() {
@@ -112,9 +135,9 @@ impl DeadLetters {
             let value = out.bytes(h.value);
             out.header(h.key, value);
         }
-        self.headers.write(out, &self.id, &self.version, message, cause);
+        self.headers.write(out, &self.id, &self.version, message, position, cause);
         let topic = out.topic(&self.queues[message.topic()]);
-        out.push(OutMeta { topic, partition: None, timestamp: message.timestamp().to_millis(), origin: 0 }, key, value);
+        out.push(OutMeta { topic, partition: None, timestamp: message.timestamp().to_millis(), origin: LETTER }, key, value);
         Ok(())
     }
 
@@ -170,13 +193,18 @@ impl DeadLetters {
         found.is_ok_and(|m| m.topics().iter().any(|t| t.error().is_none() && !t.partitions().is_empty()))
     }
 
+    /// What was added, to be sent by the caller.
+    pub fn take(&mut self) -> Outgoing {
+        std::mem::take(&mut self.out)
+    }
+
     /// Sends what was added; returns once the log has acknowledged all of it.
     pub async fn send(&mut self) -> Result<(), TaskError> {
-        let out = std::mem::take(&mut self.out);
+        let out = self.take();
         if out.is_empty() {
             return Ok(());
         }
-        match self.producer.send(out).await.settled().await.as_deref() {
+        match self.producer.as_mut().expect("a sink has one").send(out).await.settled().await.as_deref() {
             Some([]) => Ok(()),
             Some([refused, ..]) => Err(refusal(refused)),
             None => Err(TaskError::new(ErrorKind::Restart, "kafka.produce", "the dead letter queue's producer has ended")),

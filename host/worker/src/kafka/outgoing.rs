@@ -79,6 +79,20 @@ impl Outgoing {
         self.headers.truncate(self.headers_from as usize);
     }
 
+    /// How many bytes were appended since.
+    pub fn since(&self, begun: Begun) -> usize {
+        self.buffer.len() - begun.0
+    }
+
+    /// Forgets the record that was ended last, and began there; nothing where none did.
+    pub fn take_back(&mut self, begun: Begun) {
+        if let Some(last) = self.records.pop() {
+            self.headers.truncate(last.headers.start as usize);
+            self.headers_from = last.headers.start;
+            self.buffer.truncate(begun.0);
+        }
+    }
+
     /// What was appended since `from`; none when it stands for null.
     pub fn span(&self, from: usize, some: bool) -> Span {
         some.then_some(from as u32..self.buffer.len() as u32)

@@ -10,7 +10,7 @@ use millrace_record::config::{ConfigKey, ConfigType, Default, Importance, Valida
 
 use super::infos::Definition;
 use connect::{SHARED, SINK, SOURCE};
-use extensions::{AT_LEAST, EXTENSIONS, SINK_EXTENSIONS};
+use extensions::{AT_LEAST, EXTENSIONS, SINK_EXTENSIONS, SOURCE_EXTENSIONS};
 
 /// (name, type, default, importance, group, order, width, display name, documentation). A default of `REQUIRED` is none.
 type Row = (&'static str, ConfigType, &'static str, Importance, &'static str, u32, Width, &'static str, &'static str);
@@ -68,7 +68,12 @@ pub fn of_kind(kind: PluginKind) -> &'static [Definition] {
 pub fn extensions(kind: PluginKind) -> impl Iterator<Item = &'static Definition> {
     static ALL: LazyLock<Vec<Definition>> = LazyLock::new(|| EXTENSIONS.iter().map(extension).collect());
     static SINKS: LazyLock<Vec<Definition>> = LazyLock::new(|| SINK_EXTENSIONS.iter().map(extension).collect());
-    let own: &[Definition] = if kind == PluginKind::Sink { &SINKS } else { &[] };
+    static SOURCES: LazyLock<Vec<Definition>> = LazyLock::new(|| SOURCE_EXTENSIONS.iter().map(extension).collect());
+    let own: &[Definition] = match kind {
+        PluginKind::Sink => &SINKS,
+        PluginKind::Source => &SOURCES,
+        PluginKind::Transform => &[],
+    };
     own.iter().chain(ALL.iter())
 }
 

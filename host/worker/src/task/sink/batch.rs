@@ -10,7 +10,7 @@ use super::Outlet;
 use super::intake::Decoded;
 use crate::errors::Stage;
 use crate::errors::backoff::RecordRetry;
-use crate::errors::context::{Cause, log_line};
+use crate::errors::context::{CONNECT_EXCEPTION, Cause, DATA_EXCEPTION, log_line};
 use crate::errors::tolerance::Tolerance;
 use crate::task::supervise::Failure;
 use crate::transforms::Transformed;
@@ -50,8 +50,6 @@ impl Errant {
     }
 }
 
-const DATA_EXCEPTION: &str = "org.apache.kafka.connect.errors.DataException";
-pub(super) const CONNECT_EXCEPTION: &str = "org.apache.kafka.connect.errors.ConnectException";
 /// What Connect names when a sink says that a record failed, whatever the sink.
 pub(super) const PUT_CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
 

@@ -8,8 +8,9 @@ use rdkafka::Timestamp;
 use rdkafka::message::OwnedMessage;
 
 use super::Session;
-use super::batch::{CONNECT_EXCEPTION, Errant, PUT_CLASS};
+use super::batch::{Errant, PUT_CLASS};
 use crate::errors::Stage;
+use crate::errors::context::CONNECT_EXCEPTION;
 use crate::kafka::consumer::CONSUMER_DEFAULTS;
 use crate::kafka::reread::{Place, reread};
 use crate::task::supervise::{Failure, Task};

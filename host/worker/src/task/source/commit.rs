@@ -10,13 +10,14 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use super::outlet::{Boundary, Outlet};
 use super::tolerate::tolerate;
 use crate::errors::Stage;
+use crate::errors::dead_letters::LETTER;
 use crate::kafka::outgoing::Refused;
 use crate::kafka::producer::{Sent, refusal};
 use crate::task::supervise::{Failure, Task, flush_plugins};
 use crate::task::{Committed, Unsaved};
 
 /// What Connect names when the log refuses a record.
-const PRODUCE_CLASS: &str = "org.apache.kafka.connect.runtime.AbstractWorkerSourceTask";
+pub(super) const PRODUCE_CLASS: &str = "org.apache.kafka.connect.runtime.AbstractWorkerSourceTask";
 
 /// A polled batch that the producer has.
 #[derive(Default)]
@@ -37,10 +38,13 @@ pub(in crate::task) struct Batch {
 }
 
 impl Batch {
-    pub fn skip(&mut self, row: u32) {
-        if self.skipped.last() != Some(&row) && !self.skipped.contains(&row) {
+    /// False: it is skipped already.
+    pub fn skip(&mut self, row: u32) -> bool {
+        let new = self.skipped.last() != Some(&row) && !self.skipped.contains(&row);
+        if new {
             self.skipped.push(row);
         }
+        new
     }
 }
 
@@ -103,6 +107,10 @@ fn accept(task: &Task, batch: &mut Batch, refused: Option<Vec<Refused>>) -> Resu
         return Err(Failure::new("producer", "acknowledge", TaskError::new(ErrorKind::Restart, "kafka.produce", message)));
     };
     for r in &refused {
+        if r.origin == LETTER {
+            task.counters.dead_letter_failures.add(1);
+            return Err(Failure::new("dead letter queue", "acknowledge", refusal(r)));
+        }
         if !r.is_data() {
             return Err(Failure::new("producer", "acknowledge", refusal(r)));
         }

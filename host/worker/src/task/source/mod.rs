@@ -6,6 +6,7 @@
 //! plugin's commit is called with stored offsets only), offset-with-records and one-producer (in `outlet`).
 
 pub(super) mod commit;
+mod letters;
 mod outlet;
 mod send;
 mod tolerate;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::commit::Batch;
+use self::letters::Letters;
 use self::outlet::Outlet;
 use self::send::Way;
 use self::topics::TopicMaker;
@@ -71,8 +73,9 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let chain = Chain::new(&task.spec, &task.runtime, &log).await.map_err(|e| Failure::new("transforms", "configure", e))?;
     let gate = task.runtime.gates.as_ref().and_then(|g| g.enter(&task.spec.id, false, config, &wake));
     let maker = TopicMaker::new(&task.spec, &task.runtime).map_err(|e| Failure::new("topics", "configure", e))?;
+    let letters = Letters::new(task).await.map_err(|e| Failure::new("dead letter queue", "configure", e))?;
     let mut plugin = task.spec.plugin.source(context).await.map_err(failed("start"))?;
-    plugin.start(&committed).await.map_err(failed("start"))?;
+    task.counters.pulse.during("start", plugin.start(&committed)).await.map_err(failed("start"))?;
     keeper.keep();
     task.started();
 
@@ -83,7 +86,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     // behind those of the next session once the log is back.
     let sending = AbortOnDropHandle::new(tokio::spawn(send::run(
         task.clone(),
-        Way { converters, chain, gate, maker, outlet: outlet.clone() },
+        Way { converters, chain, gate, maker, letters, outlet: outlet.clone() },
         to_send,
         sent,
         wake.clone(),

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use millrace_record::convert::{NotConverted, Wait};
 use millrace_record::row::{Batch as View, Record};
-use millrace_record::{TaskError, Wake};
+use millrace_record::{Batch as Records, Mark, Polled, TaskError, Wake};
 use tokio::sync::mpsc;
 
-use super::commit::Batch;
+use super::commit::{Batch, PRODUCE_CLASS};
+use super::letters::{Letters, position};
 use super::outlet::{Outlet, Writing};
 use super::tolerate::tolerate;
 use super::topics::TopicMaker;
 use super::{Taken, latest};
 use crate::errors::Stage;
+use crate::errors::context::{CONNECT_EXCEPTION, Cause, DATA_EXCEPTION};
 use crate::kafka::outgoing::{OutMeta, Outgoing};
 use crate::task::converters::{Converters, not_at_hand};
 use crate::task::schema_gate::{Doorman, SchemaGate};
@@ -29,6 +31,7 @@ pub(super) struct Way {
     pub chain: Chain,
     pub gate: Option<Arc<dyn SchemaGate>>,
     pub maker: Option<TopicMaker>,
+    pub letters: Option<Letters>,
     pub outlet: Arc<Outlet>,
 }
 
@@ -39,9 +42,9 @@ pub(super) async fn run(
     sent: mpsc::Sender<Batch>,
     wake: Wake,
 ) -> Result<(), Failure> {
-    let Way { converters, chain, gate, maker, outlet } = way;
+    let Way { converters, chain, gate, maker, letters, outlet } = way;
     let door = gate.map(Doorman::new);
-    let mut sender = Sender { task, converters, door, chain, maker, outlet, topics: HashSet::new() };
+    let mut sender = Sender { task, converters, door, chain, maker, letters, outlet, topics: HashSet::new() };
     let result = async {
         loop {
             let polled = tokio::select! {
@@ -68,6 +71,11 @@ pub(super) async fn run(
     result
 }
 
+/// What is said of a failure where nobody says more.
+fn failed<'a>(stage: Stage, class: &'a str, error: &'a TaskError) -> Cause<'a> {
+    Cause { stage, class, exception: CONNECT_EXCEPTION, code: &error.code, message: &error.message, detail: None }
+}
+
 /// Waits for what a converter needs, with back-off while it cannot be had. False: the task stops.
 async fn wait(task: &Task, stage: Stage, wait: Wait) -> Result<bool, Failure> {
     let waited = tokio::select! {
@@ -90,6 +98,7 @@ struct Sender {
     door: Option<Doorman>,
     chain: Chain,
     maker: Option<TopicMaker>,
+    letters: Option<Letters>,
     outlet: Arc<Outlet>,
     /// Topics that the herder knows of.
     topics: HashSet<String>,
@@ -101,13 +110,16 @@ impl Sender {
         let n = taken.polled.records.len();
         let Some(done) = self.transform(&taken).await? else { return Ok(None) };
         let covered = taken.polled.marks.last().is_some_and(|m| m.through as usize >= n);
-        let (offsets, unsaved) = (latest(taken.polled.marks), taken.unsaved);
+        let Polled { records: polled, marks, .. } = taken.polled;
+        // Only letters say where each record is.
+        let places = if self.letters.is_some() { marks.clone() } else { Vec::new() };
+        let (offsets, unsaved) = (latest(marks), taken.unsaved);
         let mut batch = Batch { offsets, covered, unsaved, records: n as u64, ..Batch::default() };
         self.chain.keep(&mut batch.unsaved);
         for f in &done.failed {
             let error = TaskError::fatal(f.code.clone(), f.message.clone());
-            tolerate(&self.task, Stage::Transformation, &f.class, "apply", error)?;
-            batch.skip(f.row);
+            let cause = Cause { exception: DATA_EXCEPTION, message: &f.cause, ..failed(Stage::Transformation, &f.class, &error) };
+            self.pass(&polled, &places, f.row, &cause, "apply", error.clone(), &mut batch).await?;
         }
         batch.filtered = done.filtered(n);
         let view = done.records.view();
@@ -130,12 +142,24 @@ impl Sender {
                     }
                     NotConverted::Failed(e) => {
                         let text = format!("{stage} of topic \"{}\": {e}", view.topic_of(&record));
-                        let class = self.converters.class(stage);
-                        tolerate(&self.task, stage, class, "convert", TaskError::fatal("convert", text))?;
-                        batch.skip(origin);
+                        let (class, error) = (self.converters.class(stage).to_owned(), TaskError::fatal("convert", text));
+                        let cause = Cause {
+                            exception: e.class,
+                            message: &e.message,
+                            detail: e.cause.as_deref(),
+                            ..failed(stage, &class, &error)
+                        };
+                        self.pass(&polled, &places, origin, &cause, "convert", error.clone(), &mut batch).await?;
                         break;
                     }
                 }
+            }
+            // Left to the producer, it would be lost but for its number.
+            if let Some(why) = self.letters.as_ref().and_then(|l| l.too_large(out.since(begun))) {
+                out.take_back(begun);
+                let error = TaskError::fatal("kafka.produce", format!("topic \"{}\": {why}", view.topic_of(&record)));
+                let cause = failed(Stage::KafkaProduce, PRODUCE_CLASS, &error);
+                self.pass(&polled, &places, origin, &cause, "produce", error.clone(), &mut batch).await?;
             }
             if out.buffer.len() >= PART_BYTES {
                 let rest = Outgoing::with_capacity(view.len() - i, PART_BYTES);
@@ -143,8 +167,37 @@ impl Sender {
             }
         }
         self.produce(out, &mut writing, &mut batch).await;
+        // Before any offset that covers them.
+        if let Some(letters) = self.letters.as_mut().map(Letters::take).filter(|l| !l.is_empty()) {
+            batch.sent.push(writing.send(letters).await);
+        }
         self.task.counters.filtered.add(batch.filtered);
         Ok(Some(batch))
+    }
+
+    /// A record of a poll failed for good: it is let pass, with a letter where there is a queue, or it fails the task.
+    #[allow(clippy::too_many_arguments)]
+    async fn pass(
+        &mut self,
+        polled: &Records,
+        places: &[Mark],
+        row: u32,
+        cause: &Cause<'_>,
+        call: &'static str,
+        error: TaskError,
+        batch: &mut Batch,
+    ) -> Result<(), Failure> {
+        tolerate(&self.task, cause.stage, cause.class, call, error)?;
+        // However many records came of it, it is one.
+        if batch.skip(row)
+            && let Some(letters) = &mut self.letters
+        {
+            let view = polled.view();
+            let record = view.record(row as usize);
+            self.task.counters.dead_letter_requests.add(1);
+            letters.add(view.topic_of(&record), &record, position(places, row), cause).await?;
+        }
+        Ok(())
     }
 
     async fn produce(&mut self, out: Outgoing, writing: &mut Writing<'_>, batch: &mut Batch) {

@@ -3,7 +3,7 @@
 use super::{NULL, Row};
 use millrace_record::config::{ConfigType, Importance, Width};
 
-use ConfigType::{Boolean, Int, List, Long, String as Text};
+use ConfigType::{Boolean, Int, List, Long, Short, String as Text};
 use Importance::Low;
 use Width::{Long as Wide, Medium as Mid, Short as Narrow};
 
@@ -200,6 +200,43 @@ pub(super) const EXTENSIONS: &[Row] = &[
         Wide,
         "Topics",
         "Topics that the plugin may write to by the capability kafka: names, or the beginning of names and a *.",
+    ),
+];
+
+/// Of sources alone: Connect's settings of a sink's queue.
+pub(super) const SOURCE_EXTENSIONS: &[Row] = &[
+    (
+        "errors.deadletterqueue.topic.name",
+        Text,
+        "",
+        Low,
+        "Error Handling",
+        6,
+        Mid,
+        "Dead Letter Queue Topic Name",
+        "Topic that takes records that failed, as JSON, where errors.tolerance is all; {source_topic} and {connector} stand for the topic they were for and for the connector; empty: none.",
+    ),
+    (
+        "errors.deadletterqueue.topic.replication.factor",
+        Short,
+        "3",
+        Low,
+        "Error Handling",
+        7,
+        Mid,
+        "Dead Letter Queue Topic Replication Factor",
+        "Replicas of the dead letter queue's topic when it is made.",
+    ),
+    (
+        "errors.deadletterqueue.context.headers.family",
+        Text,
+        "",
+        Low,
+        "Error Handling",
+        9,
+        Mid,
+        "Error Context Headers",
+        "Which headers dead letters carry: connect for __connect.errors.*, dlq for dlq.*, or both; empty: both.",
     ),
 ];
 
