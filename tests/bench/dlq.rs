@@ -84,7 +84,7 @@ async fn requests(worker: &Worker, records: u64) -> anyhow::Result<()> {
         ("page of 1,000", "records?limit=1000".into()),
         ("page of a stage", "records?stage=TASK_PUT".into()),
         ("page of the rarest cause", format!("records?cause={cause}&order=oldest")),
-        ("page of connector, stage and partition", "records?connector=sink-3&stage=VALUE_CONVERTER&source_partition=7".into()),
+        ("page of connector, stage and partition", "records?connector=sink-3&stage=VALUE_CONVERTER&source_partition=4".into()),
         ("page of a minute in the middle", format!("records?from={middle}&to={}", middle + 60_000)),
         ("page of a connector before the middle", format!("records?connector=sink-5&to={middle}")),
         ("page of nothing: a time without records", format!("records?from={end}")),

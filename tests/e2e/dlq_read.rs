@@ -330,13 +330,38 @@ async fn an_index_goes_on_after_a_kill_and_comes_back_from_nothing() -> anyhow::
     admin.delete_records(&below, &AdminOptions::new()).await?;
     counted(&worker, "dead", 10).await?;
     assert_eq!(walk(&worker, "dead", "order=oldest").await?, (RECORDS - 10..RECORDS).collect::<Vec<_>>());
-    // A topic that was made anew, with fewer records or, while nobody looked, with as many.
+    // A topic that was made anew.
     admin.delete_topics(&["dead"], &AdminOptions::new()).await?;
     make(&worker, "dead", 1).await?;
     letters(&worker.bootstrap, "dead", 7, 5).await?;
     let anew = counted(&worker, "dead", 5).await?;
     assert_eq!(anew["stages"][1], json!({"stage": "TASK_PUT", "records": 1}));
     assert_eq!(walk(&worker, "dead", "order=oldest").await?, (0..5).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_was_made_anew_while_nobody_looked_is_indexed_anew() -> anyhow::Result<()> {
+    let kafka = Kafka::start().await?;
+    let mut worker = Worker::start(Log::Kafka(&kafka.address())).await?;
+    let admin = make(&worker, "dead", 1).await?;
+    letters(&worker.bootstrap, "dead", 0, 50).await?;
+    worker.create("sink", sink(&worker, "dead", json!({}))).await?;
+    counted(&worker, "dead", 50).await?;
+    ensure!(worker.stop().await, "{}", worker.log_tail());
+    admin.delete_topics(&["dead"], &AdminOptions::new()).await?;
+    make(&worker, "dead", 1).await?;
+    letters(&worker.bootstrap, "dead", 1_000, 80).await?;
+    worker.up().await?;
+    counted(&worker, "dead", 80).await?;
+    let oldest = get(&worker, "/dlq/dead/records?order=oldest&limit=1").await?;
+    assert_eq!((&oldest["records"][0]["offset"], &oldest["records"][0]["source_offset"]), (&json!(0), &json!(1_000)), "{oldest}");
+    // And one that was not goes on from where it was.
+    ensure!(worker.stop().await, "{}", worker.log_tail());
+    letters(&worker.bootstrap, "dead", 1_080, 20).await?;
+    worker.up().await?;
+    counted(&worker, "dead", 100).await?;
+    assert_eq!(walk(&worker, "dead", "order=oldest&limit=7").await?, (0..100).collect::<Vec<_>>());
     Ok(())
 }
 

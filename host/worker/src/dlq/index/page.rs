@@ -5,6 +5,7 @@
 //! have a next one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -16,8 +17,11 @@ use super::{Index, IndexError, OUTCOME_BITS, Outcome, OutcomeState, Position, fi
 use crate::dlq::cause;
 use crate::dlq::filter::Filter;
 
-/// Rows that one page looks at.
+/// Rows that one page looks at, and how long, beyond the rows that it has.
 const EXAMINED_MAX: usize = 200_000;
+const TIME_MAX: Duration = Duration::from_millis(400);
+/// How many rows are looked at between two looks at the clock.
+const CLOCK_EVERY: usize = 1_024;
 /// The longest cursor that is read.
 const CURSOR_BYTES_MAX: usize = 64 << 10;
 
@@ -104,9 +108,9 @@ struct Lane {
 
 impl Lane {
     /// Looks for the next record that passes; false: too many rows were looked at.
-    fn advance(&mut self, c: &Connection, selected: &Selected, left: &mut usize) -> rusqlite::Result<bool> {
+    fn advance(&mut self, c: &Connection, selected: &Selected, left: &mut usize, until: Instant) -> rusqlite::Result<bool> {
         while self.head.is_none() && !self.ended {
-            if *left == 0 {
+            if *left == 0 || (left.is_multiple_of(CLOCK_EVERY) && Instant::now() > until) {
                 return Ok(false);
             }
             *left -= 1;
@@ -185,10 +189,12 @@ fn page(c: &Connection, filter: &Filter, cursor: &Cursor, limit: usize) -> rusql
         lanes.push(Lane { partition, streams, passed: last, head: None, ended: false });
     }
     let mut rows = Vec::with_capacity(limit.min(1_024));
-    let mut left = EXAMINED_MAX.max(limit * 2);
+    // One more than a look at the clock: every page looks at some.
+    let mut left = EXAMINED_MAX / CLOCK_EVERY * CLOCK_EVERY - 1;
+    let until = Instant::now() + TIME_MAX;
     let ended = 'walk: loop {
         for lane in &mut lanes {
-            if !lane.advance(c, &selected, &mut left)? {
+            if !lane.advance(c, &selected, &mut left, until)? {
                 break 'walk false;
             }
         }

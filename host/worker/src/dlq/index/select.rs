@@ -28,7 +28,8 @@ pub struct Selected {
     pub kinds: HashMap<i64, Kind>,
     /// True: the text that is looked for may be in what varies of the message.
     pub groups: HashMap<i64, bool>,
-    /// Every group that has records is among them.
+    /// It is cheaper to go through all rows than to gather those of the groups: all of them are meant, or most of them, and each is to be
+    /// asked for the text.
     pub all: bool,
     pub from: Option<i64>,
     pub to: Option<i64>,
@@ -59,16 +60,20 @@ impl Selected {
                 kinds.insert(r.get(0)?, kind);
             }
         }
-        let mut selected = Selected { kinds, groups: HashMap::new(), all: true, from: filter.from, to: filter.to, text };
-        let mut statement = c.prepare_cached("SELECT DISTINCT grp FROM totals")?;
+        let mut selected = Selected { kinds, groups: HashMap::new(), all: false, from: filter.from, to: filter.to, text };
+        let mut statement = c.prepare_cached("SELECT grp, sum(records) FROM totals GROUP BY grp")?;
         let mut rows = statement.query([])?;
+        let (mut records, mut picked, mut to_ask) = (0, 0, 0);
         while let Some(r) = rows.next()? {
-            let group: i64 = r.get(0)?;
-            match selected.picks(group, filter.outcome) {
-                Some(asked) => drop(selected.groups.insert(group, asked)),
-                None => selected.all = false,
+            let (group, n): (i64, i64) = (r.get(0)?, r.get(1)?);
+            records += n;
+            if let Some(asked) = selected.picks(group, filter.outcome) {
+                picked += n;
+                to_ask += if asked { n } else { 0 };
+                selected.groups.insert(group, asked);
             }
         }
+        selected.all = picked == records || to_ask * 2 > records;
         Ok(selected)
     }
 

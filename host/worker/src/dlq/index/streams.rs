@@ -8,9 +8,10 @@ use super::select::Selected;
 
 /// Groups from which on all rows are read and those of other groups passed over.
 const STREAMS_MAX: usize = 2_000;
-/// Rows that are read at once.
+/// Rows of a group that are read at once, and of all groups together.
 const READ_MIN: usize = 8;
 const READ_MAX: usize = 2_048;
+const HELD_MAX: usize = 32_768;
 
 /// Ids from `low` up to but without `high`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,17 +52,20 @@ struct Stream {
     read: VecDeque<Raw>,
     bounds: Bounds,
     at_once: usize,
+    at_once_max: usize,
     ended: bool,
 }
 
 impl Streams {
     /// `wanted`: about how many rows will be asked for.
     pub fn new(selected: &Selected, bounds: Bounds, newest_first: bool, wanted: usize) -> Streams {
+        let one = selected.all || selected.groups.len() > STREAMS_MAX;
+        let at_once_max = if one { READ_MAX } else { (HELD_MAX / selected.groups.len().max(1)).clamp(READ_MIN, READ_MAX) };
         let stream = |group, at_once: usize| {
-            let at_once = at_once.clamp(READ_MIN, READ_MAX);
-            Stream { group, read: VecDeque::new(), bounds, at_once, ended: bounds.low >= bounds.high }
+            let at_once = at_once.clamp(READ_MIN, at_once_max);
+            Stream { group, read: VecDeque::new(), bounds, at_once, at_once_max, ended: bounds.low >= bounds.high }
         };
-        let streams = if selected.all || selected.groups.len() > STREAMS_MAX {
+        let streams = if one {
             vec![stream(None, wanted)]
         } else {
             let each = wanted / selected.groups.len().max(1);
@@ -131,7 +135,7 @@ impl Stream {
             }
         }
         // Who reads on is to be asked for less often.
-        self.at_once = (self.at_once * 2).min(READ_MAX);
+        self.at_once = (self.at_once * 2).min(self.at_once_max);
         Ok(())
     }
 }
