@@ -2,5 +2,6 @@
 
 mod campaign;
 mod crash;
+mod reversed;
 mod sink_down;
 mod workload;

@@ -17,6 +17,9 @@ use tokio::sync::watch;
 /// The most that is passed on in one go.
 const PIECE: usize = 64 << 10;
 
+/// How much of what a client sends first is kept.
+const GREETING: usize = 512;
+
 /// From the client to the server, or back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -56,8 +59,9 @@ struct Shared {
 
 struct Connection {
     trouble: watch::Sender<Trouble>,
-    /// Bytes that the client has sent.
+    /// Bytes that the client has sent, and the first of them.
     there: AtomicU64,
+    greeting: Mutex<Vec<u8>>,
 }
 
 impl Proxy {
@@ -69,8 +73,8 @@ impl Proxy {
         let all = shared.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let connection =
-                    Arc::new(Connection { trouble: watch::channel(*all.trouble.lock()).0, there: AtomicU64::new(0) });
+                let trouble = watch::channel(*all.trouble.lock()).0;
+                let connection = Arc::new(Connection { trouble, there: AtomicU64::new(0), greeting: Mutex::default() });
                 all.open.lock().push(connection.clone());
                 let all = all.clone();
                 tokio::spawn(async move {
@@ -96,6 +100,15 @@ impl Proxy {
         let open = self.shared.open.lock();
         if let Some(busiest) = open.iter().max_by_key(|c| c.there.load(Ordering::Relaxed)) {
             busiest.trouble.send_replace(trouble);
+        }
+    }
+
+    /// For the connections alone whose first request holds a text, such as a Kafka client's id.
+    pub fn set_of(&self, text: &str, trouble: Trouble) {
+        for connection in self.shared.open.lock().iter() {
+            if connection.greeting.lock().windows(text.len()).any(|w| w == text.as_bytes()) {
+                connection.trouble.send_replace(trouble);
+            }
         }
     }
 }
@@ -136,7 +149,9 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: Way, connect
             return Ok(());
         }
         if way == Way::There {
-            connection.there.fetch_add(n as u64, Ordering::Relaxed);
+            if connection.there.fetch_add(n as u64, Ordering::Relaxed) == 0 {
+                *connection.greeting.lock() = buffer[..n.min(GREETING)].to_vec();
+            }
         }
         let mut rest = &buffer[..n];
         while !rest.is_empty() {

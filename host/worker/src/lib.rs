@@ -4,6 +4,7 @@ pub mod config;
 pub mod dlq;
 pub mod errors;
 pub mod herder;
+pub mod invariants;
 pub mod kafka;
 pub mod loggers;
 pub mod metrics;

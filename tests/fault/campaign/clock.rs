@@ -9,6 +9,8 @@ const SHIM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fault/campaign/clock.c"
 pub struct Clock {
     library: PathBuf,
     file: PathBuf,
+    /// Seconds, from the true time.
+    ahead: i64,
 }
 
 impl Clock {
@@ -24,7 +26,7 @@ impl Clock {
                 return Ok(None);
             }
         }
-        let clock = Clock { library, file };
+        let mut clock = Clock { library, file, ahead: 0 };
         clock.jump(0)?;
         Ok(Some(clock))
     }
@@ -35,11 +37,12 @@ impl Clock {
         vec![("LD_PRELOAD".into(), text(&self.library)), ("MILLRACE_TEST_CLOCK".into(), text(&self.file))]
     }
 
-    /// Shows so many seconds more than the true time, or less.
-    pub fn jump(&self, seconds: i64) -> anyhow::Result<()> {
+    /// Sets it ahead, or back.
+    pub fn jump(&mut self, seconds: i64) -> anyhow::Result<()> {
+        self.ahead += seconds;
         use std::os::unix::fs::FileExt as _;
         // In place: the process has the file in its memory.
         let file = std::fs::File::options().create(true).truncate(false).write(true).open(&self.file)?;
-        Ok(file.write_all_at(&seconds.to_ne_bytes(), 0)?)
+        Ok(file.write_all_at(&self.ahead.to_ne_bytes(), 0)?)
     }
 }

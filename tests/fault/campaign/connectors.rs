@@ -55,7 +55,7 @@ fn slot(generation: usize) -> String {
     format!("g{generation}")
 }
 
-fn with_patience(mut config: Value) -> Value {
+pub fn with_patience(mut config: Value) -> Value {
     for (name, value) in [
         ("retry.backoff.ms", "40"),
         ("retry.backoff.max.ms", "250"),
@@ -106,7 +106,7 @@ pub async fn create(stage: &mut Stage, generation: usize) -> anyhow::Result<()> 
         "select 1 from pg_replication_slots where slot_name = '{}' and confirmed_flush_lsn is not null",
         slot(generation)
     );
-    eventually("the slot is made", Duration::from_secs(60), || async {
+    eventually("the slot is made", Duration::from_secs(180), || async {
         anyhow::ensure!(!stage.source.query("src", &made).await?.is_empty(), "no slot yet");
         Ok(())
     })
@@ -119,6 +119,14 @@ pub async fn create(stage: &mut Stage, generation: usize) -> anyhow::Result<()> 
     }
     stage.connectors = std::iter::once(name("source")).chain(sinks.iter().map(|(name, _)| name.clone())).collect();
     stage.sinks = sinks;
+    let tables = (0..TABLES)
+        .map(|i| format!("if to_regclass('{0}') is not null then delete from {0}; end if;", Promise::Once.table(generation, i)));
+    stage.restore = Some(format!(
+        "do $$ begin {} if to_regclass('millrace_offsets') is not null then
+           update millrace_offsets set next_offset = 0 where connector = '{}'; end if; end $$",
+        tables.collect::<Vec<_>>().join(" "),
+        name(Promise::Once.name())
+    ));
     Ok(())
 }
 

@@ -15,8 +15,18 @@ pub enum Whom {
     Target,
 }
 
-/// Which connections of the worker's: to whom.
+/// Connections of the worker's: to whom.
 pub type Link = Whom;
+
+/// Which of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Which {
+    All,
+    /// The one that has sent most.
+    Busiest,
+    /// Those of the Kafka clients whose id holds this.
+    Of(&'static str),
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
@@ -26,16 +36,19 @@ pub enum Fault {
     Restart,
     /// SIGSTOP, and SIGCONT after the while.
     Freeze(Whom),
-    /// A proxy's trouble, over after the while. `busiest`: of the one connection that has sent most.
-    Net { link: Link, trouble: Trouble, busiest: bool },
+    /// A proxy's trouble, over after the while.
+    Net { link: Link, trouble: Trouble, which: Which },
     /// The disk of the embedded log, or of the target: full for a while.
     DiskFull(Whom),
-    /// The worker's clock, in seconds from the true time.
+    /// The worker's clock is set, by so many seconds.
     Clock(i64),
     /// The sinks get another number of tasks.
     Rebalance,
     /// Connectors are restarted over REST.
     RestartConnector,
+    /// The worker is killed, and meanwhile the tables of the sink with offsets of its own go back to an old backup, offsets
+    /// and all.
+    Restore,
 }
 
 impl Fault {
@@ -53,6 +66,7 @@ impl Fault {
             Fault::Clock(_) => "clock ahead".into(),
             Fault::Rebalance => "rebalance".into(),
             Fault::RestartConnector => "restart over REST".into(),
+            Fault::Restore => "target restored".into(),
         }
     }
 }
@@ -137,13 +151,15 @@ fn one(rng: &mut StdRng, can: Breakable) -> Planned {
                     1 => Whom::Source,
                     _ => Whom::Target,
                 };
-                (Fault::Net { link, trouble: trouble(rng), busiest: rng.random_bool(0.3) }, short)
+                let which = if rng.random_bool(0.3) { Which::Busiest } else { Which::All };
+                (Fault::Net { link, trouble: trouble(rng), which }, short)
             }
             82..86 if can.log_disk => (Fault::DiskFull(Whom::Kafka), short),
             86..88 if can.target_disk => (Fault::DiskFull(Whom::Target), short),
             88..93 if can.clock => (Fault::Clock(jump(rng, can.kafka)), Duration::ZERO),
             93..97 => (Fault::Rebalance, Duration::ZERO),
-            97..100 => (Fault::RestartConnector, Duration::ZERO),
+            97..99 => (Fault::RestartConnector, Duration::ZERO),
+            99 => (Fault::Restore, millis(rng, 0..150)),
             _ => continue,
         };
     };
@@ -165,15 +181,15 @@ fn trouble(rng: &mut StdRng) -> Trouble {
     }
 }
 
-/// Minutes to days. A Kafka whose own clock is right refuses records from more than an hour ahead.
+/// How far a clock is set back. librdkafka waits until a time of day: until the clock has caught up, some of its waits last.
+const BACK_MAX: i64 = 20;
+
+/// A clock is set ahead by minutes, hours or a day, or back by seconds. Beside a Kafka whose own clock is right it goes ahead
+/// by minutes alone: records from more than an hour ahead are refused.
 fn jump(rng: &mut StdRng, kafka: bool) -> i64 {
-    let most = [600, 3_000, 86_400, 3 * 86_400][rng.random_range(0..4)];
-    let ahead = rng.random_range(60..=most);
-    if rng.random_bool(0.5) {
-        -ahead
-    } else if kafka {
-        ahead.min(3_000)
-    } else {
-        ahead
+    if rng.random_bool(0.4) {
+        return -rng.random_range(1..=BACK_MAX);
     }
+    let most = if kafka { 300 } else { [600, 3_600, 86_400][rng.random_range(0..3)] };
+    rng.random_range(60..=most)
 }

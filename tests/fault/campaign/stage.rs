@@ -8,7 +8,7 @@ use millrace_tests::{Kafka, Log, Postgres, Proxy, Trouble, Worker};
 
 use super::clock::Clock;
 use super::disk::Disk;
-use super::fault::{Breakable, Fault, Link, Planned, Whom};
+use super::fault::{Breakable, Fault, Link, Planned, Which, Whom};
 
 /// How long all servers have to be well again.
 const HEAL_WITHIN: Duration = Duration::from_secs(120);
@@ -23,7 +23,8 @@ const FULL_LEAVES: u64 = 6_000;
 /// Short times, so that a round is short.
 const WORKER: &str = "offset.flush.interval.ms=40\nreconnect.backoff.ms=20\nreconnect.backoff.max.ms=200\n\
                       schema.registry.listener=\nschema.monitor.enabled=false\ntask.shutdown.graceful.timeout.ms=2000\n";
-const KAFKA: &str = "group.min.session.timeout.ms=500";
+/// A broker that is slow is no broker that is gone.
+const KAFKA: &str = "group.min.session.timeout.ms=500\nbroker.session.timeout.ms=60000\ncontroller.quorum.fetch.timeout.ms=30000";
 const POSTGRES: &str =
     "wal_sender_timeout = 2s\nshared_buffers = 32MB\nmax_wal_size = 64MB\nmin_wal_size = 32MB\nmax_connections = 60";
 
@@ -63,6 +64,8 @@ pub struct Stage {
     /// The connectors of the present, for faults that are requests.
     pub connectors: Vec<String>,
     pub sinks: Vec<(String, serde_json::Value)>,
+    /// SQL that takes the sink with offsets of its own back to where it began.
+    pub restore: Option<String>,
     requests: usize,
 }
 
@@ -77,7 +80,9 @@ impl Stage {
             true => Some(Kafka::start_behind_proxy(KAFKA).await?).unzip(),
             false => (None, None),
         };
-        let mut settings = WORKER.to_owned();
+        let built = Worker::binary()?.parent().context("the program lies in a folder")?.to_owned();
+        let plugins = format!("plugin.path={},{}\n", built.join("plugins").display(), built.join("test-plugins").display());
+        let mut settings = format!("{WORKER}{plugins}");
         if let Some(disk) = &log_disk {
             settings += &format!("data.dir={}\n", disk.path().join("data").display());
         }
@@ -93,7 +98,7 @@ impl Stage {
         worker.up().await?;
         let bootstrap = kafka.as_ref().map_or_else(|| worker.bootstrap.clone(), Kafka::address);
         let (to_source, to_target) = (Proxy::start(source.port).await?, Proxy::start(target.port).await?);
-        let (connectors, sinks, requests) = Default::default();
+        let (connectors, sinks, restore, requests) = Default::default();
         Ok(Stage {
             kind,
             worker,
@@ -109,6 +114,7 @@ impl Stage {
             target_disk,
             connectors,
             sinks,
+            restore,
             requests,
         })
     }
@@ -153,9 +159,20 @@ impl Stage {
                 self.worker.launch()?;
             }
             Fault::Freeze(whom) => self.signal(*whom, "STOP"),
-            Fault::Net { link, trouble, busiest } => {
+            Fault::Net { link, trouble, which } => {
                 if let Some(proxy) = self.proxy(*link) {
-                    if *busiest { proxy.set_busiest(*trouble) } else { proxy.set(*trouble) }
+                    match which {
+                        Which::All => proxy.set(*trouble),
+                        Which::Busiest => proxy.set_busiest(*trouble),
+                        Which::Of(client) => proxy.set_of(client, *trouble),
+                    }
+                }
+            }
+            Fault::Restore => {
+                self.worker.kill();
+                if let Some(restore) = &self.restore {
+                    // In vain where the target is down: then it is only a kill.
+                    let _ = self.target.execute("dst", restore).await;
                 }
             }
             Fault::DiskFull(whom) => {
@@ -164,9 +181,9 @@ impl Stage {
                     tokio::task::block_in_place(|| disk.fill(FULL_LEAVES))?;
                 }
             }
-            Fault::Clock(ahead) => {
-                if let Some(clock) = &self.clock {
-                    clock.jump(*ahead)?;
+            Fault::Clock(seconds) => {
+                if let Some(clock) = &mut self.clock {
+                    clock.jump(*seconds)?;
                 }
             }
             Fault::Rebalance => {
@@ -189,7 +206,7 @@ impl Stage {
     /// What cannot end now, because something else is broken still, does when all is healed.
     async fn end(&mut self, fault: &Fault) {
         match fault {
-            Fault::Kill(Whom::Worker) => drop(self.worker.launch()),
+            Fault::Kill(Whom::Worker) | Fault::Restore => drop(self.worker.launch()),
             Fault::Kill(Whom::Kafka) => {
                 if let Some(kafka) = &mut self.kafka {
                     drop(kafka.up().await);

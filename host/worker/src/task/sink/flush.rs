@@ -5,6 +5,7 @@ use std::time::Instant;
 use millrace_record::{ErrorKind, Flushed, TaskError, TopicOffset, TopicPartition};
 
 use super::Session;
+use crate::invariants::{Invariant, reversed};
 use crate::task::Committed;
 use crate::task::supervise::{Failure, flush_plugins};
 
@@ -37,7 +38,11 @@ impl Session<'_> {
         if due.is_empty() {
             return self.store_state().await;
         }
+        if reversed(Invariant::SinkDurableBeforeCommit) {
+            let _ = self.consumer.commit(&due);
+        }
         let begun = Instant::now();
+        // Invariant durable-before-commit: what this answers, and no more, is committed below.
         let flushed = match self.task.counters.pulse.during("flush", self.outlet.plugin.flush(&due)).await {
             Ok(flushed) => flushed,
             Err(error) => {
@@ -50,7 +55,9 @@ impl Session<'_> {
         self.task.healthy();
         self.check(&due, &flushed)?;
         self.late(&flushed.failures).await?;
-        self.store_state().await?;
+        if !reversed(Invariant::StateBeforeOffset) {
+            self.store_state().await?;
+        }
         if flushed.offsets.is_empty() {
             return Ok(());
         }
@@ -73,6 +80,9 @@ impl Session<'_> {
             self.committed.insert(tp, o.offset);
         }
         self.outlet.count_due();
+        if reversed(Invariant::StateBeforeOffset) {
+            self.store_state().await?;
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Session;
+use crate::invariants::{Invariant, reversed};
 use crate::kafka::consumer::{Change, partitions};
 use crate::task::supervise::Failure;
 
@@ -48,6 +49,9 @@ impl Session<'_> {
         }
         let opened = self.task.counters.pulse.during("open", self.outlet.plugin.open(&added)).await;
         for o in opened.map_err(|e| Failure::new(&self.outlet.subject, "open", e))? {
+            if reversed(Invariant::OpenedBeforeRead) {
+                break;
+            }
             // Invariant opened-before-read: the assignment itself starts at the plugin's offset.
             list.set_partition_offset(&o.topic, o.partition, Offset::Offset(o.offset)).map_err(|e| {
                 let message = format!("open answered {}-{}@{}, which it was not given: {e}", o.topic, o.partition, o.offset);

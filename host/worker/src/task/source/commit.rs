@@ -11,6 +11,7 @@ use super::outlet::{Boundary, Outlet};
 use super::tolerate::tolerate;
 use crate::errors::Stage;
 use crate::errors::dead_letters::LETTER;
+use crate::invariants::{Invariant, reversed};
 use crate::kafka::outgoing::Refused;
 use crate::kafka::producer::{Sent, refusal};
 use crate::task::supervise::{Failure, Task, flush_plugins};
@@ -82,6 +83,7 @@ pub(in crate::task) async fn run(
             tokio::select! {
                 batch = committer.sent.recv() => match batch {
                     Some(batch) => {
+                        committer.too_early(&batch).await?;
                         committer.settle(batch, Some(&mut tick)).await?;
                         if boundary == Some(Boundary::Poll) {
                             committer.store().await?;
@@ -139,6 +141,21 @@ struct Committer {
 }
 
 impl Committer {
+    /// Does with a batch that was sent what the invariants allow only later.
+    async fn too_early(&mut self, batch: &Batch) -> Result<(), Failure> {
+        let apart = self.outlet.is_some() && reversed(Invariant::OffsetWithRecords);
+        if apart || reversed(Invariant::SourceDurableBeforeCommit) {
+            let written = self.task.runtime.offsets.write(&self.task.spec.id.connector, &batch.offsets).await;
+            written.map_err(|e| {
+                Failure::new("offsets", "write", TaskError::new(ErrorKind::Restart, "offsets.write", format!("{e:#}")))
+            })?;
+        }
+        if reversed(Invariant::DurableBeforeRelease) {
+            self.release(batch.offsets.clone());
+        }
+        Ok(())
+    }
+
     /// Batches and their parts are awaited in order, so what is pending is a contiguous prefix; while one is awaited the ticks
     /// go on storing what came before it, unless that belongs to the same transaction.
     async fn settle(&mut self, mut batch: Batch, mut tick: Option<&mut Interval>) -> Result<(), Failure> {
@@ -238,7 +255,7 @@ impl Committer {
         Ok(())
     }
 
-    /// They are stored: the plugin may release them.
+    /// Invariant durable-before-release: they are stored, and the plugin may release them.
     fn release(&self, offsets: Vec<SourceOffset>) {
         if !offsets.is_empty() {
             let _ = self.stored.send(offsets);

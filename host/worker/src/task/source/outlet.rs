@@ -14,6 +14,7 @@ use millrace_record::{ErrorKind, TaskError};
 use rdkafka::ClientConfig;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::invariants::{Invariant, reversed};
 use crate::kafka::outgoing::{OutMeta, Outgoing};
 use crate::kafka::producer::{LogProducer, Sent, refusal};
 use crate::kafka::transaction::transactional;
@@ -70,7 +71,11 @@ impl Outlet {
         let failed = |call: &'static str| move |e: TaskError| Failure::new("producer", call, e);
         let boundary = match &task.runtime.transactions_of {
             Some(group) => {
-                transactional(&mut settings, &format!("{group}-{}", task.spec.id));
+                let mut id = format!("{group}-{}", task.spec.id);
+                if reversed(Invariant::OneProducer) {
+                    id += &format!("-{}", rand::random::<u64>());
+                }
+                transactional(&mut settings, &id);
                 Some(Boundary::of(task).map_err(failed("configure"))?)
             }
             None => None,
