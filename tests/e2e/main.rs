@@ -12,6 +12,7 @@ mod dead_letters;
 mod debezium_vectors;
 mod differential;
 mod dlq_read;
+mod dlq_redrive;
 mod exactly_once;
 mod file_stream;
 mod health;

@@ -2,6 +2,7 @@
 
 mod campaign;
 mod crash;
+mod redrive;
 mod reversed;
 mod sink_down;
 mod workload;

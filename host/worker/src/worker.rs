@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::config::WorkerConfig;
 use crate::config::http::AdminListeners;
 use crate::dlq::DeadLetterQueues;
+use crate::dlq::redrive::{Ledger, Redrives};
 use crate::herder::{Events, Herder, Versions};
 use crate::kafka::admin::{Admin, TopicError};
 use crate::kafka::client::{ClientKind, ClientSettings};
@@ -205,6 +206,7 @@ async fn start(
     let configs = Arc::new(ConfigStore::new(log.clone(), &config.configs.topic));
     let offsets = Arc::new(OffsetTopic::new(log.clone(), &client_id, &config.offsets.topic));
     let statuses = StatusStore::new(log.clone(), &config.statuses.topic, worker_id);
+    let ledger = Ledger::new(log.clone(), clients.clone(), &client_id, &config.group_id, config.redrive.clone());
     let states = Arc::new(StateTopic::new(log.clone(), clients.clone(), &client_id, config.plugin_state.clone()));
 
     doing("waiting for Kafka", None);
@@ -279,6 +281,7 @@ async fn start(
     let watch = Arc::<LogWatch>::default();
     let watching = tokio::spawn(watch_log(watch.clone(), statuses.clone(), broker.clone()));
     let dead_letters = DeadLetterQueues::start(data.dead_letters(), clients, configs.clone(), config.providers.clone());
+    let redrives = Redrives::new(ledger, dead_letters.clone());
     let herder = Herder::new(
         config,
         cluster_id,
@@ -293,6 +296,7 @@ async fn start(
         monitor.clone(),
         watch,
         dead_letters,
+        redrives,
     );
     of_herder.set(Arc::downgrade(&herder));
     let mut monitoring = vec![watching];
@@ -369,7 +373,14 @@ async fn until_kafka<F: Future<Output = anyhow::Result<()>>>(attempt: impl Fn() 
 
 /// The topics that hold what the worker knows.
 fn reserved_topics(config: &WorkerConfig) -> Vec<String> {
-    let own = [&config.configs, &config.offsets, &config.statuses, &config.plugin_state, &config.schema_monitor.storage];
+    let own = [
+        &config.configs,
+        &config.offsets,
+        &config.statuses,
+        &config.plugin_state,
+        &config.redrive,
+        &config.schema_monitor.storage,
+    ];
     let registry = config.registry.iter().map(|r| &r.topic);
     let consumers = std::iter::once("__consumer_offsets".to_owned());
     own.into_iter().chain(registry).map(|storage| storage.topic.clone()).chain(consumers).collect()

@@ -28,7 +28,7 @@ enum Command {
     Health(health::Health),
     /// Show the records of topics, and of dead letter queues.
     Consume(consume::Consume),
-    /// Look at dead letter queues: what failed, where and why.
+    /// Work with dead letters: what failed, where and why; redrive it, or discard it.
     Dlq(dlq::Dlq),
     /// Show the main job end to end, PostgreSQL to PostgreSQL, on servers of its own.
     Demo(demo::Demo),
@@ -46,8 +46,8 @@ impl Cli {
             Command::Run(command) => command.run(),
             Command::Health(command) => command.run(),
             Command::Consume(command) => command.run(),
+            Command::Dlq(command) => command.run(),
             Command::Demo(command) => command.run(),
-            Command::Dlq(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Plugin(command) => command.run(),
             Command::Transform(command) => command.run(),
         }

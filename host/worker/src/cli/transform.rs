@@ -119,7 +119,7 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// For a person: a block for each record, then the times.
-fn text(answer: &Value) -> String {
+pub fn text(answer: &Value) -> String {
     use std::fmt::Write;
     let mut out = String::new();
     let line = |out: &mut String, mark: &str, r: &Value| {
@@ -129,6 +129,9 @@ fn text(answer: &Value) -> String {
         let _ = writeln!(out, "{}", parts.join(" "));
     };
     for record in list(&answer["records"]) {
+        if let Some(position) = record["position"].as_str() {
+            let _ = writeln!(out, "{position}");
+        }
         if !record["before"].is_null() {
             line(&mut out, "-", &record["before"]);
         }

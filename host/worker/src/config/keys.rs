@@ -117,6 +117,7 @@ pub const WORKER_KEYS: &[WorkerKey] = &[
     key("plugin.grants.allowed", List, None, Honoured),
     key("plugin.http.hosts.allowed", List, None, Honoured),
     key("plugin.state.topic", Text, None, Honoured),
+    key("dlq.redrive.topic", Text, None, Honoured),
     key("plugin.kafka.topics.allowed", List, None, Honoured),
     key("plugin.cache.max.bytes", Long, Some("2147483648"), Honoured),
     key("embedded.broker.listener", Text, Some("127.0.0.1:9092"), Honoured),

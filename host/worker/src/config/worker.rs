@@ -74,6 +74,8 @@ pub struct WorkerConfig {
     pub log_level: String,
     /// Where the states of plugins are kept.
     pub plugin_state: Storage,
+    /// Where jobs on dead letters, and what became of each, are kept.
+    pub redrive: Storage,
     /// `plugin.upload.*`
     pub uploads: UploadSettings,
     /// `schema.monitor.*`
@@ -207,7 +209,8 @@ impl WorkerConfig {
         let graceful = Duration::from_millis(read.number("task.shutdown.graceful.timeout.ms", 0u64, 5_000));
 
         let schema_monitor = monitor_settings(&mut read, &statuses);
-        let plugin_state = plugin_state(&mut read, &group_id, &statuses);
+        let plugin_state = own_topic(&mut read, &group_id, &statuses, crate::storage::plugin_state::TOPIC, "plugin_state");
+        let redrive = own_topic(&mut read, &group_id, &statuses, crate::dlq::redrive::ledger::TOPIC, "redrive");
         let uploads = UploadSettings {
             enabled: match read.text("plugin.upload.enabled") {
                 Some(_) => read.boolean("plugin.upload.enabled"),
@@ -251,6 +254,7 @@ impl WorkerConfig {
             override_policy,
             log_level,
             plugin_state,
+            redrive,
             uploads,
             schema_monitor,
             raw: with_defaults,
@@ -373,11 +377,11 @@ fn monitor_settings(read: &mut Reader, statuses: &Storage) -> MonitorSettings {
 }
 
 /// A group of workers has its own, so that connectors of one name in two groups do not meet.
-fn plugin_state(read: &mut Reader, group: &str, statuses: &Storage) -> Storage {
+fn own_topic(read: &mut Reader, group: &str, statuses: &Storage, setting: &str, name: &str) -> Storage {
     let of_topic = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
-    let default = || format!("_millrace_plugin_state-{}", group.chars().map(of_topic).collect::<String>());
+    let default = || format!("_millrace_{name}-{}", group.chars().map(of_topic).collect::<String>());
     Storage {
-        topic: read.text(crate::storage::plugin_state::TOPIC).unwrap_or_else(default),
+        topic: read.text(setting).unwrap_or_else(default),
         partitions: 1,
         replication: statuses.replication,
         settings: Vec::new(),

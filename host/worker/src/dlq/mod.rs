@@ -4,6 +4,7 @@
 //! The topic is what counts. The index holds nothing that is not made from it again: [`follow`] reads every queue's topic into
 //! its [`index`], and the index knows how far it is, in the same transaction. [`topics`] says which topics are queues,
 //! [`letter`] what a record says of its failure, [`cause`] which failures are the same, [`filter`] which records are meant.
+//! [`redrive`] sends records through their sink once more, and says what became of them.
 
 pub mod cause;
 pub mod filter;
@@ -12,6 +13,7 @@ pub mod index;
 pub mod letter;
 mod queues;
 pub mod read;
+pub mod redrive;
 pub mod time;
 mod topics;
 
@@ -19,8 +21,11 @@ pub use filter::Filter;
 pub use index::{Index, IndexError, Outcome, OutcomeState};
 pub use queues::{DeadLetterQueues, Progress, Queue};
 
+use serde::{Deserialize, Serialize};
+
 /// Where a dead letter is in its queue. In log order: by partition, then by offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Position {
     pub partition: i32,
     pub offset: i64,
@@ -29,6 +34,20 @@ pub struct Position {
 impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-{}", self.partition, self.offset)
+    }
+}
+
+impl From<Position> for String {
+    fn from(position: Position) -> String {
+        position.to_string()
+    }
+}
+
+impl TryFrom<String> for Position {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use millrace_record::SourceOffset;
+use millrace_record::{RawConfig, SourceOffset};
 use rdkafka::Message;
 
 use super::Stage;
+use super::dead_letters::{CONTEXT, FAMILY, TOPIC};
+use super::queue_name::QueueName;
 use crate::kafka::outgoing::Outgoing;
 use crate::secrets::hide;
 use crate::task::TaskId;
@@ -50,6 +52,14 @@ impl Families {
             Some("both") => Families { connect: true, dlq: true },
             Some(_) => return None,
         })
+    }
+
+    /// Of a connector's configuration, which was checked when its tasks started.
+    pub fn of_config(config: &RawConfig) -> Families {
+        let given = |key: &str| config.get(key).map(|v| v.trim()).filter(|v| !v.is_empty());
+        let by_source = given(TOPIC).and_then(|name| QueueName::parse(name).ok()).is_some_and(|name| name.by_source());
+        let written = given(CONTEXT).is_some_and(|v| v.eq_ignore_ascii_case("true"));
+        if written { Families::of(given(FAMILY), by_source).unwrap_or_default() } else { Families::NONE }
     }
 
     /// Appends the headers to the record that is being made, after those it came with. One of the same name stays beside

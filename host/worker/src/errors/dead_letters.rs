@@ -19,10 +19,10 @@ use crate::kafka::producer::{LogProducer, PRODUCER_DEFAULTS, refusal};
 use crate::pattern::Pattern;
 use crate::task::{Reader, TaskId, TaskRuntime, TaskSpec};
 
-const TOPIC: &str = "errors.deadletterqueue.topic.name";
+pub const TOPIC: &str = "errors.deadletterqueue.topic.name";
 const FACTOR: &str = "errors.deadletterqueue.topic.replication.factor";
-const CONTEXT: &str = "errors.deadletterqueue.context.headers.enable";
-const FAMILY: &str = "errors.deadletterqueue.context.headers.family";
+pub(super) const CONTEXT: &str = "errors.deadletterqueue.context.headers.enable";
+pub(super) const FAMILY: &str = "errors.deadletterqueue.context.headers.family";
 
 /// The row that a letter comes from, for whoever sends it among other records: none.
 pub const LETTER: u32 = u32::MAX;

@@ -74,6 +74,19 @@ impl QueueName {
         self.0.iter().map(part).collect()
     }
 
+    /// The source topic whose queue it is.
+    pub fn source_of(&self, queue: &str, connector: &str) -> Option<String> {
+        let at = self.0.iter().position(|p| *p == Part::SourceTopic)?;
+        let before = QueueName(self.0[..at].to_vec()).of("", connector);
+        let rest = queue.strip_prefix(&before)?;
+        // Named twice, it is the same both times: the shortest that fits is it.
+        (1..=rest.len())
+            .filter(|n| rest.is_char_boundary(*n))
+            .map(|n| &rest[..n])
+            .find(|t| self.of(t, connector) == queue)
+            .map(str::to_owned)
+    }
+
     /// The queues that are known before anything has failed: of these topics, or the one of all.
     pub fn known(&self, topics: &[String], connector: &str) -> Vec<String> {
         if self.by_source() {
@@ -95,6 +108,14 @@ mod tests {
         assert_eq!(of("{source_topic}.dlq"), Ok(("orders.dlq".into(), true)));
         assert_eq!(of("dlq-{connector}-{source_topic}"), Ok(("dlq-a_sink-orders".into(), true)));
         assert_eq!(of("dlq.{connector}"), Ok(("dlq.a_sink".into(), false)));
+    }
+
+    #[test]
+    fn a_queue_says_which_topic_it_is_of() {
+        let of = |name: &str, queue: &str| QueueName::parse(name).expect("a name").source_of(queue, "c");
+        assert_eq!(of("{source_topic}.dlq", "a.b.dlq"), Some("a.b".into()));
+        assert_eq!(of("dlq-{connector}-{source_topic}-{source_topic}", "dlq-c-a-b-a-b"), Some("a-b".into()));
+        assert_eq!((of("{source_topic}.dlq", "a"), of("{source_topic}.dlq", ".dlq"), of("dlq", "dlq")), (None, None, None));
     }
 
     #[test]

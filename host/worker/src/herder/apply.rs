@@ -52,6 +52,11 @@ impl Connector {
         !self.tasks.is_empty()
     }
 
+    /// The connector's configuration and its tasks', references resolved, as they were started.
+    pub(super) fn started_with(&self) -> Option<(&RawConfig, &[RawConfig])> {
+        self.applied.as_ref().map(|a| (&a.config, &a.tasks[..]))
+    }
+
     pub fn ran(&self) -> bool {
         self.applied.is_some()
     }
@@ -93,6 +98,8 @@ impl Herder {
             Some(state) if state.target == TargetState::Stopped => self.apply_stopped(name, &mut connector, state).await,
             Some(state) => self.apply_started(name, &mut connector, state).await,
         }
+        drop(connector);
+        self.redrives.changed();
     }
 
     async fn apply_stopped(&self, name: &str, connector: &mut Connector, state: ConnectorState) {

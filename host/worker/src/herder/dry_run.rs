@@ -91,6 +91,11 @@ impl Herder {
         }
     }
 
+    /// Sends records through the converters and transforms of a configuration whose references are resolved.
+    pub async fn try_records(&self, config: &RawConfig, records: Vec<Sample>) -> Result<Value, HerderError> {
+        self.try_resolved(config, &Try { config: RawConfig::new(), records, schemas: false }).await
+    }
+
     async fn try_resolved(&self, config: &RawConfig, tried: &Try) -> Result<Value, HerderError> {
         let runtime = &self.runtime;
         let mut converters = Converters::of(config, runtime).map_err(wrong)?;

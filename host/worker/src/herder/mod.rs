@@ -9,6 +9,7 @@ pub mod dry_run;
 mod grants;
 mod offsets;
 mod plugins;
+mod redrive;
 mod restart;
 mod validate;
 
@@ -22,6 +23,7 @@ use parking_lot::Mutex;
 
 use crate::config::WorkerConfig;
 use crate::dlq::DeadLetterQueues;
+use crate::dlq::redrive::Redrives;
 use crate::metrics::Metrics;
 use crate::plugins::{Plugins, Requirement};
 use crate::providers::{ResolveError, Resolved};
@@ -37,6 +39,7 @@ use crate::task::{Condition, Health, TaskEvents, TaskId, TaskRuntime, TaskState}
 pub use apply::Connector;
 pub use offsets::Altered;
 pub use plugins::Moved;
+pub use redrive::SinkAway;
 pub use restart::Restart;
 pub use validate::{ConfigInfo, ConfigInfos, Definition};
 
@@ -52,6 +55,9 @@ pub enum HerderError {
     AlreadyExists(String),
     #[error("{0}")]
     BadRequest(String),
+    /// It would undo what is done.
+    #[error("{0}")]
+    Conflict(String),
     /// A config provider fails.
     #[error(transparent)]
     Provider(#[from] ResolveError),
@@ -98,6 +104,7 @@ pub struct Herder {
     /// Whether the log is well.
     pub log_watch: Arc<LogWatch>,
     pub dead_letters: Arc<DeadLetterQueues>,
+    pub redrives: Arc<Redrives>,
     running: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Connector>>>>,
     /// One change of a connector's existence at a time: of two that make the same name one finds it there. A name always has
     /// the same of these locks; names that share one wait for each other without need, and seldom.
@@ -123,6 +130,7 @@ impl Herder {
         monitor: Option<Arc<SchemaMonitor>>,
         log_watch: Arc<LogWatch>,
         dead_letters: Arc<DeadLetterQueues>,
+        redrives: Arc<Redrives>,
     ) -> Arc<Self> {
         Arc::new(Herder {
             worker,
@@ -138,6 +146,7 @@ impl Herder {
             monitor,
             log_watch,
             dead_letters,
+            redrives,
             running: Mutex::default(),
             changes: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             patches: tokio::sync::Mutex::default(),
@@ -158,6 +167,7 @@ impl Herder {
         for name in self.configs.names() {
             self.reconcile_soon(&name);
         }
+        self.redrives.begin(self).await;
     }
 
     pub fn info(&self, name: &str) -> Option<ConnectorInfo> {
@@ -342,6 +352,7 @@ impl Herder {
     /// Stops all tasks: they drain, flush, commit and leave their groups, each within `graceful`.
     pub async fn stop(self: &Arc<Self>, graceful: Duration) {
         self.stopping.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.redrives.stop(graceful).await;
         let running: Vec<_> = self.running.lock().iter().map(|(n, c)| (n.clone(), c.clone())).collect();
         let stops = running.into_iter().map(|(name, connector)| async move {
             let mut connector = connector.lock().await;

@@ -111,6 +111,15 @@ impl Outgoing {
         self.headers.push((name, value));
     }
 
+    /// The headers of the record that is being made.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+        let of = &self.headers[self.headers_from as usize..];
+        of.iter().map(|(name, value)| {
+            let name = self.slice(&Some(name.clone())).unwrap_or_default();
+            (std::str::from_utf8(name).unwrap_or_default(), self.slice(value))
+        })
+    }
+
     /// Ends a record.
     pub fn push(&mut self, meta: OutMeta, key: Span, value: Span) {
         let headers = self.headers_from..self.headers.len() as u32;

@@ -35,7 +35,7 @@ impl From<HerderError> for RestError {
     fn from(error: HerderError) -> Self {
         let status = match &error {
             HerderError::NotFound(_) => StatusCode::NOT_FOUND,
-            HerderError::AlreadyExists(_) => StatusCode::CONFLICT,
+            HerderError::AlreadyExists(_) | HerderError::Conflict(_) => StatusCode::CONFLICT,
             HerderError::BadRequest(_) => StatusCode::BAD_REQUEST,
             HerderError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             HerderError::Storage(_) | HerderError::Provider(_) | HerderError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,

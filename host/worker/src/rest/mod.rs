@@ -15,6 +15,7 @@ mod metrics;
 mod offsets;
 mod openapi;
 mod plugins;
+mod redrive;
 mod root;
 mod schema_changes;
 mod schema_rules;
@@ -143,6 +144,11 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(dlq::records))
         .routes(routes!(dlq_records::get))
         .routes(routes!(dlq_records::export))
+        .routes(routes!(redrive::redrive))
+        .routes(routes!(redrive::discard))
+        .routes(routes!(redrive::jobs))
+        .routes(routes!(redrive::job))
+        .routes(routes!(redrive::cancel))
         .routes(routes!(schema_changes::list))
         .routes(routes!(schema_changes::stream))
         .routes(routes!(schema_changes::get))

@@ -1,7 +1,10 @@
 //! The key, value and header converters of a task.
 
-use millrace_record::convert::{BuiltIn, Converter, SIMPLE_HEADER_CONVERTER, Unavailable};
+use millrace_record::convert::{BuiltIn, ConvertError, Converter, NotConverted, SIMPLE_HEADER_CONVERTER, Unavailable, Wait};
+use millrace_record::row::{BatchWriter, Header, RecordMeta, Row, RowBuf};
 use millrace_record::{ErrorKind, RawConfig, TaskError};
+use rdkafka::Message;
+use rdkafka::message::Headers;
 
 use super::supervise::Failure;
 use super::{TaskRuntime, TaskSpec};
@@ -12,8 +15,24 @@ const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
 
 /// What a converter needs cannot be had now. Nothing is wrong with the record: it is never skipped for it, nor does it go to
 /// a dead letter queue.
-pub(super) fn not_at_hand(stage: Stage, why: Unavailable) -> Failure {
+pub fn not_at_hand(stage: Stage, why: Unavailable) -> Failure {
     Failure::new(stage.name(), "convert", TaskError::new(ErrorKind::Retriable, "convert.wait", why.to_string()))
+}
+
+/// Why a message is not in the batch.
+pub enum Undecoded {
+    /// A converter waits for what it needs; ask again once that is over.
+    Wait(Stage, Wait),
+    Failed(Stage, ConvertError),
+}
+
+impl Undecoded {
+    fn at(stage: Stage) -> impl FnOnce(NotConverted) -> Undecoded {
+        move |e| match e {
+            NotConverted::Wait(wait) => Undecoded::Wait(stage, wait),
+            NotConverted::Failed(e) => Undecoded::Failed(stage, e),
+        }
+    }
 }
 
 pub(crate) struct Converters {
@@ -22,6 +41,8 @@ pub(crate) struct Converters {
     pub header: Box<dyn Converter>,
     /// Of key, value and header.
     classes: [String; 3],
+    /// Where headers are decoded.
+    scratch: RowBuf,
 }
 
 impl Converters {
@@ -45,7 +66,7 @@ impl Converters {
         let (key, of_key) = make("key", JSON)?;
         let (value, of_value) = make("value", JSON)?;
         let (header, of_header) = make("header", SIMPLE_HEADER_CONVERTER)?;
-        Ok(Converters { key, value, header, classes: [of_key, of_value, of_header] })
+        Ok(Converters { key, value, header, classes: [of_key, of_value, of_header], scratch: RowBuf::new() })
     }
 
     /// The class that works at a stage.
@@ -55,5 +76,49 @@ impl Converters {
             Stage::ValueConverter => &self.classes[1],
             _ => &self.classes[2],
         }
+    }
+
+    /// Appends a message to a batch, or leaves the batch as it was.
+    pub(super) fn decode(&mut self, m: &impl Message, writer: &mut BatchWriter) -> Result<(), Undecoded> {
+        let topic = m.topic();
+        let meta = RecordMeta {
+            topic: writer.topic(topic),
+            partition: Some(m.partition()),
+            offset: Some(m.offset()),
+            timestamp: m.timestamp().to_millis(),
+            key_schema: None,
+            value_schema: None,
+        };
+        writer.begin(meta);
+        match self.decode_parts(m, writer) {
+            Ok(()) => {
+                writer.end();
+                Ok(())
+            }
+            Err(Undecoded::Failed(Stage::ValueConverter, e)) => {
+                writer.undo();
+                // In a row the value is written first; where both fail it is the key that Connect names.
+                match self.key.decode(topic, m.key(), &mut RowBuf::new()) {
+                    Err(of_key) => Err(Undecoded::at(Stage::KeyConverter)(of_key)),
+                    Ok(_) => Err(Undecoded::Failed(Stage::ValueConverter, e)),
+                }
+            }
+            Err(undecoded) => {
+                writer.undo();
+                Err(undecoded)
+            }
+        }
+    }
+
+    fn decode_parts(&mut self, m: &impl Message, writer: &mut BatchWriter) -> Result<(), Undecoded> {
+        let topic = m.topic();
+        writer.value_with(|rows| self.value.decode(topic, m.payload(), rows)).map_err(Undecoded::at(Stage::ValueConverter))?;
+        writer.key_with(|rows| self.key.decode(topic, m.key(), rows)).map_err(Undecoded::at(Stage::KeyConverter))?;
+        for h in m.headers().into_iter().flat_map(|h| h.iter()) {
+            self.scratch.clear();
+            let schema = self.header.decode(topic, h.value, &mut self.scratch).map_err(Undecoded::at(Stage::HeaderConverter))?;
+            writer.header(Header { name: h.key, schema: schema.flatten(), value: Row::new(self.scratch.as_bytes()) });
+        }
+        Ok(())
     }
 }

@@ -29,6 +29,7 @@ pub trait PluginLookup: Send + Sync {
 }
 
 /// What all tasks of a worker share.
+#[derive(Clone)]
 pub struct TaskRuntime {
     /// The worker's configuration, references resolved: defaults of converters, `offset.flush.interval.ms`, ...
     pub worker: RawConfig,

@@ -14,14 +14,16 @@ mod source;
 mod state;
 mod supervise;
 
-pub(crate) use converters::Converters;
+pub(crate) use converters::{Converters, Undecoded};
 pub use counters::{Committed, Counter, Counters, Level, TaskMeasures};
 pub(crate) use handle::Target;
 pub use handle::{KafkaClients, PluginLookup, TaskHandle, TaskRuntime};
 pub use health::{Condition, Health, Pulse};
 pub(crate) use settings::Reader;
+pub(crate) use sink::{Durable, Errant, Patcher, Redriver, keeps_offsets, parse_patch};
 pub(crate) use state::Keeper;
 pub use state::{NoStates, Opened, StateStore, Unsaved, Whose};
+pub(crate) use supervise::Failure;
 
 use std::sync::Arc;
 

@@ -63,8 +63,13 @@ impl Failure {
     }
 
     /// On what, in which call, why; in one line.
-    fn cause(&self) -> String {
+    pub fn cause(&self) -> String {
         format!("{} failed in {}: {}", self.subject, self.call, self.error.message)
+    }
+
+    /// Whether it may pass by itself.
+    pub fn may_recover(&self) -> bool {
+        matches!(self.error.kind, ErrorKind::Retriable | ErrorKind::Restart)
     }
 
     /// For the person who reads the status.

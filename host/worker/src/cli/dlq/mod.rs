@@ -1,8 +1,10 @@
-//! `millrace dlq`: dead letter queues, read over REST.
+//! `millrace dlq`: dead letter queues over REST: read, redriven and discarded.
 
+mod redrive;
 mod table;
 
 use std::io::Write;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -61,6 +63,14 @@ enum Command {
         /// Partition and offset in the queue, such as 0-42.
         position: String,
     },
+    /// Send dead letters through the sink that they failed in once more.
+    Redrive(redrive::Redrive),
+    /// Put dead letters away for good, with a reason.
+    Discard(redrive::Discard),
+    /// The jobs of a queue, or one of them.
+    Jobs(redrive::Jobs),
+    /// End a job behind the batch in hand.
+    Cancel(redrive::Cancel),
     /// Records as lines of JSON, their bytes in base 64, to standard output.
     Export {
         queue: String,
@@ -125,8 +135,17 @@ impl Filter {
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Dlq {
-    pub fn run(self) -> anyhow::Result<()> {
-        super::runtime(1)?.block_on(self.ask())
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let access = redrive::Access { url: self.url.clone(), json: self.json };
+        super::runtime(1)?.block_on(async {
+            match self.command {
+                Command::Redrive(command) => command.run(&access).await,
+                Command::Discard(command) => command.run(&access).await,
+                Command::Jobs(command) => command.run(&access).await,
+                Command::Cancel(command) => command.run(&access).await,
+                _ => self.ask().await.map(|()| ExitCode::SUCCESS),
+            }
+        })
     }
 
     async fn ask(self) -> anyhow::Result<()> {
@@ -147,6 +166,7 @@ impl Dlq {
                 (self.get(&path(queue, "/records"), &query).await?, records)
             }
             Command::Show { queue, position } => (self.get(&path(queue, &format!("/records/{position}")), &[]).await?, record),
+            Command::Redrive(_) | Command::Discard(_) | Command::Jobs(_) | Command::Cancel(_) => return Ok(()),
             Command::Export { queue, filter } => return self.export(&path(queue, "/export"), &filter.query()).await,
         };
         let text = if self.json { serde_json::to_string_pretty(&answer)? + "\n" } else { shown(&answer) };

@@ -8,6 +8,7 @@ pub mod dlq_schemas;
 pub mod grant_schemas;
 pub mod page;
 pub mod plugin_schemas;
+pub mod redrive_schemas;
 pub mod schemas;
 #[cfg(test)]
 mod tests;
@@ -42,7 +43,7 @@ use schemas::ErrorMessage;
         (name = "life cycle", description = "Pause, resume, stop and restart"),
         (name = "offsets", description = "How far connectors are; to change it, stop the connector first"),
         (name = "plugins", description = "What connectors are made of, and whether a configuration is right"),
-        (name = "dead letters", description = "What is in the dead letter queues, and why"),
+        (name = "dead letters", description = "What is in the dead letter queues, and why; redriving it, and putting it away"),
         (name = "schemas", description = "Changes of schemas, and how they are told"),
         (name = "loggers", description = "What the worker logs"),
     ),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use millrace_record::convert::ConvertError;
 use millrace_record::{Batch, ErrorKind, RecordFailure, TaskError, TopicPartition};
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
@@ -16,7 +17,7 @@ use crate::task::supervise::Failure;
 use crate::transforms::Transformed;
 
 /// A consumed record that failed: its place in the batch of messages, and why.
-pub(super) struct Errant {
+pub struct Errant {
     pub message: usize,
     pub stage: Stage,
     /// What failed: a converter's or transform's class.
@@ -30,7 +31,19 @@ pub(super) struct Errant {
 }
 
 impl Errant {
-    fn cause(&self) -> Cause<'_> {
+    /// A converter refuses a message.
+    pub fn unconverted(message: usize, stage: Stage, class: &str, e: ConvertError) -> Errant {
+        let (class, code) = (class.to_owned(), "convert".into());
+        Errant { message, stage, class, exception: e.class, code, text: e.message, detail: e.cause }
+    }
+
+    /// The plugin refuses a record.
+    pub fn refused(message: usize, code: String, text: String) -> Errant {
+        let (stage, class, exception) = (Stage::TaskPut, PUT_CLASS.to_owned(), CONNECT_EXCEPTION);
+        Errant { message, stage, class, exception, code, text, detail: None }
+    }
+
+    pub fn cause(&self) -> Cause<'_> {
         Cause {
             stage: self.stage,
             class: &self.class,
@@ -50,43 +63,58 @@ impl Errant {
     }
 }
 
+/// What became of a batch.
+pub(super) struct Gone {
+    /// The messages that failed.
+    pub errant: Vec<Errant>,
+    /// Records that the plugin has taken, and those that the transforms dropped.
+    pub put: u64,
+    pub filtered: u64,
+    /// What the transforms made of it.
+    pub done: Transformed,
+}
+
 /// What Connect names when a sink says that a record failed, whatever the sink.
-pub(super) const PUT_CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
+const PUT_CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
 
 impl Outlet {
     /// Puts a batch; when it returns every record of it has left by an exit, except those that it answers: a stop or a
     /// rebalance came while it waited for a retry, and the whole batch is to be read again.
     pub(super) async fn put<'m>(&mut self, batch: Decoded<'m>) -> Result<Vec<BorrowedMessage<'m>>, Failure> {
-        let Decoded { messages, records, rows, mut errant } = batch;
-        let Some(done) = self.transform(&records, &rows, &mut errant).await? else { return Ok(messages) };
+        let Decoded { messages, records, rows, errant } = batch;
+        let Some(Gone { errant, put, filtered, .. }) = self.send(&records, &rows, errant).await? else { return Ok(messages) };
+        self.report(&messages, errant).await?;
+        let counters = &self.task.counters;
+        counters.consumed.add(messages.len() as u64);
+        counters.put.add(put);
+        counters.filtered.add(filtered);
+        self.progressed(&messages);
+        Ok(Vec::new())
+    }
+
+    /// Transforms and puts a batch whose row `i` is message `rows[i]`; `errant` are those that have failed before. None: as for
+    /// [`Outlet::wait`].
+    pub(super) async fn send(
+        &mut self,
+        records: &Batch,
+        rows: &[usize],
+        mut errant: Vec<Errant>,
+    ) -> Result<Option<Gone>, Failure> {
+        let Some(done) = self.transform(records, rows, &mut errant).await? else { return Ok(None) };
         let filtered = done.filtered(records.len());
         // In the order of the log, as far as one place finds them.
         errant.sort_by_key(|e| e.message);
         let Some(failures) = self.put_records(&done.records).await? else {
             self.chain.undo();
-            return Ok(messages);
+            return Ok(None);
         };
         self.chain.keep(&mut self.unsaved);
-        let put = done.records.len() - failures.len();
+        let put = (done.records.len() - failures.len()) as u64;
         for f in failures {
             let message = rows[done.origin_of(f.row as usize) as usize];
-            errant.push(Errant {
-                message,
-                stage: Stage::TaskPut,
-                class: PUT_CLASS.into(),
-                exception: CONNECT_EXCEPTION,
-                code: f.code,
-                text: f.message,
-                detail: None,
-            });
+            errant.push(Errant::refused(message, f.code, f.message));
         }
-        self.report(&messages, errant).await?;
-        let counters = &self.task.counters;
-        counters.consumed.add(messages.len() as u64);
-        counters.put.add(put as u64);
-        counters.filtered.add(filtered);
-        self.progressed(&messages);
-        Ok(Vec::new())
+        Ok(Some(Gone { errant, put, filtered, done }))
     }
 
     /// Records have left by an exit: their offsets are due.

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use millrace_record::convert::{NotConverted, Wait};
-use millrace_record::row::{BatchWriter, Header, RecordMeta, Row, RowBuf};
+use millrace_record::convert::Wait;
+use millrace_record::row::BatchWriter;
 use millrace_record::{Batch, ErrorKind, TaskError};
 use rdkafka::Message;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::message::BorrowedMessage;
 use tokio::time::{Instant, sleep_until};
 
 use super::SLOW_PUT;
@@ -18,7 +18,7 @@ use super::batch::Errant;
 use crate::errors::Stage;
 use crate::kafka::consumer::LogConsumer;
 use crate::task::Target;
-use crate::task::converters::{Converters, not_at_hand};
+use crate::task::converters::{Converters, Undecoded, not_at_hand};
 use crate::task::schema_gate::{Doorman, Passage, SchemaGate};
 use crate::task::supervise::{Failure, Task};
 
@@ -207,7 +207,6 @@ impl<'a> Intake<'a> {
     /// Decodes some of what was taken, straight into one batch.
     fn decode_some(&mut self) -> Progress {
         let half = self.half.get_or_insert_with(|| Half::new(&self.taken));
-        let mut header = RowBuf::new();
         let end = self.taken.len().min(half.at + DECODE_AT_ONCE);
         for (i, m) in self.taken.iter().enumerate().take(end).skip(half.at) {
             let topic = m.topic();
@@ -224,66 +223,14 @@ impl<'a> Intake<'a> {
                     Passage::Refused(why) => return Progress::Refused(refusal(stage, why)),
                 }
             }
-            let writer = &mut half.writer;
-            let meta = RecordMeta {
-                topic: writer.topic(topic),
-                partition: Some(m.partition()),
-                offset: Some(m.offset()),
-                timestamp: m.timestamp().to_millis(),
-                key_schema: None,
-                value_schema: None,
-            };
-            writer.begin(meta);
-            let c = &mut self.converters;
-            let value =
-                writer.value_with(|rows| c.value.decode(topic, m.payload(), rows)).map_err(|e| (Stage::ValueConverter, e));
-            let decoded = value
-                .and_then(|()| writer.key_with(|rows| c.key.decode(topic, m.key(), rows)).map_err(|e| (Stage::KeyConverter, e)));
-            let decoded = decoded.and_then(|()| {
-                for h in m.headers().into_iter().flat_map(|h| h.iter()) {
-                    header.clear();
-                    let schema = c.header.decode(topic, h.value, &mut header).map_err(|e| (Stage::HeaderConverter, e))?;
-                    let value = Row::new(header.as_bytes());
-                    writer.header(Header { name: h.key, schema: schema.flatten(), value });
-                }
-                Ok(())
-            });
-            match decoded {
-                Ok(()) => {
-                    writer.end();
-                    half.rows.push(i);
-                }
-                Err((stage, NotConverted::Wait(wait))) => {
-                    writer.undo();
+            match self.converters.decode(m, &mut half.writer) {
+                Ok(()) => half.rows.push(i),
+                Err(Undecoded::Wait(stage, wait)) => {
                     half.at = i;
                     return Progress::Wait(stage, wait);
                 }
-                Err((stage, NotConverted::Failed(e))) => {
-                    writer.undo();
-                    // In a row the value is written first; where both fail it is the key that Connect names.
-                    header.clear();
-                    let of_key = match stage {
-                        Stage::ValueConverter => c.key.decode(topic, m.key(), &mut header).err(),
-                        _ => None,
-                    };
-                    let of_key = match of_key {
-                        Some(NotConverted::Wait(wait)) => {
-                            half.at = i;
-                            return Progress::Wait(Stage::KeyConverter, wait);
-                        }
-                        Some(NotConverted::Failed(e)) => Some(e),
-                        None => None,
-                    };
-                    let (stage, e) = of_key.map_or((stage, e), |e| (Stage::KeyConverter, e));
-                    half.errant.push(Errant {
-                        message: i,
-                        stage,
-                        class: c.class(stage).to_owned(),
-                        exception: e.class,
-                        code: "convert".into(),
-                        text: e.message,
-                        detail: e.cause,
-                    });
+                Err(Undecoded::Failed(stage, e)) => {
+                    half.errant.push(Errant::unconverted(i, stage, self.converters.class(stage), e));
                 }
             }
         }

@@ -8,9 +8,7 @@ use rdkafka::Timestamp;
 use rdkafka::message::OwnedMessage;
 
 use super::Session;
-use super::batch::{Errant, PUT_CLASS};
-use crate::errors::Stage;
-use crate::errors::context::CONNECT_EXCEPTION;
+use super::batch::Errant;
 use crate::kafka::consumer::CONSUMER_DEFAULTS;
 use crate::kafka::reread::{Place, reread};
 use crate::task::supervise::{Failure, Task};
@@ -32,15 +30,7 @@ impl Session<'_> {
         } else {
             places.iter().map(unread).collect()
         };
-        let errant = failures.iter().enumerate().map(|(message, f)| Errant {
-            message,
-            stage: Stage::TaskPut,
-            class: PUT_CLASS.into(),
-            exception: CONNECT_EXCEPTION,
-            code: f.code.clone(),
-            text: f.message.clone(),
-            detail: None,
-        });
+        let errant = failures.iter().enumerate().map(|(i, f)| Errant::refused(i, f.code.clone(), f.message.clone()));
         let errant = errant.collect();
         self.outlet.report(&messages, errant).await?;
         self.task.counters.late.add(failures.len() as u64);

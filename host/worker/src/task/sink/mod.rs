@@ -14,7 +14,9 @@ mod flush;
 mod intake;
 mod isolate;
 mod late;
+mod patch;
 mod rebalance;
+mod redrive;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +34,10 @@ use crate::kafka::consumer::{CONSUMER_DEFAULTS, LogConsumer};
 use crate::kafka::subscription::Topics;
 use crate::transforms::{Chain, list};
 
+pub(crate) use self::batch::Errant;
 use self::intake::{Decoded, Intake};
+pub(crate) use self::patch::{Patcher, parse as parse_patch};
+pub(crate) use self::redrive::{Durable, Redriver, keeps_offsets};
 
 /// After how long a put is so slow that the consumer is served beside it.
 const SLOW_PUT: Duration = Duration::from_millis(500);
