@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds everything once, and runs every suite: unit, property, integration, end-to-end and
 # fault, on the embedded broker and on a real Kafka. MILLRACE_FAULT_ROUNDS sets the rounds of the fault campaign (default
-# 100), MILLRACE_CRASH_ROUNDS the kills of the crash test (default 12), MILLRACE_PIPELINE_RECORDS the records of the pipeline through all languages (default 1,000,000).
+# 100), MILLRACE_CRASH_ROUNDS the kills of the crash test (default 12), MILLRACE_PIPELINE_RECORDS the records of the pipeline through all languages (default 1,000,000),
+# MILLRACE_REDRIVE_RECORDS the dead letters of the redrive that is killed twice (default 20,000).
 . "$(dirname "$0")/lib.sh"
 install_build_tools
 install_postgres
