@@ -51,6 +51,14 @@ impl OffsetStore for Stored {
         self.0.store(n, Ordering::SeqCst);
         Ok(())
     }
+    // Of transactions, which this source does not write in.
+    async fn read_decided(&self, connector: &str) -> anyhow::Result<Vec<SourceOffset>> {
+        self.read(connector).await
+    }
+    fn prepare(&self, _: &str, _: &[SourceOffset]) -> Prepared {
+        Prepared::default()
+    }
+    fn committed(&self, _: &Prepared) {}
 }
 
 struct NoPlugins;
@@ -181,6 +189,7 @@ async fn main() -> anyhow::Result<()> {
         worker: [("value.converter.schemas.enable".to_owned(), "false".to_owned())].into(),
         schemas,
         offsets: stored.clone(),
+        transactions_of: None,
         states: Arc::new(NoStates),
         events: Arc::new(Quiet),
         clients: clients.clone(),
