@@ -1,11 +1,15 @@
 //! Exactly once from a PostgreSQL table to the log: kill -9 of the worker at any moment of streaming, and afterwards the topic
 //! holds every change once, in order, for whoever reads what is committed.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_tests::{Kafka, Log, Postgres, Worker, eventually, read_topics, report};
+use parking_lot::Mutex;
 use rand::Rng;
-use rdkafka::Message;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
 const WITHIN: Duration = Duration::from_secs(120);
@@ -43,6 +47,28 @@ async fn ids(bootstrap: &str) -> anyhow::Result<Vec<i64>> {
     Ok(ids)
 }
 
+/// The last id before the end that readers of what is committed see now, while the topic grows.
+fn last_committed(bootstrap: &str) -> anyhow::Result<Option<i64>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "millrace-tests")
+        .set("enable.partition.eof", "true")
+        .create()?;
+    let (low, end) = consumer.fetch_watermarks(TOPIC, 0, WITHIN)?;
+    let mut from = TopicPartitionList::new();
+    from.add_partition_offset(TOPIC, 0, Offset::Offset(low.max(end - 2_000)))?;
+    consumer.assign(&from)?;
+    let mut last = None;
+    while let Some(Ok(m)) = consumer.poll(WITHIN) {
+        if m.offset() >= end {
+            break;
+        }
+        let value: Value = serde_json::from_slice(m.payload().unwrap_or(b"null"))?;
+        last = value["after"]["id"].as_i64().or(last);
+    }
+    Ok(last)
+}
+
 async fn every_change_once(log: Log<'_>, name: &str, more: &[(&str, &str)]) -> anyhow::Result<()> {
     let pg = Postgres::start().await?;
     pg.execute("src", "create table t (id bigint primary key, note text)").await?;
@@ -59,10 +85,14 @@ async fn every_change_once(log: Log<'_>, name: &str, more: &[(&str, &str)]) -> a
     .await?;
     let client = pg.client("src").await?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
+    // The last change of each transaction.
+    let ends = Arc::new(Mutex::new(HashSet::from([BEFORE])));
+    let noted = ends.clone();
     let writing = tokio::spawn(async move {
         let mut next = BEFORE + 1;
         while !*stopped.borrow() {
             let n = rand::rng().random_range(1..400);
+            noted.lock().insert(next + n - 1);
             let sql =
                 format!("insert into t select g, repeat('x', (g % 50)::int) from generate_series({next}, {next} + {n} - 1) g");
             client.execute(sql.as_str(), &[]).await?;
@@ -76,6 +106,11 @@ async fn every_change_once(log: Log<'_>, name: &str, more: &[(&str, &str)]) -> a
         tokio::time::sleep(Duration::from_millis(ms)).await;
         worker.kill();
         worker.up().await?;
+        if more.contains(&("transaction.boundary", "connector")) {
+            let at = bootstrap.clone();
+            let last = tokio::task::spawn_blocking(move || last_committed(&at)).await??;
+            anyhow::ensure!(last.is_some_and(|last| ends.lock().contains(&last)), "{name}: a transaction is seen up to {last:?}");
+        }
     }
     // What the last session has read of the log is in use.
     eventually("the task runs", WITHIN, || worker.running("once")).await?;
@@ -112,6 +147,11 @@ async fn on_the_embedded_broker_by_interval() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_the_embedded_broker_by_the_sources_transactions() -> anyhow::Result<()> {
+    every_change_once(Log::Embedded, "embedded broker, boundary connector", &[("transaction.boundary", "connector")]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_kafka() -> anyhow::Result<()> {
     let kafka = Kafka::start().await?;
     every_change_once(Log::Kafka(&kafka.address()), "Kafka, boundary poll", &[]).await
@@ -126,8 +166,8 @@ async fn required_is_refused_where_it_cannot_be_had() -> anyhow::Result<()> {
     let said = body["message"].as_str().unwrap_or_default();
     anyhow::ensure!(said.contains("does not have exactly-once source support enabled"), "{said}");
     let worker = Worker::start_with(Log::Embedded, "exactly.once.source.support=enabled").await?;
-    let request = json!({"name": "once", "config": source(1, &[("transaction.boundary", "connector")])});
-    let (status, body) = worker.request("POST", "/connectors", Some(&request)).await?;
+    let file = json!({"connector.class": "FileStreamSource", "file": "/none", "topic": "t", "transaction.boundary": "connector"});
+    let (status, body) = worker.request("POST", "/connectors", Some(&json!({"name": "once", "config": file}))).await?;
     let said = body["message"].as_str().unwrap_or_default();
     anyhow::ensure!(status == 400 && said.contains("connector-defined transaction boundaries"), "{status} {said}");
     Ok(())

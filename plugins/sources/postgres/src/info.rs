@@ -134,6 +134,7 @@ pub fn info() -> PluginInfo {
         .doc("Brings the changes of PostgreSQL tables in: a consistent snapshot, then the write-ahead log.")
         .class(DEBEZIUM)
         .capability("exactly-once")
+        .capability("transaction-boundaries")
         .capability("single-task")
         .binding(
             BINDING,

@@ -142,6 +142,8 @@ fn versioned(key: &ConfigKey, newest: &str, all: Vec<String>) -> ConfigKey {
 
 /// What a source says of itself whose offsets name exactly what was given before them.
 const EXACTLY_ONCE: &str = "exactly-once";
+/// And one whose marks say where its own transactions end.
+const BOUNDARIES: &str = "transaction-boundaries";
 
 /// One configuration on its way through.
 struct Validation<'a> {
@@ -237,16 +239,17 @@ impl<'a> Validation<'a> {
     /// What a source is asked to do beyond at-least-once delivery.
     fn delivery(&mut self) {
         let is = |key: &str, word: &str| self.config.get(key).is_some_and(|v| v.trim().eq_ignore_ascii_case(word));
+        let plugin = self.plugin.clone();
+        let able = |capability: &str| plugin.info().capabilities.iter().any(|c| c == capability);
         if is("exactly.once.support", "required") {
-            let able = self.plugin.info().capabilities.iter().any(|c| c == EXACTLY_ONCE);
             if !self.herder.worker.exactly_once_sources {
                 self.infos.error("exactly.once.support", "This worker does not have exactly-once source support enabled.");
-            } else if !able {
+            } else if !able(EXACTLY_ONCE) {
                 let why = "The connector does not support exactly-once semantics with the provided configuration.";
                 self.infos.error("exactly.once.support", why);
             }
         }
-        if is("transaction.boundary", "connector") {
+        if is("transaction.boundary", "connector") && !able(BOUNDARIES) {
             let why = "The connector does not support connector-defined transaction boundaries with the given configuration. \
                        Please reconfigure it to use a different transaction boundary definition.";
             self.infos.error("transaction.boundary", why);

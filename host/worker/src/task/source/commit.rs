@@ -29,6 +29,8 @@ pub(in crate::task) struct Batch {
     pub offsets: Vec<SourceOffset>,
     /// The offsets stand for all of its records.
     pub covered: bool,
+    /// A transaction of the source ends with it.
+    pub boundary: bool,
     /// What plugins changed in their states for it.
     pub unsaved: Unsaved,
     /// How many records were polled, and how many of them a transform dropped.
@@ -75,6 +77,7 @@ pub(in crate::task) async fn run(
         unsaved: Unsaved::default(),
         marked: false,
         open: false,
+        ended: false,
         stored,
         wake: wake.clone(),
     };
@@ -84,18 +87,27 @@ pub(in crate::task) async fn run(
                 batch = committer.sent.recv() => match batch {
                     Some(batch) => {
                         committer.too_early(&batch).await?;
+                        // A source that has not given a mark has no transactions yet: it reads a snapshot.
+                        let ends = match boundary {
+                            Some(Boundary::Poll) => true,
+                            Some(Boundary::Connector) => batch.boundary || !committer.marked && batch.offsets.is_empty(),
+                            _ => false,
+                        };
                         committer.settle(batch, Some(&mut tick)).await?;
-                        if boundary == Some(Boundary::Poll) {
+                        if ends {
                             committer.store().await?;
                         }
                     }
                     None => return committer.store().await,
                 },
-                _ = tick.tick() => committer.store().await?,
+                _ = tick.tick(), if boundary != Some(Boundary::Connector) => committer.store().await?,
             }
         }
     }
     .await;
+    if let Some(outlet) = &committer.outlet {
+        outlet.let_go();
+    }
     // A failure ends the receiver, which ends `send`, which ends the polls.
     wake.raise();
     result
@@ -136,6 +148,8 @@ struct Committer {
     marked: bool,
     /// There are records behind the last mark.
     open: bool,
+    /// A transaction of the source ends with what came last.
+    ended: bool,
     stored: mpsc::UnboundedSender<Vec<SourceOffset>>,
     wake: Wake,
 }
@@ -184,6 +198,9 @@ impl Committer {
         self.marked |= !batch.offsets.is_empty();
         // In a transaction records must not be ahead of their offsets; without one they may.
         let covered = if self.outlet.is_some() { batch.covered } else { !batch.offsets.is_empty() };
+        if batch.records > 0 || !batch.offsets.is_empty() {
+            self.ended = batch.boundary;
+        }
         self.open = !covered && (self.open || batch.records > 0);
         for o in batch.offsets {
             self.offsets.retain(|p| p.partition != o.partition);
@@ -231,8 +248,9 @@ impl Committer {
                 None => return Ok(()),
             }
         }
-        // A transaction lasts until a mark stands for all of its records.
-        if self.marked && self.open || !writing.begun() && self.offsets.is_empty() && self.unsaved.is_empty() {
+        // A transaction lasts until a mark stands for all of its records, and where the source says so until its own ends.
+        let within = outlet.boundary == Some(Boundary::Connector) && !self.ended;
+        if self.marked && (self.open || within) || !writing.begun() && self.offsets.is_empty() && self.unsaved.is_empty() {
             return Ok(());
         }
         flush_plugins(&self.log).await?;

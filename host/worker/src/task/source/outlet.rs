@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use millrace_record::{ErrorKind, TaskError};
 use rdkafka::ClientConfig;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
 use crate::invariants::{Invariant, reversed};
 use crate::kafka::outgoing::{OutMeta, Outgoing};
@@ -32,6 +32,8 @@ pub(in crate::task) enum Boundary {
     Poll,
     /// `transaction.boundary.interval.ms`, else `offset.flush.interval.ms`.
     Interval(Duration),
+    /// Where a transaction of the source ends.
+    Connector,
 }
 
 impl Boundary {
@@ -42,8 +44,9 @@ impl Boundary {
         let boundary = match read.get("transaction.boundary").unwrap_or("poll").to_ascii_lowercase().as_str() {
             "poll" => Boundary::Poll,
             "interval" => Boundary::Interval(interval),
+            "connector" => Boundary::Connector,
             other => {
-                read.wrong("transaction.boundary", other, "one of: poll, interval");
+                read.wrong("transaction.boundary", other, "one of: poll, interval, connector");
                 Boundary::Poll
             }
         };
@@ -53,6 +56,8 @@ impl Boundary {
 
 pub(in crate::task) struct Outlet {
     open: Mutex<Open>,
+    /// A transaction has ended.
+    committed: Notify,
     /// None: at least once, without transactions.
     pub boundary: Option<Boundary>,
 }
@@ -63,6 +68,8 @@ struct Open {
     begun: bool,
     /// How many batches were begun in this session.
     batches: u64,
+    /// A transaction of the source has ended in it: no further batch joins it.
+    full: bool,
 }
 
 impl Outlet {
@@ -90,22 +97,42 @@ impl Outlet {
                 }
             }
         }
-        Ok(Outlet { open: Mutex::new(Open { producer, begun: false, batches: 0 }), boundary })
+        let open = Open { producer, begun: false, batches: 0, full: false };
+        Ok(Outlet { open: Mutex::new(open), committed: Notify::new(), boundary })
     }
 
-    /// For one batch: it is counted from here on, so that no transaction ends without all of it.
-    pub async fn batch(&self) -> Result<Writing<'_>, Failure> {
-        let mut writing = self.between().await;
+    /// For one batch: it is counted from here on, so that no transaction ends without all of it. `last`: a transaction of the
+    /// source ends with it.
+    pub async fn batch(&self, last: bool) -> Result<Writing<'_>, Failure> {
+        let mut writing = loop {
+            let committed = self.committed.notified();
+            let writing = self.between().await;
+            if !writing.0.full {
+                break writing;
+            }
+            drop(writing);
+            committed.await;
+        };
         if self.boundary.is_some() {
             writing.begin()?;
         }
         writing.0.batches += 1;
+        writing.0.full = last && self.boundary == Some(Boundary::Connector);
         Ok(writing)
+    }
+
+    /// Nobody ends transactions any more: who waits for that goes on, and finds out.
+    pub fn let_go(&self) {
+        // Whoever holds it does not wait.
+        if let Ok(mut open) = self.open.try_lock() {
+            open.full = false;
+        }
+        self.committed.notify_waiters();
     }
 
     /// Between two batches.
     pub async fn between(&self) -> Writing<'_> {
-        Writing(self.open.lock().await)
+        Writing(self.open.lock().await, &self.committed)
     }
 
     /// Waits until all that was sent is acknowledged or refused.
@@ -125,7 +152,7 @@ impl Outlet {
     }
 }
 
-pub(in crate::task) struct Writing<'a>(MutexGuard<'a, Open>);
+pub(in crate::task) struct Writing<'a>(MutexGuard<'a, Open>, &'a Notify);
 
 impl Writing<'_> {
     pub async fn send(&mut self, out: Outgoing) -> Sent {
@@ -172,7 +199,8 @@ impl Writing<'_> {
 
     pub async fn commit(&mut self) -> Result<(), Failure> {
         self.0.producer.commit().await.map_err(|e| Failure::new("producer", "commit", e))?;
-        self.0.begun = false;
+        (self.0.begun, self.0.full) = (false, false);
+        self.1.notify_waiters();
         Ok(())
     }
 }

@@ -10,13 +10,14 @@ use tokio::sync::mpsc;
 
 use super::commit::{Batch, PRODUCE_CLASS};
 use super::letters::{Letters, position};
-use super::outlet::{Outlet, Writing};
+use super::outlet::{Boundary, Outlet, Writing};
 use super::tolerate::tolerate;
 use super::topics::TopicMaker;
 use super::{Taken, latest};
 use crate::errors::Stage;
 use crate::errors::context::{CONNECT_EXCEPTION, Cause, DATA_EXCEPTION};
 use crate::kafka::outgoing::{OutMeta, Outgoing};
+use crate::task::Unsaved;
 use crate::task::converters::{Converters, not_at_hand};
 use crate::task::schema_gate::{Doorman, SchemaGate};
 use crate::task::supervise::{Failure, Task};
@@ -53,10 +54,12 @@ pub(super) async fn run(
                 _ = sent.closed() => None,
             };
             let Some(polled) = polled else { break };
-            // What was not sent comes again; a later batch would take the offsets past it.
-            let Some(batch) = sender.send(polled).await? else { break };
-            if sent.send(batch).await.is_err() {
-                break;
+            for part in parts(polled, sender.outlet.boundary) {
+                // What was not sent comes again; a later batch would take the offsets past it.
+                let Some(batch) = sender.send(part).await? else { return Ok(()) };
+                if sent.send(batch).await.is_err() {
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -69,6 +72,26 @@ pub(super) async fn run(
     // Dropping the producer would purge what the log has yet to acknowledge.
     sender.outlet.flush(sender.task.settings.flush_timeout).await;
     result
+}
+
+/// With `transaction.boundary=connector` a poll is cut behind the last transaction of the source that ends in it. What the source
+/// changed in its state goes with the end of the poll.
+fn parts(taken: Taken, boundary: Option<Boundary>) -> impl Iterator<Item = Taken> {
+    let Taken { polled, unsaved } = taken;
+    let Polled { records, mut marks, idle } = polled;
+    let end = marks.iter().rposition(|m| m.boundary).filter(|_| boundary == Some(Boundary::Connector));
+    let end = end.map(|at| (at + 1, marks[at].through)).filter(|(_, through)| (*through as usize) < records.len());
+    let Some((through_marks, through)) = end else {
+        let whole = Taken { polled: Polled { records, marks, idle }, unsaved };
+        return [None, Some(whole)].into_iter().flatten();
+    };
+    let rest = marks.split_off(through_marks);
+    let rest = rest.into_iter().map(|m| Mark { through: m.through - through, ..m }).collect();
+    let cut = |from: u32, to: u32| records.select(&(from..to).collect::<Vec<_>>());
+    let first = Polled { records: cut(0, through), marks, idle: None };
+    let last = Polled { records: cut(through, records.len() as u32), marks: rest, idle };
+    let first = Taken { polled: first, unsaved: Unsaved::default() };
+    [Some(first), Some(Taken { polled: last, unsaved })].into_iter().flatten()
 }
 
 /// What is said of a failure where nobody says more.
@@ -109,12 +132,13 @@ impl Sender {
     async fn send(&mut self, taken: Taken) -> Result<Option<Batch>, Failure> {
         let n = taken.polled.records.len();
         let Some(done) = self.transform(&taken).await? else { return Ok(None) };
-        let covered = taken.polled.marks.last().is_some_and(|m| m.through as usize >= n);
+        let last = taken.polled.marks.last().filter(|m| m.through as usize >= n);
+        let (covered, boundary) = (last.is_some(), last.is_some_and(|m| m.boundary));
         let Polled { records: polled, marks, .. } = taken.polled;
         // Only letters say where each record is.
         let places = if self.letters.is_some() { marks.clone() } else { Vec::new() };
         let (offsets, unsaved) = (latest(marks), taken.unsaved);
-        let mut batch = Batch { offsets, covered, unsaved, records: n as u64, ..Batch::default() };
+        let mut batch = Batch { offsets, covered, boundary, unsaved, records: n as u64, ..Batch::default() };
         self.chain.keep(&mut batch.unsaved);
         for f in &done.failed {
             let error = TaskError::fatal(f.code.clone(), f.message.clone());
@@ -127,7 +151,7 @@ impl Sender {
             return Ok(None);
         }
         let outlet = self.outlet.clone();
-        let mut writing = outlet.batch().await?;
+        let mut writing = outlet.batch(boundary).await?;
         let mut out = Outgoing::with_capacity(view.len(), PART_BYTES.min(2 * done.records.bytes().len()));
         for (i, record) in view.iter().enumerate() {
             let begun = out.begin();
