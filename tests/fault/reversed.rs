@@ -18,7 +18,7 @@ use crate::campaign::stage::{Kind, Stage};
 /// Within so many rounds it must be caught.
 const ROUNDS_MAX: usize = 12;
 /// How long a round that is right may take to be so.
-const SETTLE_WITHIN: Duration = Duration::from_secs(12);
+const SETTLE_WITHIN: Duration = Duration::from_secs(25);
 
 /// Parts of the ids of the source's producer, and of the client that writes states and plain offsets.
 const PRODUCER: &str = "connector-producer-source";
