@@ -19,6 +19,8 @@ const KILLS: usize = 4;
 const BEFORE: i64 = 30_000;
 /// Between two transactions of the writer, so that the log stays small enough to be read as a whole.
 const WRITE_PAUSE: Duration = Duration::from_millis(5);
+/// Offsets before the end among which one is of a committed change, also where a kill has left polls that are aborted.
+const TAIL: i64 = 30_000;
 const TOPIC: &str = "once.public.t";
 
 fn source(port: u16, more: &[(&str, &str)]) -> Value {
@@ -56,7 +58,7 @@ fn last_committed(bootstrap: &str) -> anyhow::Result<Option<i64>> {
         .create()?;
     let (low, end) = consumer.fetch_watermarks(TOPIC, 0, WITHIN)?;
     let mut from = TopicPartitionList::new();
-    from.add_partition_offset(TOPIC, 0, Offset::Offset(low.max(end - 2_000)))?;
+    from.add_partition_offset(TOPIC, 0, Offset::Offset(low.max(end - TAIL)))?;
     consumer.assign(&from)?;
     let mut last = None;
     while let Some(Ok(m)) = consumer.poll(WITHIN) {
