@@ -79,8 +79,7 @@ impl Kafka {
                  inter.broker.listener.name=PLAINTEXT\nlog.dirs={}\nnum.partitions=1\noffsets.topic.replication.factor=1\n\
                  offsets.topic.num.partitions=5\ntransaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
                  transaction.state.log.num.partitions=5\nshare.coordinator.state.topic.replication.factor=1\n\
-                 share.coordinator.state.topic.min.isr=1\ngroup.initial.rebalance.delay.ms=0\n\
-                 broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\nmessage.max.bytes=8388608\n{settings}\n",
+                 share.coordinator.state.topic.min.isr=1\ngroup.initial.rebalance.delay.ms=0\nmessage.max.bytes=8388608\n{settings}\n",
                 dir.path().join("data").display()
             ),
         )?;
