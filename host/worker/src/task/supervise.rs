@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use millrace_record::{ErrorKind, LogWriter, PluginKind, TaskError};
+use millrace_record::{ErrorKind, LogWriter, PluginKind, Services, TaskContext, TaskError, Wake};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -26,6 +26,7 @@ use super::{Counters, Target, TaskHandle, TaskRuntime, TaskSpec, TaskState, sink
 use crate::errors::backoff::{Backoff, RestartPolicy};
 use crate::invariants::{Invariant, reversed};
 use crate::kafka::plugin_log::{PLUGIN_PRODUCER_DEFAULTS, PluginLog};
+use crate::transforms::list;
 
 /// A call that failed: on what, in which call, why.
 #[derive(Debug, Clone)]
@@ -154,6 +155,20 @@ impl Task {
         counters.pulse.set_stuck_after(settings.stuck_after);
         let tries = Mutex::new(Tries { backoff: Backoff::new(settings.retry), restarts: 0, restarted: None });
         Task { spec, runtime, settings, counters, target, reported: Mutex::default(), tries }
+    }
+
+    /// What the plugin of a session is given.
+    pub fn context(&self, wake: &Wake, services: Services) -> TaskContext {
+        TaskContext {
+            connector: self.spec.id.connector.clone(),
+            task: self.spec.id.task,
+            config: self.spec.task_config.clone(),
+            alias: None,
+            schemas: self.runtime.schemas.clone(),
+            wake: wake.clone(),
+            grants: list(self.spec.connector_config.get("plugin.grants")),
+            services,
+        }
     }
 
     /// For one session.

@@ -8,10 +8,9 @@ use rdkafka::message::{Headers, OwnedMessage};
 use serde_json::{Value, json};
 
 use super::Redrives;
-use super::choice::{choose, position, source_topic};
-use super::job::{Job, Part, Selection};
-use super::picked::Picked;
-use super::queue::{CONSUMER_DEFAULTS, QueueReader};
+use super::choice::{choose, source_topic};
+use super::job::{Job, Part};
+use super::selected::Selected;
 use crate::dlq::Position;
 use crate::herder::dry_run::{BYTES_MAX, Sample};
 use crate::herder::{Herder, HerderError, SinkAway};
@@ -69,32 +68,13 @@ async fn first(
     topic: Option<&str>,
     limit: usize,
 ) -> Result<Vec<(Position, OwnedMessage)>, HerderError> {
-    let failed = |e: super::queue::QueueError| HerderError::Failed(e.to_string());
-    let wanted = match &job.selection {
-        Selection::All | Selection::Filter(_) => None,
-        Selection::Positions(some) => Some(some.clone()),
-    };
-    let picked = match &job.selection {
-        Selection::Filter(filter) => Some(Picked::by(filter, &redrives.queues, &job.queue, &job.until).await),
-        _ => None,
-    };
-    let picked = picked.transpose().map_err(HerderError::Failed)?;
-    let config = herder.clients().consumer("redrive-try", &Default::default(), CONSUMER_DEFAULTS);
-    let mut reader = QueueReader::new(&config, &job.queue, &job.until, wanted).map_err(failed)?;
+    let mut selected = Selected::by(job, redrives, herder, "redrive-try").await.map_err(HerderError::Failed)?;
     let (mut chosen, mut looked, mut bytes) = (Vec::new(), 0, 0);
     let mut next = Some(Position { partition: 0, offset: 0 });
     while let Some(from) = next.filter(|_| chosen.len() < limit && looked < LOOKED_MAX && bytes < BYTES_MAX) {
-        let read = move || {
-            let chunk = reader.read(from, 1_000, BYTES_MAX);
-            (reader, chunk)
-        };
-        let (back, chunk) = tokio::task::spawn_blocking(read).await.map_err(|e| HerderError::Failed(e.to_string()))?;
-        reader = back;
-        let mut chunk = chunk.map_err(failed)?;
+        let mut chunk = selected.read(from, 1_000, BYTES_MAX).await.map_err(HerderError::Failed)?;
         looked += chunk.messages.len();
-        if let Some(picked) = &picked {
-            chunk.messages.retain(|m| picked.has(position(m)));
-        }
+        selected.pick(&mut chunk);
         let more = choose(redrives, job, &Default::default(), &mut chunk, false, topic).records;
         for (at, record) in more {
             bytes += record.payload().map_or(0, <[u8]>::len) + record.key().map_or(0, <[u8]>::len);

@@ -17,6 +17,7 @@ mod picked;
 mod queue;
 mod request;
 mod run;
+mod selected;
 mod transforms;
 
 use std::collections::HashMap;

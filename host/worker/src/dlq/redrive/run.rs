@@ -13,12 +13,12 @@ use rdkafka::message::{Headers, OwnedMessage};
 use tokio::sync::watch;
 
 use super::choice::{Chosen, choose, position, source_topic, without_outcome};
-use super::job::{Job, Part, Progress, Selection, State, What};
+use super::job::{Job, Part, Progress, State, What};
 use super::ledger::{Change, DeadLetter, LedgerError, headers};
 use super::letter::REDRIVE;
 use super::outcome::{Kind, Outcome};
-use super::picked::Picked;
-use super::queue::{CONSUMER_DEFAULTS, Chunk, QueueError, QueueReader};
+use super::queue::Chunk;
+use super::selected::Selected;
 use super::{Redrives, now_ms};
 use crate::dlq::Position;
 use crate::errors::context::Families;
@@ -54,12 +54,6 @@ enum Trouble {
 
 impl From<LedgerError> for Trouble {
     fn from(e: LedgerError) -> Self {
-        Trouble::Passing(e.to_string())
-    }
-}
-
-impl From<QueueError> for Trouble {
-    fn from(e: QueueError) -> Self {
         Trouble::Passing(e.to_string())
     }
 }
@@ -200,9 +194,7 @@ struct Work {
     job: Job,
     /// As it is written.
     progress: Progress,
-    reader: Option<QueueReader>,
-    /// None: all may be meant, or they are named.
-    picked: Option<Picked>,
+    selected: Selected,
     sent: u64,
     pace: Pace,
     /// When the rate was last told, and how many had been settled.
@@ -211,36 +203,17 @@ struct Work {
 
 impl Work {
     async fn new(redrives: Arc<Redrives>, herder: &Herder, job: Job, progress: Progress) -> Result<Self, Trouble> {
-        let wanted = match &job.selection {
-            Selection::All | Selection::Filter(_) => None,
-            Selection::Positions(some) => Some(some.clone()),
-        };
-        let picked = match &job.selection {
-            Selection::Filter(filter) => Some(Picked::by(filter, &redrives.queues, &job.queue, &job.until).await),
-            _ => None,
-        };
-        let picked = picked.transpose().map_err(Trouble::Passing)?;
-        let config = herder.clients().consumer("redrive", &Default::default(), CONSUMER_DEFAULTS);
-        let reader = QueueReader::new(&config, &job.queue, &job.until, wanted)?;
+        let selected = Selected::by(&job, &redrives, herder, "redrive").await.map_err(Trouble::Passing)?;
         let sent = progress.counts.redriven + progress.counts.filtered + progress.counts.failed_again;
         let told = (Instant::now(), progress.counts.settled());
-        Ok(Work { redrives, told, pace: Pace::new(job.rate), job, progress, reader: Some(reader), picked, sent })
+        Ok(Work { redrives, told, pace: Pace::new(job.rate), job, progress, selected, sent })
     }
 
     async fn read(&mut self) -> Result<Chunk, Trouble> {
-        let mut reader = self.reader.take().expect("it is given back");
         let from = self.progress.next.unwrap_or(Position { partition: 0, offset: 0 });
         let records = self.pace.records().min(BATCH_RECORDS);
-        let read = move || {
-            let chunk = reader.read(from, records, BATCH_BYTES);
-            (reader, chunk)
-        };
-        let (reader, chunk) = tokio::task::spawn_blocking(read).await.map_err(|e| Trouble::Passing(e.to_string()))?;
-        self.reader = Some(reader);
-        let mut chunk = chunk?;
-        if let Some(picked) = &self.picked {
-            chunk.messages.retain(|m| picked.has(position(m)));
-        }
+        let mut chunk = self.selected.read(from, records, BATCH_BYTES).await.map_err(Trouble::Passing)?;
+        self.selected.pick(&mut chunk);
         Ok(chunk)
     }
 

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_record::{LogWriter, SinkTask, TaskContext, TaskError, TopicPartition, Wake};
+use millrace_record::{LogWriter, SinkTask, TaskError, TopicPartition, Wake};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -32,7 +32,7 @@ use super::{Keeper, Target, TaskState, Unsaved};
 use crate::errors::dead_letters::DeadLetters;
 use crate::kafka::consumer::{CONSUMER_DEFAULTS, LogConsumer};
 use crate::kafka::subscription::Topics;
-use crate::transforms::{Chain, list};
+use crate::transforms::Chain;
 
 pub(crate) use self::batch::Errant;
 use self::intake::{Decoded, Intake};
@@ -47,16 +47,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let wake = Wake::default();
     let mut keeper = Keeper::open(&*task.runtime.states, &task.spec.id.connector, task.spec.id.task).await?;
     let log = task.plugin_log();
-    let context = TaskContext {
-        connector: task.spec.id.connector.clone(),
-        task: task.spec.id.task,
-        config: task.spec.task_config.clone(),
-        alias: None,
-        schemas: task.runtime.schemas.clone(),
-        wake: wake.clone(),
-        grants: list(config.get("plugin.grants")),
-        services: keeper.services(Some(log.clone())),
-    };
+    let context = task.context(&wake, keeper.services(Some(log.clone())));
     let subject = format!("sink plugin \"{}\"", task.spec.plugin.info().name);
     let failed = |subject: &str, call: &'static str| {
         let subject = subject.to_owned();
@@ -76,20 +67,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     }
     let consumer = LogConsumer::new(&client, &topics).map_err(failed("consumer", "create"))?;
     task.started();
-    let outlet = Outlet {
-        task: task.clone(),
-        subject,
-        plugin,
-        keeper,
-        unsaved: Unsaved::default(),
-        log,
-        chain,
-        dead_letters,
-        interrupt: Arc::default(),
-        upto: BTreeMap::new(),
-        due_from: BTreeMap::new(),
-        blame: isolate::Blame::new(task),
-    };
+    let outlet = Outlet::new(task, subject, plugin, keeper, log, chain, dead_letters);
     let gate = task.runtime.gates.as_ref().and_then(|g| g.enter(&task.spec.id, true, config, &wake));
     let intake = Intake::new(task.clone(), &consumer, converters, gate);
     let mut session = Session {
@@ -141,6 +119,33 @@ struct Outlet {
     due_from: BTreeMap<TopicPartition, i64>,
     /// What failed puts are laid to.
     blame: isolate::Blame,
+}
+
+impl Outlet {
+    fn new(
+        task: &Arc<Task>,
+        subject: String,
+        plugin: Box<dyn SinkTask>,
+        keeper: Keeper,
+        log: Arc<dyn LogWriter>,
+        chain: Chain,
+        dead_letters: Option<DeadLetters>,
+    ) -> Self {
+        Outlet {
+            task: task.clone(),
+            subject,
+            plugin,
+            keeper,
+            unsaved: Unsaved::default(),
+            log,
+            chain,
+            dead_letters,
+            interrupt: Arc::default(),
+            upto: BTreeMap::new(),
+            due_from: BTreeMap::new(),
+            blame: isolate::Blame::new(task),
+        }
+    }
 }
 
 impl<'a> Session<'a> {

@@ -9,21 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_record::row::BatchWriter;
-use millrace_record::{Batch, ErrorKind, TaskContext, TaskError, TopicOffset, TopicPartition, Wake};
+use millrace_record::{Batch, ErrorKind, TaskError, TopicOffset, TopicPartition, Wake};
 use rdkafka::Message;
 use rdkafka::message::OwnedMessage;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::Outlet;
 use super::batch::Errant;
-use super::isolate::Blame;
 use super::patch::Patcher;
-use super::{Outlet, Unsaved};
 use crate::errors::tolerance::Tolerance;
 use crate::task::converters::{Converters, Undecoded, not_at_hand};
 use crate::task::supervise::{Failure, Task, flush_plugins};
 use crate::task::{Counters, Keeper, NoStates, Opened, Target, TaskRuntime, TaskSpec};
-use crate::transforms::{Chain, list};
+use crate::transforms::Chain;
 
 /// How soon a plugin is asked again that has not made durable all it was given.
 const FLUSH_AGAIN: Duration = Duration::from_millis(50);
@@ -83,16 +82,7 @@ impl Redriver {
         let (spec, runtime) = (&task.spec, &task.runtime);
         let mut keeper = Keeper::new(Opened::empty(&spec.id.connector, None, spec.id.task));
         let log = task.plugin_log();
-        let context = TaskContext {
-            connector: spec.id.connector.clone(),
-            task: spec.id.task,
-            config: spec.task_config.clone(),
-            alias: None,
-            schemas: runtime.schemas.clone(),
-            wake: Wake::default(),
-            grants: list(spec.connector_config.get("plugin.grants")),
-            services: keeper.services(Some(log.clone())),
-        };
+        let context = task.context(&Wake::default(), keeper.services(Some(log.clone())));
         let converters = Converters::new(spec, runtime).map_err(|e| failed("converter", e))?;
         let chain = Chain::new(spec, runtime, &log).await.map_err(|e| failed("transforms", e))?;
         let subject = format!("sink plugin \"{}\"", spec.plugin.info().name);
@@ -100,21 +90,7 @@ impl Redriver {
         plugin.start().await.map_err(|e| Failure::new(&subject, "start", e))?;
         keeper.keep();
         let keeps_offsets = keeps_offsets(spec);
-        let blame = Blame::new(&task);
-        let outlet = Outlet {
-            task: task.clone(),
-            subject,
-            plugin,
-            keeper,
-            unsaved: Unsaved::default(),
-            log,
-            chain,
-            dead_letters: None,
-            interrupt: Arc::default(),
-            upto: BTreeMap::new(),
-            due_from: BTreeMap::new(),
-            blame,
-        };
+        let outlet = Outlet::new(&task, subject, plugin, keeper, log, chain, None);
         Ok(Redriver { task, outlet, converters, patcher, opened: HashMap::new(), keeps_offsets })
     }
 

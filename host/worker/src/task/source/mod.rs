@@ -15,7 +15,7 @@ mod topics;
 use std::sync::Arc;
 use std::time::Instant;
 
-use millrace_record::{Mark, Polled, SourceOffset, SourceTask, TaskContext, TaskError, Wake};
+use millrace_record::{Mark, Polled, SourceOffset, SourceTask, TaskError, Wake};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -28,7 +28,7 @@ use super::converters::Converters;
 use super::supervise::{Failure, Task};
 use super::{Keeper, Target, TaskState, Unsaved};
 use crate::kafka::producer::PRODUCER_DEFAULTS;
-use crate::transforms::{Chain, list};
+use crate::transforms::Chain;
 
 /// Polled batches that wait to be sent.
 const POLLED_MAX: usize = 2;
@@ -59,16 +59,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     })?;
     let mut keeper = Keeper::open(&*task.runtime.states, &task.spec.id.connector, task.spec.id.task).await?;
     let log = task.plugin_log();
-    let context = TaskContext {
-        connector: task.spec.id.connector.clone(),
-        task: task.spec.id.task,
-        config: task.spec.task_config.clone(),
-        alias: None,
-        schemas: task.runtime.schemas.clone(),
-        wake: wake.clone(),
-        grants: list(config.get("plugin.grants")),
-        services: keeper.services(Some(log.clone())),
-    };
+    let context = task.context(&wake, keeper.services(Some(log.clone())));
     let converters = Converters::new(&task.spec, &task.runtime).map_err(|e| Failure::new("converter", "configure", e))?;
     let chain = Chain::new(&task.spec, &task.runtime, &log).await.map_err(|e| Failure::new("transforms", "configure", e))?;
     let gate = task.runtime.gates.as_ref().and_then(|g| g.enter(&task.spec.id, false, config, &wake));
