@@ -117,10 +117,18 @@ pub struct Breakable {
     pub target_disk: bool,
 }
 
-/// One or two faults of a round; two may overlap.
-pub fn plan(rng: &mut StdRng, can: Breakable) -> Vec<Planned> {
+/// How often is drawn for a fault of a kind that is asked for; a stage may have none.
+const DRAWS_MAX: usize = 1_000;
+
+/// One or two faults of a round; two may overlap. `kind`: of those that [`Fault::kind`] names so, if there are.
+pub fn plan(rng: &mut StdRng, can: Breakable, kind: Option<&str>) -> Vec<Planned> {
     let n = if rng.random_bool(0.35) { 2 } else { 1 };
-    let mut all: Vec<_> = (0..n).map(|_| one(rng, can)).collect();
+    let fits = |p: &Planned| kind.is_none_or(|k| p.fault.kind().contains(k));
+    let mut drawn = || {
+        let first = one(rng, can);
+        if fits(&first) { first } else { (0..DRAWS_MAX).map(|_| one(rng, can)).find(fits).unwrap_or(first) }
+    };
+    let mut all: Vec<_> = (0..n).map(|_| drawn()).collect();
     all.sort_by_key(|p| p.at);
     all
 }

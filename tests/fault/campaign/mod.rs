@@ -40,8 +40,8 @@ async fn campaign() -> anyhow::Result<()> {
     report(format_args!("fault campaign: {} rounds, MILLRACE_FAULT_SEED={}", settings.rounds, settings.seed));
     let (tally, next) = (Arc::new(Mutex::new(Tally::default())), Arc::new(AtomicUsize::new(0)));
     let begun = Instant::now();
-    let stages: Vec<usize> = match settings.only {
-        Some(one) => vec![one],
+    let stages: Vec<usize> = match &settings.only {
+        Some(some) => some.clone(),
         None => (0..settings.rounds.div_ceil(STAGE_ROUNDS)).collect(),
     };
     let mut lanes = tokio::task::JoinSet::new();
@@ -76,7 +76,7 @@ async fn run_stage(settings: &Settings, at: usize, tally: &Mutex<Tally>) -> anyh
     for round in 0..rounds {
         // Drawn first, so that what is drawn does not depend on how the round goes.
         let (life, seed) = (rng.random_range(GENERATION_ROUNDS), rng.random());
-        let plan = fault::plan(&mut rng, stage.breakable());
+        let plan = fault::plan(&mut rng, stage.breakable(), settings.kind.as_deref());
         let begun = Instant::now();
         let outcome = async {
             if round == ends {
@@ -104,7 +104,14 @@ async fn run_stage(settings: &Settings, at: usize, tally: &Mutex<Tally>) -> anyh
                 eprintln!("stage {at} round {round}: {:.1?}, {} changes; {}", counted.took, counted.changes, faults.join("; "));
                 tally.lock().add(&kind.to_string(), &plan, &counted)
             }
-            Err(why) => anyhow::bail!(failure(settings, at, round, &stage, &plan, why).await),
+            Err(why) => {
+                let failure = failure(settings, at, round, &stage, &plan, why).await;
+                if !settings.hold.is_zero() {
+                    report(format_args!("{failure}\nheld for {:?}: {stage}", settings.hold));
+                    tokio::time::sleep(settings.hold).await;
+                }
+                anyhow::bail!(failure)
+            }
         }
     }
     Ok(())

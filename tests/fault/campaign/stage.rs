@@ -23,8 +23,10 @@ const FULL_LEAVES: u64 = 6_000;
 /// Short times, so that a round is short.
 const WORKER: &str = "offset.flush.interval.ms=40\nreconnect.backoff.ms=20\nreconnect.backoff.max.ms=200\n\
                       schema.registry.listener=\nschema.monitor.enabled=false\ntask.shutdown.graceful.timeout.ms=2000\n";
-/// A broker that is slow is no broker that is gone.
-const KAFKA: &str = "group.min.session.timeout.ms=500\nbroker.session.timeout.ms=60000\ncontroller.quorum.fetch.timeout.ms=30000";
+/// A killed broker is let in again only when its controller has counted its last life as over: soon, but a broker that is slow is
+/// no broker that is gone.
+const KAFKA: &str = "group.min.session.timeout.ms=500\nbroker.session.timeout.ms=6000\nbroker.heartbeat.interval.ms=500\n\
+                     controller.quorum.fetch.timeout.ms=30000";
 const POSTGRES: &str =
     "wal_sender_timeout = 2s\nshared_buffers = 32MB\nmax_wal_size = 64MB\nmin_wal_size = 32MB\nmax_connections = 60";
 
@@ -43,6 +45,15 @@ impl std::fmt::Display for Kind {
         let log = if self.kafka { "Kafka" } else { "embedded log" };
         write!(f, "{log}, exactly once {}", if self.exactly_once { "on" } else { "off" })?;
         write!(f, "{}{}", if self.clock { ", clock" } else { "" }, if self.disks { ", small disks" } else { "" })
+    }
+}
+
+impl std::fmt::Display for Stage {
+    /// Where it is, for a person who looks at it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let worker = self.worker.process.as_ref().map(|p| p.id());
+        write!(f, "log {}, worker {worker:?} in {}", self.bootstrap, self.worker.dir().display())?;
+        write!(f, ", source on port {}, target on port {}", self.source.port, self.target.port)
     }
 }
 
