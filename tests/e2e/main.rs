@@ -17,6 +17,7 @@ mod exactly_once;
 mod file_stream;
 mod health;
 mod metrics;
+mod offsets_topic;
 mod plain_transform;
 mod plugin_capabilities;
 mod plugin_deploy;

@@ -52,13 +52,10 @@ impl OffsetStore for Stored {
         Ok(())
     }
     // Of transactions, which this source does not write in.
-    async fn read_decided(&self, connector: &str) -> anyhow::Result<Vec<SourceOffset>> {
-        self.read(connector).await
+    async fn prepare(&self, _: &str, _: &[SourceOffset]) -> anyhow::Result<Prepared> {
+        Ok(Prepared::default())
     }
-    fn prepare(&self, _: &str, _: &[SourceOffset]) -> Prepared {
-        Prepared::default()
-    }
-    fn committed(&self, _: &Prepared) {}
+    fn committed(&self, _: &str, _: &[SourceOffset]) {}
 }
 
 struct NoPlugins;

@@ -36,7 +36,7 @@ use crate::registry::{Bound, Embedded};
 use crate::rest::entry::Entry;
 use crate::rest::{self, Rest, Stage};
 use crate::storage::configs::ConfigStore;
-use crate::storage::offsets::OffsetTopic;
+use crate::storage::offsets::OffsetTopics;
 use crate::storage::plugin_state::StateTopic;
 use crate::storage::status::StatusStore;
 use crate::storage::watch::{ANSWER, LogWatch, away};
@@ -144,6 +144,11 @@ struct Running {
 impl Running {
     async fn stop(self) {
         self.herder.stop(self.herder.worker.graceful).await;
+        if !matches!(tokio::time::timeout(STATUS_FLUSH, self.herder.offsets.settle()).await, Ok(Ok(()))) {
+            tracing::warn!(
+                "the last offsets of connectors with a topic of their own are not copied to the worker's; theirs count"
+            );
+        }
         if !self.herder.statuses.flushed(STATUS_FLUSH).await {
             tracing::warn!("the last statuses could not be written; they are stale until the worker starts again");
         }
@@ -204,7 +209,8 @@ async fn start(
     let client_id = if config.client_id.is_empty() { config.group_id.clone() } else { config.client_id.clone() };
     let log = Arc::new(StateLog::new(clients.clone(), &format!("{client_id}-state"))?);
     let configs = Arc::new(ConfigStore::new(log.clone(), &config.configs.topic));
-    let offsets = Arc::new(OffsetTopic::new(log.clone(), &client_id, &config.offsets.topic));
+    let once = config.exactly_once_sources;
+    let offsets = OffsetTopics::new(log.clone(), clients.clone(), &client_id, config.offsets.clone(), once);
     let statuses = StatusStore::new(log.clone(), &config.statuses.topic, worker_id);
     let ledger = Ledger::new(log.clone(), clients.clone(), &client_id, &config.group_id, config.redrive.clone());
     let states = Arc::new(StateTopic::new(log.clone(), clients.clone(), &client_id, config.plugin_state.clone()));
@@ -268,7 +274,7 @@ async fn start(
     let runtime = Arc::new(TaskRuntime {
         worker: config.raw.clone(),
         schemas,
-        offsets: offsets.clone(),
+        offsets: Arc::new(offsets.of(&RawConfig::new())),
         transactions_of: config.exactly_once_sources.then(|| config.group_id.clone()),
         states: states.clone(),
         events: Arc::new(events),
@@ -371,27 +377,12 @@ async fn until_kafka<F: Future<Output = anyhow::Result<()>>>(attempt: impl Fn() 
     }
 }
 
-/// The topics that hold what the worker knows.
-fn reserved_topics(config: &WorkerConfig) -> Vec<String> {
-    let own = [
-        &config.configs,
-        &config.offsets,
-        &config.statuses,
-        &config.plugin_state,
-        &config.redrive,
-        &config.schema_monitor.storage,
-    ];
-    let registry = config.registry.iter().map(|r| &r.topic);
-    let consumers = std::iter::once("__consumer_offsets".to_owned());
-    own.into_iter().chain(registry).map(|storage| storage.topic.clone()).chain(consumers).collect()
-}
-
 fn sandbox_config(config: &WorkerConfig, cache: PathBuf) -> SandboxConfig {
     SandboxConfig {
         grants_allowed: config.grants_allowed.clone(),
         http_hosts_allowed: config.http_hosts_allowed.clone(),
         kafka_topics_allowed: config.kafka_topics_allowed.clone(),
-        kafka_topics_reserved: reserved_topics(config),
+        kafka_topics_reserved: config.internal_topics(),
         cache_bytes_max: config.plugin_cache_bytes,
         ..SandboxConfig::new(cache)
     }

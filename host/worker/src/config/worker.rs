@@ -82,6 +82,16 @@ pub struct WorkerConfig {
     pub schema_monitor: MonitorSettings,
 }
 
+impl WorkerConfig {
+    /// The topics that hold what the worker knows.
+    pub fn internal_topics(&self) -> Vec<String> {
+        let own = [&self.configs, &self.offsets, &self.statuses, &self.plugin_state, &self.redrive, &self.schema_monitor.storage];
+        let registry = self.registry.iter().map(|r| &r.topic);
+        let consumers = std::iter::once("__consumer_offsets".to_owned());
+        own.into_iter().chain(registry).map(|storage| storage.topic.clone()).chain(consumers).collect()
+    }
+}
+
 /// What of its plugins a worker lets be changed over REST.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadSettings {

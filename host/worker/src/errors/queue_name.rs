@@ -1,7 +1,6 @@
 //! `errors.deadletterqueue.topic.name`: one topic, or one for each source topic: `{source_topic}.dlq`.
 
-/// The longest name of a topic.
-const NAME_MAX: usize = 249;
+use crate::kafka::topic_name;
 
 /// Where the records of a topic go that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,12 +37,9 @@ impl QueueName {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         for part in &parts {
-            if let Part::Text(text) = part
-                && let Some(wrong) = text.chars().find(|c| !allowed(*c))
-            {
-                return Err(format!("\"{wrong}\" is not allowed in a topic's name; use letters, digits, \".\", \"_\" and \"-\""));
+            if let Part::Text(text) = part {
+                topic_name::check_characters(text)?;
             }
         }
         if parts == [Part::SourceTopic] {
@@ -52,9 +48,7 @@ impl QueueName {
                     .into(),
             );
         }
-        if name == "." || name == ".." || name.len() > NAME_MAX {
-            return Err(format!("a topic's name has up to {NAME_MAX} characters and is neither \".\" nor \"..\""));
-        }
+        topic_name::check_length(name)?;
         Ok(QueueName(parts))
     }
 

@@ -15,7 +15,7 @@ use super::plugins::Taken;
 use crate::providers::Resolved;
 use crate::secrets;
 use crate::storage::configs::{ConnectorState, TargetState};
-use crate::task::{self, TaskHandle, TaskId, TaskSpec, TaskState};
+use crate::task::{self, TaskHandle, TaskId, TaskRuntime, TaskSpec, TaskState};
 
 /// What runs of one connector.
 #[derive(Default)]
@@ -216,6 +216,10 @@ impl Herder {
         only: Option<&[u32]>,
     ) {
         let Some(applied) = &connector.applied else { return };
+        let runtime = match self.offsets.own(&applied.config) {
+            Some(_) => Arc::new(TaskRuntime { offsets: Arc::new(self.offsets.of(&applied.config)), ..(*self.runtime).clone() }),
+            None => self.runtime.clone(),
+        };
         for (task, config) in (0u32..).zip(&applied.tasks) {
             if only.is_some_and(|only| !only.contains(&task)) {
                 continue;
@@ -230,7 +234,7 @@ impl Herder {
                 paused,
             };
             self.metrics.task_starts(&spec.id, plugin.info().kind);
-            let handle = task::start(spec, self.runtime.clone());
+            let handle = task::start(spec, runtime.clone());
             self.metrics.task(handle.id(), handle.counters());
             connector.tasks.insert(task, handle);
         }

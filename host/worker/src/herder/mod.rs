@@ -30,7 +30,7 @@ use crate::providers::{ResolveError, Resolved};
 use crate::registry::monitor::SchemaMonitor;
 use crate::storage::StorageError;
 use crate::storage::configs::{ConfigStore, ConnectorState, TargetState};
-use crate::storage::offsets::OffsetTopic;
+use crate::storage::offsets::OffsetTopics;
 use crate::storage::plugin_state::StateTopic;
 use crate::storage::status::{Status, StatusStore};
 use crate::storage::watch::LogWatch;
@@ -94,7 +94,7 @@ pub struct Herder {
     pub plugins: Arc<Plugins>,
     pub configs: Arc<ConfigStore>,
     pub statuses: Arc<StatusStore>,
-    pub offsets: Arc<OffsetTopic>,
+    pub offsets: Arc<OffsetTopics>,
     pub states: Arc<StateTopic>,
     runtime: Arc<TaskRuntime>,
     versions: Arc<Versions>,
@@ -122,7 +122,7 @@ impl Herder {
         plugins: Arc<Plugins>,
         configs: Arc<ConfigStore>,
         statuses: Arc<StatusStore>,
-        offsets: Arc<OffsetTopic>,
+        offsets: Arc<OffsetTopics>,
         states: Arc<StateTopic>,
         runtime: Arc<TaskRuntime>,
         versions: Arc<Versions>,

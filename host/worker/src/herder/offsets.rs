@@ -12,6 +12,7 @@ use crate::kafka::groups::{self, Committed, GroupError};
 use crate::pattern::Pattern;
 use crate::storage::StorageError;
 use crate::storage::configs::TargetState;
+use crate::storage::offsets::{ConnectorOffsets, TOPIC};
 use crate::task::OffsetStore;
 
 /// What a change of offsets is.
@@ -42,7 +43,10 @@ impl Herder {
     pub async fn offsets_of(&self, name: &str, config: &RawConfig) -> Result<Vec<SourceOffset>, HerderError> {
         let sink = self.plugin(config).is_ok_and(|p| p.info().kind == PluginKind::Sink);
         if !sink {
-            return Ok(self.offsets.of(name));
+            // Of the rest nothing is needed, and what it refers to may be away.
+            let topic: RawConfig = config.get_key_value(TOPIC).map(|(k, v)| (k.clone(), v.clone())).into_iter().collect();
+            let topic = self.resolve(&topic).await?.config;
+            return self.source_offsets(name, &self.offsets.of(&topic)).await;
         }
         let shown = self.committed(name, config).await?.into_iter().map(|Committed { topic, partition, offset }| SourceOffset {
             partition: json!({"kafka_topic": topic, "kafka_partition": partition}),
@@ -96,6 +100,11 @@ impl Herder {
         })
     }
 
+    async fn source_offsets(&self, name: &str, store: &ConnectorOffsets) -> Result<Vec<SourceOffset>, HerderError> {
+        let shown = store.shown(name).await;
+        shown.map_err(|e| HerderError::Failed(format!("Failed to read the offsets of connector {name}: {e:#}")))
+    }
+
     async fn alter_source(
         &self,
         name: &str,
@@ -103,18 +112,17 @@ impl Herder {
         plugin: &dyn Plugin,
         change: &Altered,
     ) -> Result<bool, HerderError> {
+        let store = self.offsets.of(config);
+        let known = self.source_offsets(name, &store).await?;
         let offsets = match change {
             Altered::Some(offsets) => offsets.clone(),
-            Altered::Reset => {
-                let known = self.offsets.of(name).into_iter();
-                known.map(|o| SourceOffset { partition: o.partition, offset: Value::Null }).collect()
-            }
+            Altered::Reset => known.into_iter().map(|o| SourceOffset { partition: o.partition, offset: Value::Null }).collect(),
         };
         let known = plugin.alter_offsets(config, &offsets).await.map_err(|e| HerderError::Failed(e.message))?;
         if offsets.iter().any(|o| o.partition.is_null()) {
             return Err(bad("The partition for a source connector offset cannot be null or missing"));
         }
-        let written = self.offsets.write(name, &offsets).await;
+        let written = store.write(name, &offsets).await;
         written.map_err(|e| HerderError::Failed(format!("Failed to write the offsets of connector {name}: {e:#}")))?;
         Ok(known)
     }

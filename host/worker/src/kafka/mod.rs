@@ -13,4 +13,5 @@ pub mod plugin_log;
 pub mod producer;
 pub mod reread;
 pub mod subscription;
+pub mod topic_name;
 pub mod transaction;

@@ -141,9 +141,8 @@ impl StateLog {
         let uncommitted = self.consumer(client_id, "read_uncommitted")?;
         let begun = Instant::now();
         for partition in 0..partitions(&consumer, topic)? {
-            let end = |of: &BaseConsumer<Quiet>| of.fetch_watermarks(topic, partition, READ_STALL_MAX).map(|(_, end)| end);
-            let written = end(&uncommitted).map_err(|e| failed(e.to_string()))?;
-            while end(&consumer).map_err(|e| failed(e.to_string()))? < written {
+            let written = end(&uncommitted, topic, partition)?;
+            while end(&consumer, topic, partition)? < written {
                 if begun.elapsed() > READ_STALL_MAX {
                     return Err(failed("a transaction that wrote to it is still open".into()));
                 }
@@ -204,6 +203,24 @@ fn read_topic(
         }
     }
     Ok(())
+}
+
+/// Where a partition ends for this consumer.
+fn end(consumer: &BaseConsumer<Quiet>, topic: &str, partition: i32) -> Result<i64, StorageError> {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopicOrPartition};
+    let start = Instant::now();
+    loop {
+        let error = match consumer.fetch_watermarks(topic, partition, READ_STALL_MAX) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) => error,
+        };
+        // Of a topic that was just made not every broker knows, and no leader yet leads.
+        let soon = [LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopicOrPartition];
+        if start.elapsed() > READ_STALL_MAX || !error.rdkafka_error_code().is_some_and(|code| soon.contains(&code)) {
+            return Err(StorageError::Read { topic: topic.to_owned(), why: error.to_string() });
+        }
+        std::thread::sleep(DECIDED_WAIT);
+    }
 }
 
 fn partitions(consumer: &BaseConsumer<Quiet>, topic: &str) -> Result<i32, StorageError> {

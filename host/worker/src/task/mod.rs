@@ -75,17 +75,15 @@ pub struct TaskSpec {
 /// Where source offsets are durable: Connect's offsets topic, in Connect's format.
 #[async_trait]
 pub trait OffsetStore: Send + Sync {
-    /// The last offset of every partition of a connector.
+    /// The last offset of every partition of a connector. With exactly-once sources it is read from the log itself, once every
+    /// transaction has ended that wrote offsets before: what a transaction of unknown outcome has left is then known.
     async fn read(&self, connector: &str) -> anyhow::Result<Vec<SourceOffset>>;
-    /// As [`OffsetStore::read`], from the log itself and once every transaction has ended that wrote offsets before: what a
-    /// transaction of unknown outcome has left is then known.
-    async fn read_decided(&self, connector: &str) -> anyhow::Result<Vec<SourceOffset>>;
     /// Returns once the log has acknowledged all of them. A null offset is a tombstone.
     async fn write(&self, connector: &str, offsets: &[SourceOffset]) -> anyhow::Result<()>;
     /// What is to be written of offsets, for who writes it in a transaction of his own.
-    fn prepare(&self, connector: &str, offsets: &[SourceOffset]) -> Prepared;
-    /// What was prepared has been committed.
-    fn committed(&self, prepared: &Prepared);
+    async fn prepare(&self, connector: &str, offsets: &[SourceOffset]) -> anyhow::Result<Prepared>;
+    /// What was prepared of these offsets has been committed.
+    fn committed(&self, connector: &str, offsets: &[SourceOffset]);
 }
 
 /// Records of an internal topic that are to be written in a transaction.

@@ -10,6 +10,7 @@ mod converters;
 mod creation;
 mod infos;
 mod java;
+mod offsets_topic;
 mod overrides;
 mod topics;
 
@@ -186,6 +187,7 @@ impl<'a> Validation<'a> {
             self.topics();
         } else {
             self.delivery();
+            self.offsets_topic();
         }
         self.null_values();
         self.own_keys();
@@ -253,14 +255,6 @@ impl<'a> Validation<'a> {
             let why = "The connector does not support connector-defined transaction boundaries with the given configuration. \
                        Please reconfigure it to use a different transaction boundary definition.";
             self.infos.error("transaction.boundary", why);
-        }
-        let topic = self.config.get("offsets.storage.topic").map(|t| t.trim()).unwrap_or_default();
-        if !topic.is_empty() {
-            let why = format!(
-                "Invalid value {topic} for configuration offsets.storage.topic: offsets of all connectors are kept in the worker's \
-                 \"offset.storage.topic\"; leave the setting out"
-            );
-            self.infos.error("offsets.storage.topic", why);
         }
     }
 

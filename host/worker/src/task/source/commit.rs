@@ -160,9 +160,7 @@ impl Committer {
         let apart = self.outlet.is_some() && reversed(Invariant::OffsetWithRecords);
         if apart || reversed(Invariant::SourceDurableBeforeCommit) {
             let written = self.task.runtime.offsets.write(&self.task.spec.id.connector, &batch.offsets).await;
-            written.map_err(|e| {
-                Failure::new("offsets", "write", TaskError::new(ErrorKind::Restart, "offsets.write", format!("{e:#}")))
-            })?;
+            written.map_err(not_stored)?;
         }
         if reversed(Invariant::DurableBeforeRelease) {
             self.release(batch.offsets.clone());
@@ -230,8 +228,7 @@ impl Committer {
         let begun = Instant::now();
         if let Err(e) = self.task.runtime.offsets.write(&self.task.spec.id.connector, &offsets).await {
             self.task.counters.commit_ended(Committed::Failed, begun.elapsed());
-            let error = TaskError::new(ErrorKind::Restart, "offsets.write", format!("cannot store source offsets: {e:#}"));
-            return Err(Failure::new("offsets", "write", error));
+            return Err(not_stored(e));
         }
         self.task.counters.commit_ended(Committed::Done, begun.elapsed());
         self.release(offsets);
@@ -259,7 +256,8 @@ impl Committer {
         let begun = Instant::now();
         let offsets = std::mem::take(&mut self.offsets);
         let state = self.unsaved.prepare(&*runtime.states).await?;
-        let prepared = runtime.offsets.prepare(&self.task.spec.id.connector, &offsets);
+        let connector = &self.task.spec.id.connector;
+        let prepared = runtime.offsets.prepare(connector, &offsets).await.map_err(not_stored)?;
         let committed = match writing.write(state.iter().chain([&prepared])).await {
             Ok(()) => writing.commit().await,
             Err(failure) => Err(failure),
@@ -268,7 +266,7 @@ impl Committer {
         self.task.counters.commit_ended(ended, begun.elapsed());
         committed?;
         self.unsaved.committed(&*runtime.states);
-        runtime.offsets.committed(&prepared);
+        runtime.offsets.committed(connector, &offsets);
         self.release(offsets);
         Ok(())
     }
@@ -280,4 +278,9 @@ impl Committer {
             self.wake.raise();
         }
     }
+}
+
+fn not_stored(error: anyhow::Error) -> Failure {
+    let error = TaskError::new(ErrorKind::Restart, "offsets.write", format!("cannot store source offsets: {error:#}"));
+    Failure::new("offsets", "write", error)
 }

@@ -27,6 +27,7 @@ use self::topics::TopicMaker;
 use super::converters::Converters;
 use super::supervise::{Failure, Task};
 use super::{Keeper, Target, TaskState, Unsaved};
+use crate::kafka::admin::TopicError;
 use crate::kafka::producer::PRODUCER_DEFAULTS;
 use crate::transforms::Chain;
 
@@ -54,9 +55,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     let client = format!("connector-producer-{}", task.spec.id);
     let outlet = Arc::new(Outlet::new(task, task.runtime.clients.producer(&client, config, PRODUCER_DEFAULTS)).await?);
     let committed = where_to_go_on(task, &outlet).await;
-    let committed = committed.map_err(|e| {
-        Failure::new("offsets", "read", TaskError::new(millrace_record::ErrorKind::Restart, "offsets.read", format!("{e:#}")))
-    })?;
+    let committed = committed.map_err(|e| Failure::new("offsets", "read", unread(&e)))?;
     let mut keeper = Keeper::open(&*task.runtime.states, &task.spec.id.connector, task.spec.id.task).await?;
     let log = task.plugin_log();
     let context = task.context(&wake, keeper.services(Some(log.clone())));
@@ -109,11 +108,18 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
 /// With transactions what earlier sessions have left is read from the log: they may have ended without knowing.
 async fn where_to_go_on(task: &Task, outlet: &Outlet) -> anyhow::Result<Vec<SourceOffset>> {
     let connector = &task.spec.id.connector;
-    if outlet.boundary.is_none() {
-        return task.runtime.offsets.read(connector).await;
+    if outlet.boundary.is_some() {
+        task.runtime.states.settle(connector).await?;
     }
-    task.runtime.states.settle(connector).await?;
-    task.runtime.offsets.read_decided(connector).await
+    task.runtime.offsets.read(connector).await
+}
+
+/// Only another topic helps where the one that is named cannot hold offsets.
+fn unread(error: &anyhow::Error) -> TaskError {
+    match error.downcast_ref::<TopicError>() {
+        Some(TopicError::NotCompacted { setting, .. }) => TaskError::config(*setting, format!("{error:#}")),
+        _ => TaskError::new(millrace_record::ErrorKind::Restart, "offsets.read", format!("{error:#}")),
+    }
 }
 
 fn joined(ended: Result<Result<(), Failure>, tokio::task::JoinError>, what: &'static str) -> Result<(), Failure> {

@@ -55,13 +55,10 @@ impl OffsetStore for Offsets {
         self.0.lock().extend_from_slice(offsets);
         Ok(())
     }
-    async fn read_decided(&self, connector: &str) -> anyhow::Result<Vec<SourceOffset>> {
-        self.read(connector).await
+    async fn prepare(&self, _: &str, _: &[SourceOffset]) -> anyhow::Result<Prepared> {
+        Ok(Prepared::default())
     }
-    fn prepare(&self, _: &str, _: &[SourceOffset]) -> Prepared {
-        Prepared::default()
-    }
-    fn committed(&self, _: &Prepared) {}
+    fn committed(&self, _: &str, _: &[SourceOffset]) {}
 }
 
 struct NoPlugins;
