@@ -10,7 +10,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Message};
 use serde_json::{Value, json};
 
-const WITHIN: Duration = Duration::from_secs(60);
+pub const WITHIN: Duration = Duration::from_secs(60);
 const TOPIC: &str = "orders";
 const QUEUE: &str = "dead";
 
@@ -47,7 +47,7 @@ async fn produce(worker: &Worker, topic: &str, values: impl Iterator<Item = Stri
 }
 
 /// A table that takes no negative numbers, a sink into it, and so many records of which every second is refused.
-async fn dead(log: Log<'_>, records: usize, more: &[(&str, &str)]) -> anyhow::Result<(Postgres, Worker)> {
+pub async fn dead(log: Log<'_>, records: usize, more: &[(&str, &str)]) -> anyhow::Result<(Postgres, Worker)> {
     let pg = Postgres::start().await?;
     pg.execute("dst", "create table orders (id int primary key, n int check (n >= 0))").await?;
     let worker = Worker::start(log).await?;
@@ -72,19 +72,19 @@ fn header(m: &OwnedMessage, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(found.value?).into_owned())
 }
 
-async fn ask(worker: &Worker, path: &str, body: Value) -> anyhow::Result<(u16, Value)> {
+pub async fn ask(worker: &Worker, path: &str, body: Value) -> anyhow::Result<(u16, Value)> {
     worker.request("POST", &format!("/dlq/{QUEUE}/{path}"), Some(&body)).await
 }
 
 /// Makes a job.
-async fn job(worker: &Worker, path: &str, body: Value) -> anyhow::Result<String> {
+pub async fn job(worker: &Worker, path: &str, body: Value) -> anyhow::Result<String> {
     let (status, job) = ask(worker, path, body).await?;
     ensure!(status == 202, "{status} {job}");
     Ok(job["id"].as_str().expect("an id").to_owned())
 }
 
 /// The job, once it is in the state.
-async fn reached(worker: &Worker, id: &str, state: &str) -> anyhow::Result<Value> {
+pub async fn reached(worker: &Worker, id: &str, state: &str) -> anyhow::Result<Value> {
     eventually(&format!("job {id} is {state}"), WITHIN, || async {
         let (_, job) = worker.get(&format!("/dlq/{QUEUE}/jobs/{id}")).await?;
         ensure!(job["state"] == state, "{job}\n{}", worker.log_tail());
@@ -94,7 +94,7 @@ async fn reached(worker: &Worker, id: &str, state: &str) -> anyhow::Result<Value
 }
 
 /// What became of each position, as the topic of redrives has it.
-async fn outcomes(worker: &Worker) -> anyhow::Result<BTreeMap<i64, Vec<Value>>> {
+pub async fn outcomes(worker: &Worker) -> anyhow::Result<BTreeMap<i64, Vec<Value>>> {
     let mut found = BTreeMap::<i64, Vec<Value>>::new();
     for m in read_topics(&worker.bootstrap, |t| t.starts_with("_millrace_redrive")).await? {
         let key: Value = serde_json::from_slice(m.key().unwrap_or_default())?;
@@ -106,11 +106,11 @@ async fn outcomes(worker: &Worker) -> anyhow::Result<BTreeMap<i64, Vec<Value>>> 
     Ok(found)
 }
 
-async fn rows(pg: &Postgres) -> anyhow::Result<Vec<String>> {
+pub async fn rows(pg: &Postgres) -> anyhow::Result<Vec<String>> {
     pg.query("dst", "select id, n from orders order by id").await
 }
 
-async fn mended(pg: &Postgres) -> anyhow::Result<()> {
+pub async fn mended(pg: &Postgres) -> anyhow::Result<()> {
     pg.execute("dst", "alter table orders drop constraint orders_n_check").await
 }
 
@@ -192,6 +192,10 @@ async fn a_sink_that_keeps_its_offsets_takes_old_records() -> anyhow::Result<()>
     let (pg, worker) = dead(Log::Embedded, 20, &own).await?;
     let id = job(&worker, "redrive", json!({"positions": ["0-1"]})).await?;
     assert_eq!(reached(&worker, &id, "DONE").await?["failed_again"], 1);
+    let all = letters(&worker, 11).await?;
+    for same in ["__connect.errors.topic", "__connect.errors.partition", "__connect.errors.offset"] {
+        assert_eq!(header(&all[1], same), header(&all[10], same), "{same}");
+    }
     mended(&pg).await?;
     for _ in 0..2 {
         let id = job(&worker, "redrive", json!({"all": true})).await?;

@@ -46,14 +46,14 @@ async fn caught(invariant: &str, kind: Kind, plan: Vec<Planned>) -> anyhow::Resu
     for round in 0..ROUNDS_MAX {
         // The first has no fault: the snapshot comes, and a connector runs.
         let plan = if round == 0 { &[][..] } else { &plan };
-        let outcome = generation.round_within(&mut stage, plan, SETTLE_WITHIN).await;
+        let outcome = generation.round_within(&mut stage, plan, None, SETTLE_WITHIN).await;
         let log = std::fs::read_to_string(stage.worker.dir().join("log"))?;
         ensure!(
             log.contains(&format!("invariant {invariant} is REVERSED")),
             "the worker does not break invariants: build it with --features millrace/break-invariants"
         );
         match outcome {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(why) if round > 0 => {
                 report(format_args!("{invariant} reversed: caught in round {round}: {why:#}"));
                 return Ok(());
@@ -78,7 +78,7 @@ async fn nothing_is_caught_where_nothing_is_reversed() -> anyhow::Result<()> {
             lost(Whom::Kafka, Which::Of(STATES)),
             vec![planned(300, 100, Fault::Restore)],
         ] {
-            let round = generation.round(&mut stage, &plan).await;
+            let round = generation.round(&mut stage, &plan, None).await;
             round.map_err(|why| why.context(format!("{kind}, {plan:?}\n{}", stage.worker.log_tail())))?;
         }
     }

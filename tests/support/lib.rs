@@ -34,7 +34,7 @@ pub use proxy::{Proxy, Trouble, Way};
 pub use redis::Redis;
 pub use registry::Registry;
 pub use topics::{LogReader, read_topics};
-pub use worker::{Log, Worker};
+pub use worker::{Caller, Log, Worker};
 
 /// The repository's root.
 pub fn root() -> PathBuf {

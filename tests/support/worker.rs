@@ -33,6 +33,20 @@ pub struct Worker {
     pub ready_in: Duration,
 }
 
+/// Asks a worker beside its [`Worker`], which may be in other hands meanwhile.
+#[derive(Clone)]
+pub struct Caller {
+    rest: String,
+    http: reqwest::Client,
+}
+
+impl Caller {
+    /// As [`Worker::request`].
+    pub async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<(u16, Value)> {
+        request(&self.http, &self.rest, method, path, body).await
+    }
+}
+
 impl Worker {
     pub async fn start(log: Log<'_>) -> anyhow::Result<Worker> {
         Self::start_with(log, "").await
@@ -88,6 +102,10 @@ impl Worker {
         };
         anyhow::ensure!(bin.exists(), "{} is not built: run scripts/test.sh, or cargo build --release", bin.display());
         Ok(bin)
+    }
+
+    pub fn caller(&self) -> Caller {
+        Caller { rest: self.rest.clone(), http: self.http.clone() }
     }
 
     pub fn dir(&self) -> &std::path::Path {

@@ -9,6 +9,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use serde_json::{Value, json};
 
+use super::letters;
 use super::stage::Stage;
 use super::writer::{TABLES, table};
 
@@ -49,6 +50,10 @@ pub fn topic(generation: usize, i: usize) -> String {
 
 pub fn lines_topic(generation: usize) -> String {
     format!("g{generation}.lines")
+}
+
+pub fn letters_topic(generation: usize) -> String {
+    format!("g{generation}.letters")
 }
 
 fn slot(generation: usize) -> String {
@@ -132,8 +137,10 @@ pub async fn create(stage: &mut Stage, generation: usize) -> anyhow::Result<()> 
 
 async fn make_topics(bootstrap: &str, generation: usize) -> anyhow::Result<()> {
     let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
-    let names: Vec<(String, i32)> =
-        (0..TABLES).map(|i| (topic(generation, i), PARTITIONS)).chain([(lines_topic(generation), 1)]).collect();
+    let names: Vec<(String, i32)> = (0..TABLES)
+        .map(|i| (topic(generation, i), PARTITIONS))
+        .chain([(lines_topic(generation), 1), (letters_topic(generation), PARTITIONS)])
+        .collect();
     let topics: Vec<_> = names.iter().map(|(name, n)| NewTopic::new(name, *n, TopicReplication::Fixed(1))).collect();
     for made in admin.create_topics(&topics, &AdminOptions::new()).await? {
         made.map_err(|(topic, code)| anyhow::anyhow!("cannot make {topic}: {code}"))?;
@@ -152,6 +159,7 @@ pub async fn delete(stage: &mut Stage, generation: usize) -> anyhow::Result<()> 
         slot(generation)
     );
     eventually("the slot is dropped", Duration::from_secs(30), || stage.source.execute("src", &drop)).await?;
-    let tables: Vec<_> = Promise::ALL.iter().flat_map(|p| (0..TABLES).map(|i| p.table(generation, i))).collect();
+    let of_sinks = Promise::ALL.iter().flat_map(|p| (0..TABLES).map(|i| p.table(generation, i)));
+    let tables: Vec<_> = of_sinks.chain([letters::table(generation)]).collect();
     stage.target.execute("dst", &format!("drop table if exists {}", tables.join(", "))).await
 }

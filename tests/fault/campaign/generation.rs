@@ -13,8 +13,10 @@ use tokio::sync::watch;
 use super::connectors::{self, Promise, topic};
 use super::fault::Planned;
 use super::journal::{Journal, Sums};
+use super::letters::{Letters, Redrive};
 use super::lines::Lines;
 use super::stage::Stage;
+use super::tally::{self, Round};
 use super::writer::{TABLES, Writer, table};
 
 /// How long all has to be right again after everything that broke was mended; long, for a machine that has much else to do.
@@ -28,6 +30,7 @@ pub struct Generation {
     pub number: usize,
     pub journal: Journal,
     pub lines: Lines,
+    letters: Letters,
     writer: Writer,
     reader: Option<LogReader>,
     /// Rows that the sink that promises nothing more has twice.
@@ -42,25 +45,34 @@ impl Generation {
         connectors::create(stage, number).await?;
         let (lines, names) = Lines::begin(stage, number).await?;
         stage.connectors.extend(names);
-        Ok(Generation { number, journal, lines, writer, reader: None, sink_duplicates: 0 })
+        let letters = Letters::begin(stage, number).await?;
+        Ok(Generation { number, journal, lines, letters, writer, reader: None, sink_duplicates: 0 })
     }
 
-    /// Changes that committed, what the log has again, and what the plain sink has again.
-    pub fn counted(&self) -> (u64, u64, i64) {
-        (self.journal.committed, self.journal.duplicates + self.lines.duplicates, self.sink_duplicates)
+    fn counted(&self) -> (u64, u64, i64, tally::Letters) {
+        let again = self.journal.duplicates + self.lines.duplicates;
+        (self.journal.committed, again, self.sink_duplicates, self.letters.counted())
     }
 
-    /// Writes while what is planned breaks; then all is mended, and everything is compared.
-    pub async fn round(&mut self, stage: &mut Stage, plan: &[Planned]) -> anyhow::Result<()> {
-        self.round_within(stage, plan, SETTLE_WITHIN).await
+    /// Writes while what is planned breaks, and asks for a redrive; then all is mended, and everything is compared.
+    pub async fn round(&mut self, stage: &mut Stage, plan: &[Planned], redrive: Option<&Redrive>) -> anyhow::Result<Round> {
+        self.round_within(stage, plan, redrive, SETTLE_WITHIN).await
     }
 
-    pub async fn round_within(&mut self, stage: &mut Stage, plan: &[Planned], settle: Duration) -> anyhow::Result<()> {
+    pub async fn round_within(
+        &mut self,
+        stage: &mut Stage,
+        plan: &[Planned],
+        redrive: Option<&Redrive>,
+        settle: Duration,
+    ) -> anyhow::Result<Round> {
+        let (begun, before) = (Instant::now(), self.counted());
         let (stop, stopped) = watch::channel(false);
         // The writer goes to the source by itself while the stage is broken: it needs the port alone.
         let source = stage.source.port;
         let writing = self.writer.write(source, &mut self.journal, stopped.clone());
-        let lines = self.lines.write(stopped);
+        let lines = self.lines.write(stopped.clone());
+        let letters = self.letters.round(stage.worker.caller(), redrive, stopped);
         let breaking = async {
             let broken = async {
                 stage.strike(plan).await?;
@@ -71,11 +83,20 @@ impl Generation {
             stop.send_replace(true);
             broken
         };
-        let (written, lines, broken) = tokio::join!(writing, lines, breaking);
+        let (written, lines, letters, broken) = tokio::join!(writing, lines, letters, breaking);
         broken.context("the stage does not heal")?;
         written.context("the writer")?;
         lines.context("the writer of lines")?;
-        self.check(stage, settle).await
+        letters.context("the writer of letters")?;
+        self.check(stage, settle).await?;
+        let after = self.counted();
+        Ok(Round {
+            letters: after.3.since(before.3),
+            changes: after.0 - before.0,
+            log_duplicates: after.1 - before.1,
+            sink_duplicates: after.2 - before.2,
+            took: begun.elapsed(),
+        })
     }
 
     async fn check(&mut self, stage: &Stage, within: Duration) -> anyhow::Result<()> {
@@ -116,7 +137,10 @@ impl Generation {
             Ok(())
         }
         .await;
-        Ok(there)
+        match there {
+            Ok(()) => self.letters.compare(stage).await,
+            later => Ok(later),
+        }
     }
 
     /// What is new in the log. As for [`Generation::compare`].

@@ -60,7 +60,7 @@ impl Sums {
     /// In SQL, of a column `seq`; the same as [`Sums::add`] makes.
     pub const SQL: &str = "count(*), coalesce(sum(seq), 0), coalesce(sum((seq % 1000003) * (seq % 1000003)), 0)";
 
-    fn add(&mut self, seq: i64) {
+    pub fn add(&mut self, seq: i64) {
         self.count += 1;
         self.sum += seq;
         self.squares += (seq % 1_000_003) * (seq % 1_000_003);

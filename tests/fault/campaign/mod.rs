@@ -8,6 +8,7 @@ mod disk;
 pub mod fault;
 pub mod generation;
 mod journal;
+mod letters;
 mod lines;
 mod settings;
 pub mod stage;
@@ -25,12 +26,15 @@ use rand::{Rng, SeedableRng};
 
 use self::fault::Planned;
 use self::generation::Generation;
+use self::letters::Redrive;
 use self::settings::Settings;
 use self::stage::{Kind, Stage};
-use self::tally::{Round, Tally};
+use self::tally::Tally;
 
 /// Rounds on one set of servers.
 const STAGE_ROUNDS: usize = 25;
+/// Makes another seed of a stage's, for what is redriven.
+const REDRIVES: u64 = 0x7265_6472_6976_6573;
 /// Rounds of one generation of connectors, at the most.
 const GENERATION_ROUNDS: std::ops::RangeInclusive<usize> = 4..=12;
 
@@ -70,6 +74,8 @@ fn kind(at: usize) -> Kind {
 async fn run_stage(settings: &Settings, at: usize, tally: &Mutex<Tally>) -> anyhow::Result<()> {
     let kind = kind(at);
     let mut rng = StdRng::seed_from_u64(settings.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    // By itself, so that the faults of a seed are the same with it and without.
+    let mut redrives = StdRng::seed_from_u64(rng.clone().random::<u64>() ^ REDRIVES);
     let mut stage = Stage::start(kind, &[]).await?;
     let rounds = STAGE_ROUNDS.min(settings.rounds - (at * STAGE_ROUNDS).min(settings.rounds));
     let (mut generation, mut ends): (Option<Generation>, usize) = (None, 0);
@@ -77,7 +83,7 @@ async fn run_stage(settings: &Settings, at: usize, tally: &Mutex<Tally>) -> anyh
         // Drawn first, so that what is drawn does not depend on how the round goes.
         let (life, seed) = (rng.random_range(GENERATION_ROUNDS), rng.random());
         let plan = fault::plan(&mut rng, stage.breakable(), settings.kind.as_deref());
-        let begun = Instant::now();
+        let redrive = letters::draw(&mut redrives);
         let outcome = async {
             if round == ends {
                 if let Some(old) = &generation {
@@ -87,25 +93,17 @@ async fn run_stage(settings: &Settings, at: usize, tally: &Mutex<Tally>) -> anyh
                 ends = round + life;
             }
             let generation = generation.as_mut().expect("the first round begins one");
-            let before = generation.counted();
-            generation.round(&mut stage, &plan).await?;
-            let after = generation.counted();
-            anyhow::Ok(Round {
-                changes: after.0 - before.0,
-                log_duplicates: after.1 - before.1,
-                sink_duplicates: after.2 - before.2,
-                took: begun.elapsed(),
-            })
+            generation.round(&mut stage, &plan, redrive.as_ref()).await
         }
         .await;
         match outcome {
             Ok(counted) => {
-                let faults: Vec<_> = plan.iter().map(ToString::to_string).collect();
-                eprintln!("stage {at} round {round}: {:.1?}, {} changes; {}", counted.took, counted.changes, faults.join("; "));
+                let planned = planned(&plan, redrive.as_ref()).join("; ");
+                eprintln!("stage {at} round {round}: {:.1?}, {} changes; {planned}", counted.took, counted.changes);
                 tally.lock().add(&kind.to_string(), &plan, &counted)
             }
             Err(why) => {
-                let failure = failure(settings, at, round, &stage, &plan, why).await;
+                let failure = failure(settings, at, round, &stage, &planned(&plan, redrive.as_ref()), why).await;
                 if !settings.hold.is_zero() {
                     report(format_args!("{failure}\nheld for {:?}: {stage}", settings.hold));
                     tokio::time::sleep(settings.hold).await;
@@ -117,15 +115,18 @@ async fn run_stage(settings: &Settings, at: usize, tally: &Mutex<Tally>) -> anyh
     Ok(())
 }
 
+fn planned(plan: &[Planned], redrive: Option<&Redrive>) -> Vec<String> {
+    plan.iter().map(ToString::to_string).chain(redrive.map(ToString::to_string)).collect()
+}
+
 /// All that somebody needs who looks for the cause.
-async fn failure(settings: &Settings, at: usize, round: usize, stage: &Stage, plan: &[Planned], why: anyhow::Error) -> String {
-    let faults: Vec<_> = plan.iter().map(ToString::to_string).collect();
+async fn failure(settings: &Settings, at: usize, round: usize, stage: &Stage, planned: &[String], why: anyhow::Error) -> String {
     let status = stage.worker.get("/connectors?expand=status").await.map(|(_, s)| format!("{s:#}")).unwrap_or_default();
     format!(
         "round {round} of stage {at} ({}) failed: {why:#}\nfaults:\n  {}\nstatus: {status}\nthe worker's log:\n{}\n\
          the same rounds again: MILLRACE_FAULT_SEED={} MILLRACE_FAULT_STAGE={at} MILLRACE_FAULT_ROUNDS={} scripts/fault.sh",
         stage.kind,
-        faults.join("\n  "),
+        planned.join("\n  "),
         stage.worker.log_tail(),
         settings.seed,
         settings.rounds,

@@ -22,7 +22,8 @@ const FULL_LEAVES: u64 = 6_000;
 
 /// Short times, so that a round is short.
 const WORKER: &str = "offset.flush.interval.ms=40\nreconnect.backoff.ms=20\nreconnect.backoff.max.ms=200\n\
-                      schema.registry.listener=\nschema.monitor.enabled=false\ntask.shutdown.graceful.timeout.ms=2000\n";
+                      schema.registry.listener=\nschema.monitor.enabled=false\ntask.shutdown.graceful.timeout.ms=2000\n\
+                      dlq.redrive.topic=redrives\n";
 /// A killed broker is let in again only when its controller has counted its last life as over: soon, but a broker that is slow is
 /// no broker that is gone.
 const KAFKA: &str = "group.min.session.timeout.ms=500\nbroker.session.timeout.ms=6000\nbroker.heartbeat.interval.ms=500\n\

@@ -22,9 +22,40 @@ impl Line {
     }
 }
 
+/// What became of records that their sink refused.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Letters {
+    pub letters: u64,
+    /// Of them those that came once more, of the same record.
+    pub again: u64,
+    pub jobs: u64,
+    pub cancelled: u64,
+    pub redriven: u64,
+    pub failed_again: u64,
+    pub discarded: u64,
+}
+
+impl Letters {
+    fn each(&mut self, other: Letters, f: impl Fn(&mut u64, u64)) {
+        f(&mut self.letters, other.letters);
+        f(&mut self.again, other.again);
+        f(&mut self.jobs, other.jobs);
+        f(&mut self.cancelled, other.cancelled);
+        f(&mut self.redriven, other.redriven);
+        f(&mut self.failed_again, other.failed_again);
+        f(&mut self.discarded, other.discarded);
+    }
+
+    pub fn since(mut self, before: Letters) -> Letters {
+        self.each(before, |n, before| *n -= before);
+        self
+    }
+}
+
 /// What one round counted.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Round {
+    pub letters: Letters,
     pub changes: u64,
     pub log_duplicates: u64,
     pub sink_duplicates: i64,
@@ -36,6 +67,7 @@ pub struct Tally {
     /// By kind of fault and by kind of stage. A round of two faults counts for both.
     faults: BTreeMap<String, Line>,
     stages: BTreeMap<String, Line>,
+    letters: BTreeMap<String, Letters>,
     all: Line,
     longest: Duration,
 }
@@ -49,6 +81,9 @@ impl Tally {
         }
         self.stages.entry(stage.to_owned()).or_default().add(round);
         self.all.add(round);
+        for name in [stage, "all"] {
+            self.letters.entry(name.to_owned()).or_default().each(round.letters, |n, more| *n += more);
+        }
         self.longest = self.longest.max(round.took);
     }
 }
@@ -71,6 +106,20 @@ impl std::fmt::Display for Tally {
             }
             writeln!(f)?;
         }
+        writeln!(
+            f,
+            "| stage | dead letters | again in the queue | redrive jobs | cancelled | redriven | failed again | discarded |\n|---|---:|---:|---:|---:|---:|---:|---:|"
+        )?;
+        // All come last.
+        let (all, stages): (Vec<_>, Vec<_>) = self.letters.iter().partition(|(name, _)| *name == "all");
+        for (name, l) in stages.into_iter().chain(all) {
+            writeln!(
+                f,
+                "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+                l.letters, l.again, l.jobs, l.cancelled, l.redriven, l.failed_again, l.discarded
+            )?;
+        }
+        writeln!(f)?;
         write!(f, "longest round {:.1?}", self.longest)
     }
 }

@@ -15,9 +15,18 @@ use crate::errors::queue_name::QueueName;
 use crate::kafka::subscription::Topics;
 use crate::task::TaskSpec;
 
+/// A dead letter that is chosen: its position in the queue, and where its record was consumed from.
+pub struct Letter {
+    pub at: Position,
+    pub origin: Origin,
+}
+
 /// What is chosen of a chunk.
+#[derive(Default)]
 pub struct Chosen {
-    pub records: Vec<(Position, OwnedMessage)>,
+    pub letters: Vec<Letter>,
+    /// Of each letter, as the sink is shown it.
+    pub records: Vec<OwnedMessage>,
     /// How many were meant, and cannot be redriven.
     pub skipped: u64,
 }
@@ -54,7 +63,7 @@ pub fn choose(
     let name = job.connector.as_deref().unwrap_or_default();
     let mut places = HashSet::new();
     let (left, skipped) = without_outcome(redrives, job, ahead, chunk);
-    let mut chosen = Chosen { records: Vec::with_capacity(left.len()), skipped };
+    let mut chosen = Chosen { skipped, ..Chosen::default() };
     for i in left {
         let m = &chunk.messages[i];
         let at = position(m);
@@ -67,7 +76,7 @@ pub fn choose(
             // Without headers it is a record of the connector's only topic; where it was in it is not known.
             Some(Origin { topic: topic?.to_owned(), partition: at.partition, offset: at.offset })
         });
-        let Some(mut origin) = origin else {
+        let Some(origin) = origin else {
             chosen.skipped += 1;
             continue;
         };
@@ -75,13 +84,15 @@ pub fn choose(
             (chunk.next, chunk.missing, chosen.skipped) = (Some(at), 0, 0);
             break;
         }
+        let mut shown = origin.clone();
         if own {
             // A partition of the job's own that no topic has, in which offsets grow.
             let partition = job.id as i64 * job.until.len() as i64 + i64::from(at.partition);
-            origin.partition = i32::try_from(i64::from(i32::MAX) - partition).unwrap_or_default();
-            origin.offset = at.offset;
+            shown.partition = i32::try_from(i64::from(i32::MAX) - partition).unwrap_or_default();
+            shown.offset = at.offset;
         }
-        chosen.records.push((at, letter::record(m, name, origin)));
+        chosen.letters.push(Letter { at, origin });
+        chosen.records.push(letter::record(m, name, shown));
     }
     chosen
 }

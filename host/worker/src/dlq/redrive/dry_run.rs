@@ -8,7 +8,7 @@ use rdkafka::message::{Headers, OwnedMessage};
 use serde_json::{Value, json};
 
 use super::Redrives;
-use super::choice::{choose, source_topic};
+use super::choice::{Letter, choose, source_topic};
 use super::job::{Job, Part};
 use super::selected::Selected;
 use crate::dlq::Position;
@@ -75,8 +75,8 @@ async fn first(
         let mut chunk = selected.read(from, 1_000, BYTES_MAX).await.map_err(HerderError::Failed)?;
         looked += chunk.messages.len();
         selected.pick(&mut chunk);
-        let more = choose(redrives, job, &Default::default(), &mut chunk, false, topic).records;
-        for (at, record) in more {
+        let more = choose(redrives, job, &Default::default(), &mut chunk, false, topic);
+        for (Letter { at, .. }, record) in more.letters.into_iter().zip(more.records) {
             bytes += record.payload().map_or(0, <[u8]>::len) + record.key().map_or(0, <[u8]>::len);
             if chosen.len() < limit && bytes < BYTES_MAX {
                 chosen.push((at, record));

@@ -1,7 +1,7 @@
 //! A dead letter as the record that it was: the bytes that were consumed, and where from.
 
-use rdkafka::Message;
 use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
+use rdkafka::{Message, Timestamp};
 
 /// What the headers of a redriven record that failed again say of where it comes from.
 pub const REDRIVE: [&str; 3] = ["dlq.redrive.queue", "dlq.redrive.position", "dlq.redrive.job"];
@@ -14,6 +14,13 @@ pub struct Origin {
     pub topic: String,
     pub partition: i32,
     pub offset: i64,
+}
+
+impl Origin {
+    /// A record from there, of which nothing else is told.
+    pub fn place(&self) -> OwnedMessage {
+        OwnedMessage::new(None, None, self.topic.clone(), Timestamp::NotAvailable, self.partition, self.offset, None)
+    }
 }
 
 /// The connector that a dead letter says that it failed in.
@@ -77,8 +84,6 @@ pub fn record(m: &impl Message, connector: &str, at: Origin) -> OwnedMessage {
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::Timestamp;
-
     use super::*;
 
     fn letter(headers: &[(&str, &str)]) -> OwnedMessage {

@@ -12,7 +12,7 @@ use rdkafka::Message;
 use rdkafka::message::{Headers, OwnedMessage};
 use tokio::sync::watch;
 
-use super::choice::{Chosen, choose, position, source_topic, without_outcome};
+use super::choice::{Chosen, Letter, choose, position, source_topic, without_outcome};
 use super::job::{Job, Part, Progress, State, What};
 use super::ledger::{Change, DeadLetter, LedgerError, headers};
 use super::letter::REDRIVE;
@@ -309,11 +309,9 @@ impl Work {
     ) -> Result<End, Trouble> {
         while *target.borrow() == Target::Running {
             let mut chunk = self.read().await?;
-            let Chosen { records: chosen, skipped } =
+            let Chosen { letters, records, skipped } =
                 choose(&self.redrives, &self.job, &self.progress.ahead, &mut chunk, own, topic);
-            let n = chosen.len();
-            let (ats, records): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
-            let Some(outcomes) = self.put(sink, death, &ats, &records).await? else { break };
+            let Some(outcomes) = self.put(sink, death, &letters, &records).await? else { break };
             // Counted here, with the outcomes: what a session has put that ended before is put again.
             for (_, outcome) in &outcomes {
                 let counts = &mut self.progress.counts;
@@ -327,7 +325,7 @@ impl Work {
             if last {
                 return Ok(End::Ended);
             }
-            self.pace.wait(n, target).await;
+            self.pace.wait(records.len(), target).await;
         }
         Ok(End::Changed)
     }
@@ -338,7 +336,7 @@ impl Work {
         &mut self,
         sink: &mut Redriver,
         death: &Death,
-        ats: &[Position],
+        letters: &[Letter],
         records: &[OwnedMessage],
     ) -> Result<Option<Vec<(Position, Outcome)>>, Trouble> {
         if records.is_empty() {
@@ -353,7 +351,7 @@ impl Work {
         loop {
             // Before what it held back is written: a sink that keeps its offsets passes what failed with that.
             errant.retain(|e| failed.insert(e.message));
-            self.failed_again(death, ats, records, &errant).await?;
+            self.failed_again(death, letters, records, &errant).await?;
             match sink.flush(records).await? {
                 Durable::All => break,
                 Durable::Late(late) => errant = late,
@@ -362,7 +360,7 @@ impl Work {
         }
         let filtered: HashSet<usize> = put.filtered.into_iter().collect();
         let mut outcomes = Vec::with_capacity(records.len());
-        for (i, at) in ats.iter().enumerate().filter(|(i, _)| !failed.contains(i)) {
+        for (i, Letter { at, .. }) in letters.iter().enumerate().filter(|(i, _)| !failed.contains(i)) {
             let filtered = filtered.contains(&i);
             outcomes.push((*at, Outcome { filtered, ..self.outcome(Kind::Redriven) }));
         }
@@ -372,36 +370,36 @@ impl Work {
     async fn failed_again(
         &mut self,
         death: &Death,
-        ats: &[Position],
+        letters: &[Letter],
         records: &[OwnedMessage],
         errant: &[Errant],
     ) -> Result<(), Trouble> {
         if errant.is_empty() {
             return Ok(());
         }
-        let (mut outcomes, mut letters) = (Vec::new(), Vec::new());
+        let (mut outcomes, mut again) = (Vec::new(), Vec::new());
         for e in errant {
-            let (at, record) = (ats[e.message], &records[e.message]);
+            let (Letter { at, origin }, record) = (&letters[e.message], &records[e.message]);
             let job = self.job.id.to_string();
             let mut out = Outgoing::default();
-            death.families.write(&mut out, &death.task, &death.version, record, None, &e.cause());
-            let again = REDRIVE.into_iter().zip([self.job.queue.clone(), at.to_string(), job]).collect::<Vec<_>>();
+            death.families.write(&mut out, &death.task, &death.version, &origin.place(), None, &e.cause());
+            let redriven = REDRIVE.into_iter().zip([self.job.queue.clone(), at.to_string(), job]).collect::<Vec<_>>();
             let before = record.headers().into_iter().flat_map(|h| h.iter()).map(|h| (h.key, h.value));
             let of_death = out.headers();
-            let again = again.iter().map(|(name, value)| (*name, Some(value.as_bytes())));
+            let redriven = redriven.iter().map(|(name, value)| (*name, Some(value.as_bytes())));
             let letter = DeadLetter {
                 queue: self.job.queue.clone(),
                 key: record.key().map(<[u8]>::to_vec),
                 value: record.payload().map(<[u8]>::to_vec),
                 timestamp: record.timestamp().to_millis(),
-                headers: headers(before.chain(of_death).chain(again)),
+                headers: headers(before.chain(of_death).chain(redriven)),
             };
-            letters.push((outcomes.len(), letter));
-            outcomes.push((at, self.outcome(Kind::FailedAgain)));
-            self.progress.ahead.insert(at);
+            again.push((outcomes.len(), letter));
+            outcomes.push((*at, self.outcome(Kind::FailedAgain)));
+            self.progress.ahead.insert(*at);
             self.progress.counts.failed_again += 1;
         }
-        self.write(outcomes, letters).await
+        self.write(outcomes, again).await
     }
 }
 
