@@ -13,6 +13,7 @@ mod debezium_vectors;
 mod differential;
 mod dlq_read;
 mod dlq_redrive;
+mod dlq_redrive_cancel;
 mod exactly_once;
 mod file_stream;
 mod health;

@@ -46,7 +46,8 @@ impl Offsets {
         }
     }
 
-    /// Reads the stored positions of all open partitions again.
+    /// Reads the stored positions of all open partitions again; once no transaction is about to move them, which may be one that
+    /// a task before this one left behind on its way.
     pub fn refresh(&mut self, connection: &mut dyn Connection) -> Result<(), Error> {
         if self.next.is_empty() {
             return Ok(());
@@ -61,8 +62,12 @@ impl Offsets {
         }
         made.map_err(|e| self.explain(e))?;
         let (table, connector) = (self.table.sql(), quote_literal(&self.connector));
-        let stored =
-            connection.query(&format!("SELECT topic, \"partition\", next_offset FROM {table} WHERE connector = {connector}"))?;
+        let open: Vec<_> = self.next.keys().map(|(t, p)| format!("({}, {p})", quote_literal(t))).collect();
+        let stored = connection.query(&format!(
+            "SELECT topic, \"partition\", next_offset FROM {table} WHERE connector = {connector} \
+             AND (topic, \"partition\") IN ({}) ORDER BY 1, 2 FOR UPDATE",
+            open.join(", ")
+        ))?;
         for row in stored {
             if let [Some(topic), Some(partition), Some(next)] = &row[..]
                 && let (Ok(partition), Ok(next)) = (partition.parse(), next.parse())

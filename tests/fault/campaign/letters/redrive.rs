@@ -44,7 +44,7 @@ pub fn draw(rng: &mut StdRng) -> Option<Redrive> {
     let mut millis = |range| Duration::from_millis(rng.random_range(range));
     let (at, lasts, cancel) = (millis(0..400), millis(200..1_200), millis(0..500));
     let asked = rng.random_bool(SHARE);
-    let (slow, cancelled) = (rng.random_bool(0.5), rng.random_bool(0.2));
+    let (slow, cancelled) = (rng.random_bool(0.5), rng.random_bool(0.35));
     let what = match rng.random_range(0..10) {
         0..5 => What::All,
         5..7 => What::Refused,

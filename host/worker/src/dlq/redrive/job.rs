@@ -97,6 +97,9 @@ pub struct Progress {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ahead: BTreeSet<Position>,
     pub counts: Counts,
+    /// The sink keeps its offsets, and has begun: the destination may have more than is written here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_offsets: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<u64>,
     /// Why it failed.

@@ -94,15 +94,21 @@ impl Redriver {
         Ok(Redriver { task, outlet, converters, patcher, opened: HashMap::new(), keeps_offsets })
     }
 
+    /// Which of these messages are at the destination: the instance before this one ended before it could say so. A sink that
+    /// does not keep its offsets knows of none.
+    pub async fn has(&mut self, messages: &[OwnedMessage]) -> Result<Vec<bool>, Failure> {
+        self.open(messages).await?;
+        Ok(messages.iter().map(|m| self.opened.get(&place(m)).copied().flatten().is_some_and(|from| m.offset() < from)).collect())
+    }
+
     /// Sends a batch through converters, transforms and the plugin. No two of its messages may have the same place. None: it was
     /// to stop before, and nothing is known of the batch.
     pub async fn put(&mut self, messages: &[OwnedMessage]) -> Result<Option<Put>, Failure> {
-        self.open(messages).await?;
+        let has = self.has(messages).await?;
         let mut writer = BatchWriter::with_capacity(messages.iter().map(|m| weight(m) + 256).sum());
         let (mut rows, mut errant) = (Vec::with_capacity(messages.len()), Vec::new());
         for (i, m) in messages.iter().enumerate() {
-            // It is at the destination: the instance before this one died before it could say so.
-            if self.opened.get(&place(m)).copied().flatten().is_some_and(|from| m.offset() < from) {
+            if has[i] {
                 continue;
             }
             loop {

@@ -4,6 +4,9 @@
 //! Killed at any moment, the job goes on behind the last batch that was written: what was put of the next is put once more.
 //! A sink that writes by keys writes the same again; one that keeps its offsets knows what it has.
 
+mod cancel;
+mod pace;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +15,7 @@ use rdkafka::Message;
 use rdkafka::message::{Headers, OwnedMessage};
 use tokio::sync::watch;
 
+use self::pace::Pace;
 use super::choice::{Chosen, Letter, choose, position, source_topic, without_outcome};
 use super::job::{Job, Part, Progress, State, What};
 use super::ledger::{Change, DeadLetter, LedgerError, headers};
@@ -29,8 +33,6 @@ use crate::task::{Durable, Errant, Failure, Redriver, Target, TaskEvents, TaskId
 /// Records of a batch, and their bytes.
 const BATCH_RECORDS: usize = 4096;
 const BATCH_BYTES: usize = 4 << 20;
-/// With a rate, a batch is what may be sent within this.
-const RATE_STEP: Duration = Duration::from_millis(250);
 /// How often the rate is told.
 const RATE_TOLD: Duration = Duration::from_millis(500);
 /// How soon is tried again what failed and may pass: doubling, up to the second.
@@ -128,7 +130,7 @@ async fn session(redrives: &Arc<Redrives>, herder: &Arc<Herder>, id: u64) -> Res
     if progress.state != State::Running {
         return Ok(End::Ended);
     }
-    if job.cancelled {
+    if job.cancelled && !progress.keeps_offsets {
         finish(redrives, id, State::Cancelled, None).await?;
         return Ok(End::Ended);
     }
@@ -166,7 +168,7 @@ async fn watch_for_changes(
 ) {
     let mut pulse = redrives.pulse.subscribe();
     loop {
-        let cancelled = redrives.ledger.job(job.id).is_none_or(|(now, _)| now.cancelled);
+        let cancelled = redrives.ledger.job(job.id).is_none_or(|(now, _)| now.cancelled != job.cancelled);
         let same = match (&sink, &job.connector) {
             (Some(was), Some(name)) => match herder.sink_of(name).await {
                 Ok(now) => {
@@ -294,7 +296,11 @@ impl Work {
             sink = starting => sink?,
             _ = target.wait_for(|t| *t == Target::Stopped) => return Ok(End::Changed),
         };
-        let done = self.redrive_all(&mut sink, &death, own, topic.as_deref(), &target).await;
+        let done = if self.job.cancelled {
+            self.settle(&mut sink, own, topic.as_deref(), &target).await
+        } else {
+            self.redrive_all(&mut sink, &death, own, topic.as_deref(), &target).await
+        };
         sink.stop().await;
         done
     }
@@ -307,6 +313,10 @@ impl Work {
         topic: Option<&str>,
         target: &watch::Receiver<Target>,
     ) -> Result<End, Trouble> {
+        if own && !self.progress.keeps_offsets {
+            self.progress.keeps_offsets = true;
+            self.write(Vec::new(), Vec::new()).await?;
+        }
         while *target.borrow() == Target::Running {
             let mut chunk = self.read().await?;
             let Chosen { letters, records, skipped } =
@@ -408,34 +418,4 @@ struct Death {
     task: TaskId,
     version: String,
     families: Families,
-}
-
-/// So many records a second.
-struct Pace {
-    rate: Option<u32>,
-    begun: Instant,
-    sent: u64,
-}
-
-impl Pace {
-    fn new(rate: Option<u32>) -> Self {
-        Pace { rate, begun: Instant::now(), sent: 0 }
-    }
-
-    /// How many may go next.
-    fn records(&self) -> usize {
-        self.rate.map_or(usize::MAX, |r| ((f64::from(r) * RATE_STEP.as_secs_f64()) as usize).max(1))
-    }
-
-    /// Waits until the records that have gone were due; less when the session is to end.
-    async fn wait(&mut self, records: usize, target: &watch::Receiver<Target>) {
-        self.sent += records as u64;
-        let Some(rate) = self.rate else { return };
-        let due = self.begun + Duration::from_secs_f64(self.sent as f64 / f64::from(rate));
-        let mut target = target.clone();
-        tokio::select! {
-            _ = tokio::time::sleep_until(due.into()) => {}
-            _ = target.wait_for(|t| *t == Target::Stopped) => {}
-        }
-    }
 }
