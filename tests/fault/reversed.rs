@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::campaign::fault::{Fault, Planned, Which, Whom};
 use crate::campaign::generation::Generation;
+use crate::campaign::letters::{Redrive, What};
 use crate::campaign::stage::{Kind, Stage};
 
 /// Within so many rounds it must be caught.
@@ -41,12 +42,16 @@ fn lost(link: Whom, which: Which) -> Vec<Planned> {
 }
 
 async fn caught(invariant: &str, kind: Kind, plan: Vec<Planned>) -> anyhow::Result<()> {
+    caught_with(invariant, kind, plan, None).await
+}
+
+async fn caught_with(invariant: &str, kind: Kind, plan: Vec<Planned>, redrive: Option<Redrive>) -> anyhow::Result<()> {
     let mut stage = Stage::start(kind, &[("MILLRACE_BREAK_INVARIANT", invariant)]).await?;
     let mut generation = Generation::begin(&mut stage, 0, rand::random()).await?;
     for round in 0..ROUNDS_MAX {
         // The first has no fault: the snapshot comes, and a connector runs.
-        let plan = if round == 0 { &[][..] } else { &plan };
-        let outcome = generation.round_within(&mut stage, plan, None, SETTLE_WITHIN).await;
+        let (plan, redrive) = if round == 0 { (&[][..], None) } else { (&plan[..], redrive.as_ref()) };
+        let outcome = generation.round_within(&mut stage, plan, redrive, SETTLE_WITHIN).await;
         let log = std::fs::read_to_string(stage.worker.dir().join("log"))?;
         ensure!(
             log.contains(&format!("invariant {invariant} is REVERSED")),
@@ -64,6 +69,11 @@ async fn caught(invariant: &str, kind: Kind, plan: Vec<Planned>) -> anyhow::Resu
     anyhow::bail!("{invariant} is reversed, and {ROUNDS_MAX} rounds found nothing wrong")
 }
 
+/// What the table refused is mended, all along the faults.
+fn refused() -> Redrive {
+    Redrive { what: What::Refused, at: Duration::ZERO, lasts: Some(Duration::from_millis(1_500)), cancel: None }
+}
+
 /// The same faults find nothing where nothing is reversed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_caught_where_nothing_is_reversed() -> anyhow::Result<()> {
@@ -78,7 +88,7 @@ async fn nothing_is_caught_where_nothing_is_reversed() -> anyhow::Result<()> {
             lost(Whom::Kafka, Which::Of(STATES)),
             vec![planned(300, 100, Fault::Restore)],
         ] {
-            let round = generation.round(&mut stage, &plan, None).await;
+            let round = generation.round(&mut stage, &plan, Some(&refused())).await;
             round.map_err(|why| why.context(format!("{kind}, {plan:?}\n{}", stage.worker.log_tail())))?;
         }
     }
@@ -118,6 +128,11 @@ async fn state_before_offset_is_caught() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn opened_before_read_is_caught() -> anyhow::Result<()> {
     caught("opened-before-read", PLAIN, vec![planned(300, 100, Fault::Restore)]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_outcome_is_caught() -> anyhow::Result<()> {
+    caught_with("one-outcome", PLAIN, lost(Whom::Target, Which::All), Some(refused())).await
 }
 
 /// What a transform sends by itself: a copy of each line, to a topic of its own.

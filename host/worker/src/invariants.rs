@@ -25,10 +25,12 @@ pub enum Invariant {
     SentBeforeOffset,
     /// opened-before-read: a partition is read from the offset that `open` answered. Reversed: from the group's.
     OpenedBeforeRead,
+    /// one-outcome: a dead letter's outcome is written once the sink has made it durable. Reversed: before the sink is given it.
+    OneOutcome,
 }
 
 impl Invariant {
-    pub const ALL: [Invariant; 8] = [
+    pub const ALL: [Invariant; 9] = [
         Invariant::SinkDurableBeforeCommit,
         Invariant::SourceDurableBeforeCommit,
         Invariant::OffsetWithRecords,
@@ -37,6 +39,7 @@ impl Invariant {
         Invariant::StateBeforeOffset,
         Invariant::SentBeforeOffset,
         Invariant::OpenedBeforeRead,
+        Invariant::OneOutcome,
     ];
 
     /// As `MILLRACE_BREAK_INVARIANT` names it.
@@ -50,6 +53,7 @@ impl Invariant {
             Invariant::StateBeforeOffset => "state-before-offset",
             Invariant::SentBeforeOffset => "sent-before-offset",
             Invariant::OpenedBeforeRead => "opened-before-read",
+            Invariant::OneOutcome => "one-outcome",
         }
     }
 }

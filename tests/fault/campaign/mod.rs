@@ -8,7 +8,7 @@ mod disk;
 pub mod fault;
 pub mod generation;
 mod journal;
-mod letters;
+pub mod letters;
 mod lines;
 mod settings;
 pub mod stage;

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use self::feed::{Feed, MENDED, WELL};
 use self::jobs::Jobs;
 use self::model::Model;
-pub use self::redrive::{Redrive, draw};
+pub use self::redrive::{Redrive, What, draw};
 use super::connectors::{letters_topic, with_patience};
 use super::journal::Sums;
 use super::stage::Stage;

@@ -27,6 +27,7 @@ use super::{Redrives, now_ms};
 use crate::dlq::Position;
 use crate::errors::context::Families;
 use crate::herder::{Herder, SinkAway};
+use crate::invariants::{Invariant, reversed};
 use crate::kafka::outgoing::Outgoing;
 use crate::task::{Durable, Errant, Failure, Redriver, Target, TaskEvents, TaskId, TaskSpec, TaskState, keeps_offsets};
 
@@ -321,7 +322,13 @@ impl Work {
             let mut chunk = self.read().await?;
             let Chosen { letters, records, skipped } =
                 choose(&self.redrives, &self.job, &self.progress.ahead, &mut chunk, own, topic);
-            let Some(outcomes) = self.put(sink, death, &letters, &records).await? else { break };
+            // Invariant one-outcome.
+            let outcomes = if reversed(Invariant::OneOutcome) {
+                letters.iter().map(|letter| (letter.at, self.outcome(Kind::Redriven))).collect()
+            } else {
+                let Some(outcomes) = self.put(sink, death, &letters, &records).await? else { break };
+                outcomes
+            };
             // Counted here, with the outcomes: what a session has put that ended before is put again.
             for (_, outcome) in &outcomes {
                 let counts = &mut self.progress.counts;
@@ -331,6 +338,9 @@ impl Work {
             let last = self.behind(&chunk);
             if last || !outcomes.is_empty() {
                 self.write(outcomes, Vec::new()).await?;
+            }
+            if reversed(Invariant::OneOutcome) && self.put(sink, death, &letters, &records).await?.is_none() {
+                break;
             }
             if last {
                 return Ok(End::Ended);
