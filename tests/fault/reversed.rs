@@ -71,7 +71,7 @@ async fn caught_with(invariant: &str, kind: Kind, plan: Vec<Planned>, redrive: O
 
 /// What the table refused is mended, all along the faults.
 fn refused() -> Redrive {
-    Redrive { what: What::Refused, at: Duration::ZERO, lasts: Some(Duration::from_millis(1_500)), cancel: None }
+    Redrive { what: What::Refused, at: Duration::ZERO, lasts: Some(Duration::from_secs(3)), cancel: None }
 }
 
 /// The same faults find nothing where nothing is reversed.
@@ -132,7 +132,10 @@ async fn opened_before_read_is_caught() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_outcome_is_caught() -> anyhow::Result<()> {
-    caught_with("one-outcome", PLAIN, lost(Whom::Target, Which::All), Some(refused())).await
+    let mut plan = lost(Whom::Target, Which::All);
+    // Once the job has begun.
+    plan.iter_mut().for_each(|p| p.at += Duration::from_millis(600));
+    caught_with("one-outcome", PLAIN, plan, Some(refused())).await
 }
 
 /// What a transform sends by itself: a copy of each line, to a topic of its own.

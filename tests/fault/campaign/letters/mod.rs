@@ -6,10 +6,11 @@ mod jobs;
 mod model;
 mod redrive;
 
-use anyhow::ensure;
-use millrace_tests::{LogReader, eventually};
-use serde_json::json;
 use std::time::Duration;
+
+use anyhow::ensure;
+use millrace_tests::{Caller, LogReader, eventually};
+use serde_json::json;
 use tokio::sync::watch;
 
 use self::feed::{Feed, MENDED, WELL};
@@ -74,14 +75,9 @@ impl Letters {
     }
 
     /// Writes records until it is told to stop, and asks for a redrive meanwhile.
-    pub async fn round(
-        &mut self,
-        stage: millrace_tests::Caller,
-        redrive: Option<&Redrive>,
-        stop: watch::Receiver<bool>,
-    ) -> anyhow::Result<()> {
+    pub async fn round(&mut self, worker: Caller, redrive: Option<&Redrive>, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         let waiting = self.model.waiting();
-        let asking = self.jobs.round(stage, redrive, waiting, stop.clone());
+        let asking = self.jobs.round(worker, redrive, waiting, stop.clone());
         let (written, ()) = tokio::join!(self.feed.write(stop), asking);
         written
     }

@@ -170,7 +170,8 @@ impl Model {
         if cancelled {
             return Ok(());
         }
-        let until = offset(job["until"].as_str().context("a job ends somewhere")?)?;
+        // None: the queue was empty.
+        let until = job["until"].as_str().map_or(Ok(0), offset)?;
         let (selection, stage) = (&job["selection"], &job["selection"]["filter"]["stage"]);
         let named = selection["positions"].as_array();
         let selected: Vec<i64> = match named {

@@ -42,7 +42,7 @@ impl std::fmt::Display for Redrive {
 /// Takes as much from the generator whatever comes of it.
 pub fn draw(rng: &mut StdRng) -> Option<Redrive> {
     let mut millis = |range| Duration::from_millis(rng.random_range(range));
-    let (at, lasts, cancel) = (millis(0..400), millis(200..1_200), millis(0..500));
+    let (at, lasts, cancel) = (millis(0..300), millis(200..1_200), millis(0..200));
     let asked = rng.random_bool(SHARE);
     let (slow, cancelled) = (rng.random_bool(0.5), rng.random_bool(0.35));
     let what = match rng.random_range(0..10) {
@@ -51,5 +51,7 @@ pub fn draw(rng: &mut StdRng) -> Option<Redrive> {
         7..9 => What::Some,
         _ => What::Discard,
     };
-    asked.then_some(Redrive { what, at, lasts: slow.then_some(lasts), cancel: cancelled.then_some(cancel) })
+    // One that goes at once has ended before it is cancelled.
+    let lasts = (slow || cancelled).then_some(lasts);
+    asked.then_some(Redrive { what, at, lasts, cancel: cancelled.then_some(cancel) })
 }

@@ -17,12 +17,13 @@ fn state(kind: Kind) -> OutcomeState {
     }
 }
 
-/// Returns once the index has them. One that fails is told again with the next start: no redrive fails for it.
-pub async fn tell(queues: &DeadLetterQueues, name: &str, outcomes: &[(Position, Outcome)]) {
+/// Returns once the index has them; false: it could not be told, or is not there yet, which fails no redrive.
+#[must_use]
+pub async fn tell(queues: &DeadLetterQueues, name: &str, outcomes: &[(Position, Outcome)]) -> bool {
     if outcomes.is_empty() {
-        return;
+        return true;
     }
-    let Some(queue) = queues.get(name).await else { return };
+    let Some(queue) = queues.get(name).await else { return false };
     let of = |(at, o): &(Position, Outcome)| {
         let outcome =
             crate::dlq::Outcome { state: state(o.outcome), at: o.at as i64, by: o.by.clone(), reason: o.reason.clone() };
@@ -31,8 +32,10 @@ pub async fn tell(queues: &DeadLetterQueues, name: &str, outcomes: &[(Position, 
     let all: Vec<_> = outcomes.iter().map(of).collect();
     let told = tokio::task::spawn_blocking(move || queue.index.set_outcomes(&all)).await;
     if let Ok(Err(error)) = told {
-        tracing::warn!(queue = name, %error, "the index does not show what became of dead letters; it will once the worker is started again");
+        tracing::warn!(queue = name, %error, "the index does not show what became of dead letters yet, it is tried again");
+        return false;
     }
+    true
 }
 
 /// Whether the index of a queue knows of an outcome: then it does of all before.

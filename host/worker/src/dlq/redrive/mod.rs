@@ -20,7 +20,7 @@ mod run;
 mod selected;
 mod transforms;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -55,6 +55,9 @@ pub struct Redrives {
     /// Beats whenever something changed that a job may wait for: a connector, a job that ended or was cancelled.
     pulse: watch::Sender<u64>,
     read: watch::Sender<bool>,
+    /// Queues whose index could not be told of outcomes. It is told nothing more until it knows those: what it knows are the
+    /// first, without a gap.
+    untold: tokio::sync::Mutex<HashSet<String>>,
     stopping: AtomicBool,
 }
 
@@ -78,6 +81,7 @@ impl Redrives {
             making: tokio::sync::Mutex::default(),
             pulse: watch::channel(0).0,
             read: watch::channel(false).0,
+            untold: tokio::sync::Mutex::default(),
             stopping: AtomicBool::new(false),
         })
     }
@@ -94,12 +98,16 @@ impl Redrives {
                 let mut pulse = redrives.pulse.subscribe();
                 let _ = tokio::time::timeout(RETRY, pulse.changed()).await;
             }
+            // What comes of these jobs is told behind what came before.
+            let mut untold = redrives.untold.lock().await;
             let left = redrives.ledger.jobs(|_, progress| progress.state == State::Running);
             for (job, _) in left {
                 redrives.start(&of, job.id).await;
             }
             redrives.read.send_replace(true);
-            redrives.tell_again().await;
+            redrives.tell_again(&mut untold).await;
+            drop(untold);
+            redrives.tell_untold().await;
         });
     }
 
@@ -146,26 +154,50 @@ impl Redrives {
 
     /// Outcomes were written.
     async fn decided(&self, change: &Change) {
-        index::tell(&self.queues, &change.queue, &change.outcomes).await;
+        let mut untold = self.untold.lock().await;
+        if !untold.contains(&change.queue) && !index::tell(&self.queues, &change.queue, &change.outcomes).await {
+            untold.insert(change.queue.clone());
+        }
+    }
+
+    /// Tells indices again that could not be told, such as on a disk that was full. Until the worker stops.
+    async fn tell_untold(self: &Arc<Self>) {
+        let mut pulse = self.pulse.subscribe();
+        while !self.stopping() {
+            let _ = tokio::time::timeout(RETRY, pulse.wait_for(|_| self.stopping())).await;
+            let (mut untold, mut there) = (self.untold.lock().await, false);
+            for queue in untold.iter() {
+                there |= self.queues.get(queue).await.is_some();
+            }
+            if there && !self.stopping() {
+                untold.clear();
+                self.tell_again(&mut untold).await;
+            }
+        }
     }
 
     /// Tells the indices what they do not know: one may have been made anew, or its worker was killed before it was told.
-    async fn tell_again(self: &Arc<Self>) {
+    async fn tell_again(self: &Arc<Self>, untold: &mut HashSet<String>) {
         let (sender, mut blocks) = tokio::sync::mpsc::channel(2);
         let of = self.clone();
         let reading =
             tokio::task::spawn_blocking(move || of.ledger.each_block(index::BLOCK, |block| sender.blocking_send(block).is_ok()));
         while let Some((queue, block)) = blocks.recv().await {
-            let (Some(last), Some(known)) = (block.last(), self.queues.get(&queue).await) else { continue };
-            if !index::knows(&known, last).await {
-                index::tell(&self.queues, &queue, &block).await;
+            let Some(last) = block.last().filter(|_| !untold.contains(&queue)) else { continue };
+            let told = match self.queues.get(&queue).await {
+                Some(known) => index::knows(&known, last).await || index::tell(&self.queues, &queue, &block).await,
+                None => false,
+            };
+            if !told {
+                untold.insert(queue);
             }
             if self.stopping() {
                 return;
             }
         }
         if let Ok(Err(error)) = reading.await {
-            tracing::warn!(%error, "the indices of dead letter queues were not told all outcomes; they are with the next start");
+            tracing::warn!(%error, "the indices of dead letter queues are not told all outcomes yet, it is tried again");
+            untold.extend(self.ledger.jobs(|_, _| true).into_iter().map(|(job, _)| job.queue));
         }
     }
 
