@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millrace_tests::{Kafka, Log, Postgres, Worker, eventually, read_topics, report};
 use parking_lot::Mutex;
 use rand::Rng;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
@@ -60,15 +61,19 @@ fn last_committed(bootstrap: &str) -> anyhow::Result<Option<i64>> {
     let mut from = TopicPartitionList::new();
     from.add_partition_offset(TOPIC, 0, Offset::Offset(low.max(end - TAIL)))?;
     consumer.assign(&from)?;
-    let mut last = None;
-    while let Some(Ok(m)) = consumer.poll(WITHIN) {
-        if m.offset() >= end {
-            break;
+    let (mut last, begun) = (None, Instant::now());
+    loop {
+        anyhow::ensure!(begun.elapsed() < WITHIN, "the topic was not read to its end within {WITHIN:?}");
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(m)) if m.offset() < end => {
+                let value: Value = serde_json::from_slice(m.payload().unwrap_or(b"null"))?;
+                last = value["after"]["id"].as_i64().or(last);
+            }
+            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(last),
+            // The client goes on by itself.
+            None | Some(Err(_)) => {}
         }
-        let value: Value = serde_json::from_slice(m.payload().unwrap_or(b"null"))?;
-        last = value["after"]["id"].as_i64().or(last);
     }
-    Ok(last)
 }
 
 async fn every_change_once(log: Log<'_>, name: &str, more: &[(&str, &str)]) -> anyhow::Result<()> {

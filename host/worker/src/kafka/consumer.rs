@@ -9,6 +9,7 @@ use millrace_record::{ErrorKind, TaskError, TopicOffset, TopicPartition};
 use parking_lot::Mutex;
 use rdkafka::bindings as rd;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
@@ -16,6 +17,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::sync::Notify;
 use tracing::Instrument;
 
+use super::repeats::Repeats;
 use super::subscription::{Topics, follow};
 
 /// How long a seek may wait for librdkafka.
@@ -57,11 +59,16 @@ pub struct Rebalances {
     arrived: Notify,
     /// Nobody deals with changes any more: they are answered at once.
     closing: AtomicBool,
+    repeats: Repeats,
 }
 
 impl ClientContext for Rebalances {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.repeats.log(level, facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "consumer");
+        self.repeats.error("consumer", &error, reason);
     }
 }
 

@@ -15,6 +15,7 @@ use millrace_record::{ErrorKind, TaskError};
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext, PurgeConfig};
@@ -22,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::enqueue::{Enqueuer, Topics};
 use super::outgoing::{Outgoing, Refused};
+use super::repeats::Repeats;
 
 /// `linger.ms` in [`PRODUCER_DEFAULTS`].
 const LINGER_MS: f64 = 1.0;
@@ -86,6 +88,7 @@ struct Slot {
 pub(super) struct Deliveries {
     slots: Vec<Slot>,
     free: Mutex<Vec<u32>>,
+    repeats: Repeats,
 }
 
 impl Deliveries {
@@ -93,6 +96,7 @@ impl Deliveries {
         Deliveries {
             slots: (0..BATCHES_MAX).map(|_| Slot::default()).collect(),
             free: Mutex::new((0..BATCHES_MAX as u32).collect()),
+            repeats: Repeats::default(),
         }
     }
 
@@ -115,8 +119,12 @@ impl Deliveries {
 }
 
 impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.repeats.log(level, facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "producer");
+        self.repeats.error("producer", &error, reason);
     }
 }
 

@@ -188,7 +188,7 @@ impl Counters {
         }
         self.polled.add(records);
         let active = self.active.add(records as i64);
-        self.pulse.under_way(active.max(0) as u64, false);
+        self.pulse.under_way(records as i64);
         let mut w = self.windows.lock();
         let now = w.now_ms();
         w.read.record(now, records as f64);
@@ -204,7 +204,7 @@ impl Counters {
         }
         self.produced.add(produced);
         let active = self.active.add(-(records as i64));
-        self.pulse.under_way(active.max(0) as u64, true);
+        self.pulse.under_way(-(records as i64));
         let mut w = self.windows.lock();
         let now = w.now_ms();
         w.out.record(now, produced as f64);

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
+use millrace_record::Wake;
 use parking_lot::Mutex;
 
 /// After how long without progress a task is stuck, unless `task.stuck.after.ms` says otherwise.
@@ -151,11 +152,33 @@ impl Pulse {
         }
     }
 
-    /// A source has so many records on their way into the log; some have just come or arrived.
-    pub fn under_way(&self, records: u64, arrived: bool) {
+    /// A source has polled so many more records, which are on their way into the log; or, where less than none, so many have
+    /// arrived.
+    pub fn under_way(&self, change: i64) {
         let mut signs = self.signs.lock();
-        let before = signs.under_way.filter(|_| !arrived).map_or_else(Instant::now, |(since, _)| since);
-        signs.under_way = (records > 0).then_some((before, records));
+        let (mut since, records) = signs.under_way.unwrap_or_else(|| (Instant::now(), 0));
+        if change < 0 {
+            since = Instant::now();
+        }
+        let records = records.saturating_add_signed(change);
+        signs.under_way = (records > 0).then_some((since, records));
+    }
+
+    /// A poll may wait for as long as nothing comes, but not when the host has called: one that lasts is called back half-way,
+    /// and when it has not come by then, the task is stuck.
+    pub async fn polling<F: Future>(&self, wake: &Wake, poll: F) -> F::Output {
+        let half = self.stuck_after() / 2;
+        self.during("poll", async {
+            let mut poll = std::pin::pin!(poll);
+            match tokio::time::timeout(half, &mut poll).await {
+                Ok(polled) => polled,
+                Err(_) => {
+                    wake.raise();
+                    poll.await
+                }
+            }
+        })
+        .await
     }
 
     /// Whether it is time to look again at what waits in the log.
@@ -249,6 +272,21 @@ mod tests {
         assert_eq!(at(&pulse).0, Condition::Ok, "a wait that was given up has ended");
     }
 
+    #[tokio::test]
+    async fn a_poll_is_called_back_and_stuck_when_it_does_not_come() {
+        let pulse = Pulse::default();
+        pulse.set_stuck_after(Duration::from_millis(40));
+        let wake = Wake::default();
+        pulse.polling(&wake, wake.raised()).await;
+        assert_eq!(at(&pulse).0, Condition::Ok, "it waited, and came when it was called");
+        let deaf = tokio::time::timeout(Duration::from_millis(120), pulse.polling(&wake, std::future::pending::<()>()));
+        let (_, (condition, cause)) = tokio::join!(deaf, async {
+            tokio::time::sleep(Duration::from_millis(80)).await;
+            at(&pulse)
+        });
+        assert_eq!((condition, cause.as_str()), (Condition::Stuck, "poll has not returned for 0 s"));
+    }
+
     #[test]
     fn a_failure_shows_since_the_first_with_the_cause_of_the_last() {
         let pulse = Pulse::default();
@@ -265,10 +303,12 @@ mod tests {
     fn records_that_the_log_does_not_take_are_noticed() {
         let pulse = Pulse::default();
         pulse.set_stuck_after(Duration::ZERO);
-        pulse.under_way(10, false);
-        pulse.under_way(15, false);
-        assert_eq!(at(&pulse).0, Condition::Stuck);
-        pulse.under_way(0, true);
+        pulse.under_way(10);
+        pulse.under_way(5);
+        let (condition, cause) = at(&pulse);
+        assert_eq!(condition, Condition::Stuck);
+        assert!(cause.starts_with("15 records"), "{cause}");
+        pulse.under_way(-15);
         assert_eq!(at(&pulse).0, Condition::Ok);
     }
 

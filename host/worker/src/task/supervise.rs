@@ -320,11 +320,19 @@ async fn supervise(task: Task) {
     while !task.stopping() {
         let ended = session(&task).await;
         task.counters.session_ended();
-        let Err(failure) = ended else { break };
-        if task.stopping() {
-            tracing::warn!(error = %failure.error, call = failure.call, "task stopped with an error");
-            break;
-        }
+        let failure = match ended {
+            Ok(()) if task.stopping() => break,
+            // A task that nobody has stopped goes on, whatever it was.
+            Ok(()) => {
+                let error = TaskError::new(ErrorKind::Restart, "task.ended", "it ended though nobody has stopped it");
+                Failure::new("task", "run", error)
+            }
+            Err(failure) if task.stopping() => {
+                tracing::warn!(error = %failure.error, call = failure.call, "task stopped with an error");
+                break;
+            }
+            Err(failure) => failure,
+        };
         let Some(delay) = task.next_try(&failure, true) else {
             tracing::error!(subject = failure.subject, call = failure.call, code = failure.error.code, error = %failure.error, "task failed");
             task.report(TaskState::Failed { trace: failure.trace(&task, None) });

@@ -158,10 +158,8 @@ impl<'a> Intake<'a> {
         let kind = match error.rdkafka_error_code() {
             Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed) => ErrorKind::Fatal,
             Some(Code::Fatal | Code::OffsetOutOfRange | Code::AutoOffsetReset) => ErrorKind::Restart,
-            _ => {
-                tracing::warn!(%error, "cannot consume for now");
-                return Ok(());
-            }
+            // The consumer has said it.
+            _ => return Ok(()),
         };
         self.task.counters.failures.add(1);
         Err(Failure::new("consumer", "poll", TaskError::new(kind, "kafka.consume", format!("cannot consume: {error}"))))

@@ -89,20 +89,22 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
 
     // The channel's end tells `send` and then `commit` to finish what they have.
     poller.taken = None;
-    let ended = async { (joined(sending.await, "send"), joined(committing.await, "commit")) };
-    // With a failure in the loops there is nothing to wait for; else the log gets its time to acknowledge.
-    let (sending, committing) = match tokio::time::timeout(task.settings.flush_timeout, ended).await {
-        Ok(ended) => ended,
-        Err(_) => {
-            tracing::warn!("the log did not acknowledge the last records in time; they come again");
-            (Ok(()), Ok(()))
-        }
+    let (mut sent, mut committed) = (Ok(()), Ok(()));
+    let ended = async {
+        tokio::join!(
+            async { sent = joined(sending.await, "send") },
+            // With a failure in it there is nothing to wait for; else the log gets its time to acknowledge.
+            async { committed = joined(committing.await, "commit") },
+        )
     };
+    if tokio::time::timeout(task.settings.flush_timeout, ended).await.is_err() {
+        tracing::warn!("the log did not acknowledge the last records in time; they come again");
+    }
     outlet.end().await;
     let released = poller.release(failed("commit")).await;
     poller.plugin.stop().await;
     // The loops' failure is the cause; that the poller then could not go on is its consequence.
-    sending.and(committing).and(polled).and(released)
+    sent.and(committed).and(polled).and(released)
 }
 
 /// With transactions what earlier sessions have left is read from the log: they may have ended without knowing.
@@ -186,7 +188,8 @@ impl Poller<'_> {
     async fn poll(&mut self, failed: impl FnOnce(TaskError) -> Failure) -> Result<bool, Failure> {
         let task = self.task;
         let started = Instant::now();
-        let polled = match self.plugin.poll(task.settings.batch_records, task.settings.batch_bytes).await {
+        let poll = self.plugin.poll(task.settings.batch_records, task.settings.batch_bytes);
+        let polled = match task.counters.pulse.polling(&self.wake, poll).await {
             Ok(polled) => polled,
             Err(error) => {
                 self.keeper.undo();
@@ -231,7 +234,7 @@ impl Poller<'_> {
         if latest.is_empty() {
             return Ok(());
         }
-        self.plugin.commit(&latest).await.map_err(failed)?;
+        self.task.counters.pulse.during("commit", self.plugin.commit(&latest)).await.map_err(failed)?;
         self.keeper.keep();
         Ok(())
     }

@@ -55,8 +55,13 @@ pub(super) async fn run(
             };
             let Some(polled) = polled else { break };
             for part in parts(polled, sender.outlet.boundary) {
+                let batch = tokio::select! {
+                    batch = sender.send(part) => batch?,
+                    // Whatever it waits for: nobody stores offsets for it any more.
+                    _ = sent.closed() => None,
+                };
                 // What was not sent comes again; a later batch would take the offsets past it.
-                let Some(batch) = sender.send(part).await? else { return Ok(()) };
+                let Some(batch) = batch else { return Ok(()) };
                 if sent.send(batch).await.is_err() {
                     return Ok(());
                 }

@@ -43,8 +43,9 @@ impl TaskEvents for Events {
     fn active_topic(&self, _: &TaskId, _: &str) {}
 }
 
+/// What was stored; and how many writes are refused first.
 #[derive(Default)]
-struct Offsets(Mutex<Vec<SourceOffset>>);
+struct Offsets(Mutex<Vec<SourceOffset>>, std::sync::atomic::AtomicU32);
 
 #[async_trait]
 impl OffsetStore for Offsets {
@@ -52,6 +53,9 @@ impl OffsetStore for Offsets {
         Ok(self.0.lock().clone())
     }
     async fn write(&self, _: &str, offsets: &[SourceOffset]) -> anyhow::Result<()> {
+        use std::sync::atomic::Ordering::SeqCst;
+        let refused = self.1.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok();
+        anyhow::ensure!(!refused, "Kafka is away");
         self.0.lock().extend_from_slice(offsets);
         Ok(())
     }

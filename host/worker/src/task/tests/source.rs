@@ -121,9 +121,8 @@ impl Converter for Waiting {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_a_schema_when_the_task_stops_comes_again_with_all_behind_it() {
-    let mut rig = Rig::start(1).await;
+/// The value "b" waits for what never comes; answers whether it does by now.
+fn b_waits(rig: &mut Rig) -> Arc<Mutex<bool>> {
     let waits = Arc::<Mutex<bool>>::default();
     let shared = waits.clone();
     let factory = move |class: &str, is_key: bool, config: &RawConfig, schemas: &Arc<millrace_record::Schemas>| {
@@ -131,6 +130,13 @@ async fn what_waits_for_a_schema_when_the_task_stops_comes_again_with_all_behind
         Ok::<_, String>(Box::new(Waiting { inner, value: "b", waits: shared.clone() }) as Box<dyn Converter>)
     };
     Arc::get_mut(&mut rig.runtime).expect("nobody has it yet").converters = Arc::new(factory);
+    waits
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_schema_when_the_task_stops_comes_again_with_all_behind_it() {
+    let mut rig = Rig::start(1).await;
+    let waits = b_waits(&mut rig);
     let polls = ["a", "b", "c"].into_iter().zip(1..).map(|(value, n)| Ok(poll("s", &[value.into()], n))).collect();
     let (plugin, told) = source(polls, Vec::new());
     let task = rig.task(&plugin, 0, &FAST);
@@ -142,6 +148,20 @@ async fn what_waits_for_a_schema_when_the_task_stops_comes_again_with_all_behind
     let stored: Vec<_> = rig.offsets.0.lock().iter().map(|o| o.offset["n"].clone()).collect();
     assert!(stored.iter().all(|n| *n == 1), "{stored:?}");
     rig.stop(Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_not_forgotten_because_what_was_sent_is_not_acknowledged_in_time() {
+    let mut rig = Rig::start(1).await;
+    let _ = b_waits(&mut rig);
+    rig.offsets.1.store(1, std::sync::atomic::Ordering::SeqCst);
+    let polls = ["a", "b"].into_iter().zip(1..).map(|(value, n)| Ok(poll("s", &[value.into()], n))).collect();
+    let (plugin, told) = source(polls, Vec::new());
+    let task = rig.task(&plugin, 0, &[&FAST[..], &[("offset.flush.timeout.ms", "50")]].concat());
+    until("it starts again", || told.lock().started == 2, || format!("{:?}", rig.states(0))).await;
+    let failed = |s: &TaskState| matches!(s, TaskState::Failed { trace } if trace.contains("Kafka is away"));
+    assert!(rig.states(0).iter().any(failed), "{:?}", rig.states(0));
+    rig.stop(vec![task]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
