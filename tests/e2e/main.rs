@@ -10,6 +10,7 @@ mod connect_transforms;
 mod converters;
 mod dead_letters;
 mod debezium_vectors;
+mod deduplicate;
 mod differential;
 mod dlq_read;
 mod dlq_redrive;

@@ -45,19 +45,20 @@ async fn ask(http: &reqwest::Client, rest: &str, case: &Case, version: &str) -> 
     let text = if version == CONNECT_VERSION { text } else { text.replace(version, CONNECT_VERSION) };
     let mut body = serde_json::from_str(&text).unwrap_or(Value::String(text));
     recorded::without_documentation(&mut body);
-    without_registry_converters(&mut body);
+    without_others(&mut body);
     Ok(Answer { status, content, allow, body })
 }
 
-/// Converters of a Schema Registry, which Kafka Connect gets from others, are not what is compared.
-fn without_registry_converters(body: &mut Value) {
-    let is_one = |v: &Value| v.as_str().or_else(|| v["class"].as_str()).is_some_and(|class| class.starts_with("io.confluent."));
+/// Converters of a Schema Registry, which Kafka Connect gets from others, and transforms of our own are not what is compared.
+fn without_others(body: &mut Value) {
+    let others = |class: &str| class.starts_with("io.confluent.") || class.starts_with("io.millrace.");
+    let is_one = |v: &Value| v.as_str().or_else(|| v["class"].as_str()).is_some_and(others);
     match body {
         Value::Array(all) => {
             all.retain(|v| !is_one(v));
-            all.iter_mut().for_each(without_registry_converters);
+            all.iter_mut().for_each(without_others);
         }
-        Value::Object(members) => members.values_mut().for_each(without_registry_converters),
+        Value::Object(members) => members.values_mut().for_each(without_others),
         _ => {}
     }
 }

@@ -25,7 +25,7 @@ pub use plugin::{
     Polled, RawConfig, Services, SinkTask, SourceOffset, SourceTask, TaskContext, TopicOffset, TopicPartition, Transform, Wake,
 };
 pub use schema::{Field, Kind, Quota, Schema, Schemas, TooManySchemas};
-pub use state::{KeyedState, StateChanges, StateFull, StateLimits, StatePage};
+pub use state::{KeyedState, Siblings, StateChanges, StateFull, StateLimits, StatePage};
 
 pub use millrace_row as row;
 

@@ -246,6 +246,8 @@ pub trait Transform: Send {
     async fn configure(&mut self) -> Result<(), TaskError>;
     /// Either the whole batch is answered for, or an error and nothing happened.
     async fn apply(&mut self, records: &Batch) -> Result<Outcome, TaskError>;
+    /// Partitions of a sink's task were given up: another task may change what is kept of them from here on.
+    fn reassigned(&mut self) {}
     async fn close(&mut self);
 }
 

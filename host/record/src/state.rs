@@ -37,9 +37,15 @@ pub enum StateFull {
 /// Keys and what they have now; none: deleted.
 pub type StateChanges = HashMap<Arc<str>, Option<Bytes>>;
 
+/// What the other tasks of the connector have stored for the same plugin.
+pub trait Siblings: std::fmt::Debug + Send + Sync {
+    /// Entries whose keys begin with `prefix`; a key comes as often as tasks have it.
+    fn scan(&self, prefix: &str) -> Vec<(Arc<str>, Bytes)>;
+}
+
 /// The state of one task's plugin. Cloning shares it: a plugin's instance changes what its task takes.
 #[derive(Debug, Clone, Default)]
-pub struct KeyedState(Arc<Mutex<Table>>);
+pub struct KeyedState(Arc<Mutex<Table>>, Option<Arc<dyn Siblings>>);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -48,6 +54,8 @@ struct Table {
     limits: StateLimits,
     /// What the keys had that were changed since the last `take` or `undo`.
     before: StateChanges,
+    /// How often changes were undone.
+    undone: u64,
 }
 
 /// Entries in the order of their keys, and whether there are more behind the last.
@@ -61,7 +69,17 @@ impl KeyedState {
     /// With what is stored. Cheap where that is empty.
     pub fn new(entries: BTreeMap<Arc<str>, Bytes>) -> Self {
         let bytes = entries.iter().map(|(k, v)| cost(k, v)).sum();
-        KeyedState(Arc::new(Mutex::new(Table { entries, bytes, ..Table::default() })))
+        KeyedState(Arc::new(Mutex::new(Table { entries, bytes, ..Table::default() })), None)
+    }
+
+    /// Beside those of other tasks.
+    pub fn beside(self, siblings: Arc<dyn Siblings>) -> Self {
+        KeyedState(self.0, Some(siblings))
+    }
+
+    /// What other tasks of the connector have stored under keys that begin with `prefix`, as it is now.
+    pub fn siblings(&self, prefix: &str) -> Vec<(Arc<str>, Bytes)> {
+        self.1.as_ref().map(|siblings| siblings.scan(prefix)).unwrap_or_default()
     }
 
     /// What is there beyond the limits stays, and nothing is added to it.
@@ -132,10 +150,16 @@ impl KeyedState {
     /// Back to what it was when its changes were last taken.
     pub fn undo(&self) {
         let table = &mut *self.0.lock();
+        table.undone += u64::from(!table.before.is_empty());
         for (key, before) in std::mem::take(&mut table.before) {
             table.set(key, before);
         }
         table.before.clear();
+    }
+
+    /// How often it went back: who remembers what he has put looks whether it is still so.
+    pub fn undone(&self) -> u64 {
+        self.0.lock().undone
     }
 }
 

@@ -132,6 +132,15 @@ impl Metrics {
         });
     }
 
+    /// Counts for a plugin that runs outside the sandbox: plugin, connector and task. Silent where there are too many figures.
+    pub fn count(&self, of: (&str, &str, u32), name: &str, labels: Vec<(String, String)>, n: u64) {
+        let _ = self.change(of, name, labels, FigureKind::Counter(0), |figure| {
+            if let FigureKind::Counter(all) = figure {
+                *all = all.saturating_add(n);
+            }
+        });
+    }
+
     /// Changes a figure, made by `new` when it is not there. Answers why it is not counted, the first time in a task.
     pub(crate) fn change(
         &self,

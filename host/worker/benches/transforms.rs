@@ -49,7 +49,7 @@ fn batch(schemas: &Arc<Schemas>, with_schema: bool) -> Batch {
 }
 
 async fn make(schemas: &Arc<Schemas>, name: &str, settings: &[(&str, &str)]) -> Box<dyn Transform> {
-    let all = plugins::native_transforms();
+    let all = plugins::native_transforms(&Arc::default());
     let plugin = all.iter().find(|p| p.info().name == name).expect("a transform of this name");
     let context = TaskContext {
         connector: "bench".into(),

@@ -401,7 +401,7 @@ async fn load_plugins(
         tracing::error!("{} is not a plugin: {}", file.file.display(), file.reason);
     }
     let found = found.into_iter().map(Installed::on_path);
-    let native = crate::plugins::native_transforms().into_iter().map(Installed::built_in);
+    let native = crate::plugins::native_transforms(sandbox.metrics()).into_iter().map(Installed::built_in);
     let plugins = Plugins::open(found.chain(native).collect(), store).await?;
     let now = plugins.now();
     let components = now.all().iter().filter(|i| i.origin.component().is_some());

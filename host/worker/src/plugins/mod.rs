@@ -15,6 +15,7 @@ mod version;
 use std::sync::Arc;
 
 use millrace_record::{Plugin, PluginKind, TaskError};
+use millrace_sandbox::Metrics;
 use parking_lot::RwLock;
 
 use crate::task::PluginLookup;
@@ -28,9 +29,9 @@ pub use version::{Requirement, WrongRange, no_version};
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Kafka Connect's transforms, which run in the worker.
-pub fn native_transforms() -> Vec<Arc<dyn Plugin>> {
-    crate::transforms::native::plugins()
+/// Kafka Connect's transforms and one of our own, which run in the worker; `metrics` has what they count.
+pub fn native_transforms(metrics: &Arc<Metrics>) -> Vec<Arc<dyn Plugin>> {
+    crate::transforms::native::plugins(metrics)
 }
 
 /// All plugins of the worker.

@@ -5,13 +5,14 @@
 //! memory too; a connector and its tasks share what they hold.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use millrace_record::{KeyedState, RawConfig};
+use millrace_record::{KeyedState, RawConfig, Siblings};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::{RwLock, Semaphore};
@@ -78,7 +79,7 @@ pub struct StateTopic {
     client_id: String,
     storage: Storage,
     made: AtomicBool,
-    table: Mutex<Table>,
+    table: Arc<Mutex<Table>>,
     /// Held by who writes; by who deletes alone, so that nothing is written behind his back.
     gate: RwLock<()>,
     turns: Semaphore,
@@ -92,7 +93,7 @@ impl StateTopic {
             client_id: client_id.to_owned(),
             storage,
             made: AtomicBool::new(false),
-            table: Mutex::default(),
+            table: Arc::default(),
             gate: RwLock::default(),
             turns: Semaphore::new(WRITES_AT_ONCE),
         }
@@ -226,6 +227,31 @@ impl StateTopic {
     }
 }
 
+/// What the connector's other tasks have stored for the same plugin.
+struct OfOthers {
+    table: Arc<Mutex<Table>>,
+    whose: Arc<Whose>,
+}
+
+impl std::fmt::Debug for OfOthers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("OfOthers").field(&self.whose).finish()
+    }
+}
+
+impl Siblings for OfOthers {
+    fn scan(&self, prefix: &str) -> Vec<(Arc<str>, Bytes)> {
+        let table = self.table.lock();
+        let plugins = table.connectors.get(&self.whose.connector).into_iter().flat_map(|of| &of.plugins);
+        let others = plugins.filter(|((alias, task), _)| *alias == self.whose.alias && *task != self.whose.task);
+        let within = |entries: &Entries| {
+            let from = entries.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+            from.take_while(|(key, _)| key.starts_with(prefix)).map(|(k, v)| (k.clone(), v.clone())).collect::<Vec<_>>()
+        };
+        others.flat_map(|(_, entries)| within(entries)).collect()
+    }
+}
+
 impl Table {
     fn set(&mut self, connector: &str, plugin: &(Option<String>, u32), key: Arc<str>, value: Option<Bytes>) {
         match value {
@@ -263,7 +289,9 @@ impl StateStore for StateTopic {
         let alias = alias.map(str::to_owned);
         let entries = of.plugins.get(&(alias.clone(), task)).cloned().unwrap_or_default();
         let whose = Whose { connector: connector.to_owned(), alias, task, life: of.life.clone() };
-        Ok(Opened { state: KeyedState::new(entries), whose: Arc::new(whose) })
+        let whose = Arc::new(whose);
+        let siblings = Arc::new(OfOthers { table: self.table.clone(), whose: whose.clone() });
+        Ok(Opened { state: KeyedState::new(entries).beside(siblings), whose })
     }
 
     async fn write(&self, changes: &Unsaved) -> anyhow::Result<()> {

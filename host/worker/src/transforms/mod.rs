@@ -179,6 +179,13 @@ impl Chain {
         }
     }
 
+    /// Partitions were given up: another task may change what the transforms keep of them from here on.
+    pub fn reassigned(&mut self) {
+        for step in &mut self.steps {
+            step.transform.reassigned();
+        }
+    }
+
     /// Sends a batch through, and says how long each transform took. For who looks, not for who runs.
     pub async fn apply_timed(&mut self, records: Batch) -> (Result<Transformed, TaskError>, Vec<StepTime>) {
         let mut out = Transformed { records, origin: None, failed: Vec::new() };

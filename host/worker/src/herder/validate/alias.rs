@@ -6,6 +6,7 @@ use millrace_record::{PluginKind, StateLimits};
 use super::infos::ConfigInfo;
 use super::{Validation, below, list};
 use crate::plugins::{Known, Requirement};
+use crate::transforms::native::{INSTEAD, SINKS_ONLY};
 
 /// The settings that name aliases.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,16 @@ impl Validation<'_> {
             let why = format!("Class class {} does not implement the {} interface", known.class(), alias.family.noun());
             class.checked.errors.push(why);
             class.known = None;
+        }
+        if let Some(Known::Plugin(plugin)) = &class.known
+            && self.plugin.info().kind == PluginKind::Source
+            && plugin.info().capabilities.iter().any(|c| c == SINKS_ONLY)
+        {
+            let why = format!(
+                "Invalid value {} for configuration {type_name}: it is for sinks, as records of a source are not in the log yet; {INSTEAD}",
+                plugin.info().name
+            );
+            class.checked.errors.push(why);
         }
         if let Some(base) = &class.base {
             class.checked.errors.push(base.clone());

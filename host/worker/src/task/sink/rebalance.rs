@@ -88,6 +88,7 @@ impl Session<'_> {
         self.outlet.count_due();
         self.committed.retain(|tp, _| !gone.contains(tp));
         self.rewind.retain(|tp, _| !gone.contains(tp));
+        self.outlet.chain.reassigned();
         match cut_off {
             Some(failure) => Err(failure),
             None if gone.is_empty() => Ok(()),

@@ -1,4 +1,5 @@
-//! Kafka Connect's own transforms, which run in the worker: listed, configured and validated like every plugin.
+//! Kafka Connect's own transforms, and [`deduplicate`], which run in the worker: listed, configured and validated like every
+//! plugin.
 //!
 //! They work on packed rows. What a transform does to a schema is worked out once for each schema; a record without a
 //! schema is a JSON document. Texts of errors are Connect's. `vectors` holds what the real Kafka Connect made of the same
@@ -13,10 +14,13 @@ use millrace_record::{
     Batch, Kind, Outcome, Plugin, PluginInfo, PluginKind, RecordFailure, Schemas, TaskContext, TaskError, Transform,
 };
 
+use millrace_sandbox::Metrics;
+
 use crate::plugins::VERSION;
 
 mod cast;
 mod date_format;
+mod deduplicate;
 mod extract_field;
 mod flatten;
 mod header_from;
@@ -181,6 +185,8 @@ pub(super) enum Make {
     Of(Part, fn(Part, &Settings<'_>, &Arc<Schemas>) -> Made),
     /// One that is not about a part.
     Whole(fn(&Settings<'_>, &Arc<Schemas>) -> Made),
+    /// One of our own, over batches, that keeps a state and counts; for sinks.
+    Stateful(fn(&Settings<'_>, &TaskContext, &Arc<Metrics>) -> Result<Box<dyn Transform>, Wrong>),
 }
 
 /// How one transform is known and made.
@@ -205,8 +211,8 @@ fn replace_null_key() -> ConfigKey {
     )
 }
 
-/// All of them, as plugins.
-pub(crate) fn plugins() -> Vec<Arc<dyn Plugin>> {
+/// All of them, as plugins; `metrics` has what they count.
+pub(crate) fn plugins(metrics: &Arc<Metrics>) -> Vec<Arc<dyn Plugin>> {
     let parts = [Part::Key, Part::Value];
     let of_parts = [
         cast::definition,
@@ -228,8 +234,9 @@ pub(crate) fn plugins() -> Vec<Arc<dyn Plugin>> {
         regex_router::definition(),
         timestamp_router::definition(),
         value_to_key::definition(),
+        deduplicate::definition(),
     ];
-    both.chain(whole).map(|d| Arc::new(Native::new(d)) as Arc<dyn Plugin>).collect()
+    both.chain(whole).map(|d| Arc::new(Native::new(d, metrics)) as Arc<dyn Plugin>).collect()
 }
 
 fn filter() -> Definition {
@@ -250,25 +257,32 @@ fn filter() -> Definition {
 struct Native {
     info: PluginInfo,
     make: Make,
+    metrics: Arc<Metrics>,
 }
 
+/// The capability of a transform that works in the chains of sinks alone, and what helps a source.
+pub(crate) const SINKS_ONLY: &str = "sinks-only";
+pub(crate) const INSTEAD: &str =
+    "give it to the sinks that read them, or set \"exactly.once.source.support=enabled\" in the worker file";
+
 impl Native {
-    fn new(d: Definition) -> Self {
-        let name = match d.make {
-            Make::Whole(_) => d.name.to_owned(),
-            Make::Of(part, _) => format!("{}${part:?}", d.name),
+    fn new(d: Definition, metrics: &Arc<Metrics>) -> Self {
+        let (name, package, capabilities) = match d.make {
+            Make::Whole(_) => (d.name.to_owned(), "org.apache.kafka.connect", Vec::new()),
+            Make::Of(part, _) => (format!("{}${part:?}", d.name), "org.apache.kafka.connect", Vec::new()),
+            Make::Stateful(_) => (d.name.to_owned(), "io.millrace", vec![SINKS_ONLY.to_owned()]),
         };
         let info = PluginInfo {
             kind: PluginKind::Transform,
-            class_names: vec![format!("org.apache.kafka.connect.transforms.{name}")],
+            class_names: vec![format!("{package}.transforms.{name}")],
             name,
             version: VERSION.into(),
             documentation: d.documentation.into(),
             config: ConfigDef { keys: d.keys },
             bindings: Vec::new(),
-            capabilities: Vec::new(),
+            capabilities,
         };
-        Native { info, make: d.make }
+        Native { info, make: d.make, metrics: metrics.clone() }
     }
 }
 
@@ -289,6 +303,9 @@ impl Plugin for Native {
         let made = match self.make {
             Make::Of(part, make) => make(part, &settings, &ctx.schemas),
             Make::Whole(make) => make(&settings, &ctx.schemas),
+            Make::Stateful(make) => {
+                return make(&settings, &ctx, &self.metrics).map_err(|(key, why)| TaskError::config(field(key), why));
+            }
         };
         let each = made.map_err(|(key, why)| TaskError::config(field(key), why))?;
         Ok(Box::new(Running { each, schemas: ctx.schemas }))

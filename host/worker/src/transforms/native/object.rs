@@ -63,6 +63,10 @@ impl<'a> Object<'a> {
         }
     }
 
+    pub fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members.iter().map(|(name, text)| (&**name, &**text))
+    }
+
     pub fn into_members(self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
         self.members.into_iter()
     }

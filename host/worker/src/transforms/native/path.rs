@@ -33,7 +33,7 @@ pub(super) fn steps(settings: &Settings<'_>, path: &str) -> Result<Vec<String>, 
 
 /// Backticks are matched as Connect does: one ends a name before a dot or the end, and one behind a backslash does not, which
 /// leaves the backslash where no dot follows.
-fn dotted(path: &str) -> Result<Vec<String>, String> {
+pub(super) fn dotted(path: &str) -> Result<Vec<String>, String> {
     let (bytes, mut steps, mut at) = (path.as_bytes(), Vec::new(), 0);
     while at < path.len() {
         if bytes[at] != b'`' {

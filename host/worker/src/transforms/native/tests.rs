@@ -137,7 +137,7 @@ fn context(schemas: &Arc<Schemas>, config: RawConfig) -> TaskContext {
 async fn every_vector_is_met() {
     let cases: Value = serde_json::from_str(include_str!("vectors/cases.json")).unwrap();
     let vectors: Vec<Value> = serde_json::from_str(include_str!("vectors/vectors.json")).unwrap();
-    let plugins = plugins();
+    let plugins = plugins(&Default::default());
     let mut converters = Converters::new();
     let (mut met, mut wrong, mut missing) = (0, Vec::new(), BTreeMap::<&str, usize>::new());
     for vector in &vectors {
