@@ -165,6 +165,13 @@ async fn on_kafka() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_kafka_with_a_topic_of_its_own_for_offsets() -> anyhow::Result<()> {
+    let kafka = Kafka::start().await?;
+    let more = [("offsets.storage.topic", "once-positions"), ("transaction.boundary", "connector")];
+    every_change_once(Log::Kafka(&kafka.address()), "Kafka, boundary connector, offsets apart", &more).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn required_is_refused_where_it_cannot_be_had() -> anyhow::Result<()> {
     let worker = Worker::start(Log::Embedded).await?;
     let request = json!({"name": "once", "config": source(1, &[])});
