@@ -45,7 +45,7 @@ pub use info::{Binding, PluginInfo, PluginKind, TaskContext};
 pub use millrace_row::{self as row, BatchWriter, Record, RecordMeta, Row, RowBuf, RowMark};
 pub use plain::{PlainFailure, PlainOutcome, PlainRecord, PlainTransform};
 pub use schema::{Field, Kind, Schema};
-pub use sink::{Flushed, LateFailure, Sink, TopicOffset, TopicPartition};
+pub use sink::{Flushed, LateFailure, Sink, TopicOffset, TopicPartition, idempotency_key};
 pub use source::{Document, Encoded, Mark, Polled, Source, SourceOffset};
 pub use transform::{Outcome, Output, Patch, Replacement, Transform};
 

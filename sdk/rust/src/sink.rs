@@ -5,7 +5,7 @@ use crate::bindings::host::millrace::plugin::types as wire;
 use crate::bindings::offsets::exports::millrace::plugin::offsets::{Altered, Guest as OffsetsGuest};
 use crate::bindings::sink::exports::millrace::plugin::sink as export;
 pub use crate::bindings::sink::exports::millrace::plugin::sink::{Flushed, LateFailure, TopicOffset, TopicPartition};
-use crate::{Batch, Config, ConfigIssue, Error, PluginInfo, RecordFailure, TaskContext};
+use crate::{Batch, Config, ConfigIssue, Error, PluginInfo, Record, RecordFailure, TaskContext};
 
 /// Takes records out. One value is one task; export it with [`crate::export_sink!`].
 pub trait Sink: Sized + 'static {
@@ -43,6 +43,27 @@ pub trait Sink: Sized + 'static {
         Ok(())
     }
     fn stop(&mut self) {}
+}
+
+/// The name of a record in the log: `topic-partition-offset`, the same however often the record is put, after restarts and
+/// as a redriven dead letter too. What a destination takes as an idempotency key, so that it does once what it is told twice.
+/// None: the record has no place in a log, as in a source's chain.
+///
+/// The topic is the one that the record is put with: where a transform gives several topics one name, their records may share
+/// names, and have to be told apart by something else.
+///
+/// ```no_run
+/// # use millrace_plugin::{Batch, Error, http::Request, idempotency_key};
+/// # fn f(batch: &Batch<'_>) -> Result<(), Error> {
+/// let rows = batch.rows()?;
+/// for record in rows.iter() {
+///     let name = idempotency_key(rows.topic_of(&record), &record).expect("a sink's record has a place");
+///     Request::post("https://api.example.com/orders").header("idempotency-key", name).send()?;
+/// }
+/// # Ok(()) }
+/// ```
+pub fn idempotency_key(topic: &str, record: &Record<'_>) -> Option<String> {
+    Some(format!("{topic}-{}-{}", record.partition()?, record.offset()?))
 }
 
 impl Flushed {
@@ -114,5 +135,24 @@ impl<S: SinkSlot> export::Guest for SinkExport<S> {
         if let Some(mut task) = S::with(Option::take) {
             task.stop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{BatchWriter, RecordMeta, row};
+
+    #[test]
+    fn a_record_is_named_by_its_place() {
+        let mut w = BatchWriter::new();
+        for (partition, offset) in [(Some(3), Some(41)), (Some(3), Some(42)), (Some(3), None), (None, Some(1))] {
+            let topic = w.topic("orders");
+            w.begin(RecordMeta { topic, partition, offset, timestamp: None, key_schema: None, value_schema: None });
+            w.end();
+        }
+        let bytes = w.finish();
+        let rows = row::Batch::parse(&bytes).unwrap();
+        let names: Vec<_> = rows.iter().map(|r| super::idempotency_key(rows.topic_of(&r), &r)).collect();
+        assert_eq!(names, [Some("orders-3-41".into()), Some("orders-3-42".into()), None, None]);
     }
 }
