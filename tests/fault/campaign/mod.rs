@@ -60,7 +60,7 @@ async fn campaign() -> anyhow::Result<()> {
     }
     // The first failure ends the others.
     while let Some(lane) = lanes.join_next().await {
-        lane??;
+        lane?.inspect_err(|_| report(format_args!("until a round failed:\n{}", tally.lock())))?;
     }
     report(format_args!("{}\n{:.0?}, failures: 0", tally.lock(), begun.elapsed()));
     Ok(())

@@ -182,6 +182,8 @@ impl Stage {
             }
             Fault::Restore => {
                 self.worker.kill();
+                // One that is frozen would take it later, with a worker that has begun.
+                self.signal(Whom::Target, "CONT");
                 if let Some(restore) = &self.restore {
                     // In vain where the target is down: then it is only a kill.
                     let _ = self.target.execute("dst", restore).await;
