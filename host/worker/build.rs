@@ -39,8 +39,13 @@ fn list(dir: &Path, starter: bool, files: &mut Vec<PathBuf>) {
         }
         if metadata.is_dir() {
             list(&entry.path(), starter || name == "starter" || name == "templates", files);
-        } else if metadata.len() <= FILE_BYTES_MAX {
+        } else if metadata.len() <= FILE_BYTES_MAX && (!starter || is_text(&entry.path())) {
             files.push(entry.path());
         }
     }
+}
+
+/// All of a starter is; what is not was made of it by a build.
+fn is_text(file: &Path) -> bool {
+    std::fs::read(file).is_ok_and(|bytes| std::str::from_utf8(&bytes).is_ok())
 }
