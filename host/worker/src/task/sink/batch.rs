@@ -70,8 +70,6 @@ pub(super) struct Gone {
     /// Records that the plugin has taken, and those that the transforms dropped.
     pub put: u64,
     pub filtered: u64,
-    /// What the transforms made of it.
-    pub done: Transformed,
 }
 
 /// What Connect names when a sink says that a record failed, whatever the sink.
@@ -81,8 +79,15 @@ impl Outlet {
     /// Puts a batch; when it returns every record of it has left by an exit, except those that it answers: a stop or a
     /// rebalance came while it waited for a retry, and the whole batch is to be read again.
     pub(super) async fn put<'m>(&mut self, batch: Decoded<'m>) -> Result<Vec<BorrowedMessage<'m>>, Failure> {
-        let Decoded { messages, records, rows, errant } = batch;
-        let Some(Gone { errant, put, filtered, .. }) = self.send(&records, &rows, errant).await? else { return Ok(messages) };
+        let Decoded { messages, records, rows, mut errant } = batch;
+        let Some(done) = self.transform(&records, &rows, &mut errant).await? else { return Ok(messages) };
+        if self.keeps_offsets {
+            // Invariant durable-before-commit: a put of such a sink moves its offsets past what has failed before it.
+            self.report(&messages, std::mem::take(&mut errant)).await?;
+        }
+        let Some(Gone { errant, put, filtered }) = self.send(done, records.len(), &rows, errant).await? else {
+            return Ok(messages);
+        };
         self.report(&messages, errant).await?;
         let counters = &self.task.counters;
         counters.consumed.add(messages.len() as u64);
@@ -92,18 +97,16 @@ impl Outlet {
         Ok(Vec::new())
     }
 
-    /// Transforms and puts a batch whose row `i` is message `rows[i]`; `errant` are those that have failed before. None: as for
-    /// [`Outlet::wait`].
+    /// Puts what the transforms made of `read` records; row `i` of these is message `rows[i]`. `errant` are those that have failed
+    /// before. None: as for [`Outlet::wait`].
     pub(super) async fn send(
         &mut self,
-        records: &Batch,
+        done: Transformed,
+        read: usize,
         rows: &[usize],
         mut errant: Vec<Errant>,
     ) -> Result<Option<Gone>, Failure> {
-        let Some(done) = self.transform(records, rows, &mut errant).await? else { return Ok(None) };
-        let filtered = done.filtered(records.len());
-        // In the order of the log, as far as one place finds them.
-        errant.sort_by_key(|e| e.message);
+        let filtered = done.filtered(read);
         let Some(failures) = self.put_records(&done.records).await? else {
             self.chain.undo();
             return Ok(None);
@@ -114,7 +117,7 @@ impl Outlet {
             let message = rows[done.origin_of(f.row as usize) as usize];
             errant.push(Errant::refused(message, f.code, f.message));
         }
-        Ok(Some(Gone { errant, put, filtered, done }))
+        Ok(Some(Gone { errant, put, filtered }))
     }
 
     /// Records have left by an exit: their offsets are due.
@@ -136,8 +139,9 @@ impl Outlet {
         self.task.counters.uncommitted(all, most);
     }
 
-    /// None: as for [`Outlet::wait`].
-    async fn transform(
+    /// What the transforms make of a batch; records that fail in them join the errant, in the order of the log. None: as for
+    /// [`Outlet::wait`].
+    pub(super) async fn transform(
         &mut self,
         records: &Batch,
         rows: &[usize],
@@ -157,6 +161,7 @@ impl Outlet {
                             detail: None,
                         });
                     }
+                    errant.sort_by_key(|e| e.message);
                     return Ok(Some(done));
                 }
                 Err(error) => {

@@ -6,14 +6,15 @@
 //!
 //! A sink may refuse everything for a reason of its own, and then no record is to blame: one is blamed only where the sink
 //! takes others, and only so many in a row. Nor is any for a failure that may pass, for one of the configuration, or where
-//! the plugin broke; nor for a sink that says by [`NAMES_FAILURES`] that it names the records at fault by itself.
+//! the plugin broke; nor for a sink that says by [`NAMES_FAILURES`] that it names the records at fault by itself, nor for one that
+//! keeps its offsets: a put of what is behind the record at fault would move them past it before it is a dead letter.
 
 use std::ops::Range;
 use std::time::Instant;
 
 use millrace_record::{Batch, ErrorKind, RecordFailure, TaskError};
 
-use super::Outlet;
+use super::{Outlet, keeps_offsets};
 use crate::errors::tolerance::Tolerance;
 use crate::task::supervise::{Failure, Task};
 
@@ -38,7 +39,8 @@ pub(super) struct Blame {
 impl Blame {
     pub fn new(task: &Task) -> Self {
         let names = task.spec.plugin.info().capabilities.iter().any(|c| c == NAMES_FAILURES);
-        Blame { allowed: !names && task.settings.errors.tolerance == Tolerance::All, proven: false, in_a_row: 0 }
+        let allowed = !names && !keeps_offsets(&task.spec) && task.settings.errors.tolerance == Tolerance::All;
+        Blame { allowed, proven: false, in_a_row: 0 }
     }
 
     fn taken(&mut self) {

@@ -119,6 +119,8 @@ struct Outlet {
     due_from: BTreeMap<TopicPartition, i64>,
     /// What failed puts are laid to.
     blame: isolate::Blame,
+    /// The plugin keeps its offsets where its records are, and moves them with a put.
+    keeps_offsets: bool,
 }
 
 impl Outlet {
@@ -144,6 +146,7 @@ impl Outlet {
             upto: BTreeMap::new(),
             due_from: BTreeMap::new(),
             blame: isolate::Blame::new(task),
+            keeps_offsets: keeps_offsets(&task.spec),
         }
     }
 }

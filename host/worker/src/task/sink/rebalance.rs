@@ -52,6 +52,7 @@ impl Session<'_> {
             if reversed(Invariant::OpenedBeforeRead) {
                 break;
             }
+            self.outlet.keeps_offsets = true;
             // Invariant opened-before-read: the assignment itself starts at the plugin's offset.
             list.set_partition_offset(&o.topic, o.partition, Offset::Offset(o.offset)).map_err(|e| {
                 let message = format!("open answered {}-{}@{}, which it was not given: {e}", o.topic, o.partition, o.offset);

@@ -22,7 +22,7 @@ use crate::errors::tolerance::Tolerance;
 use crate::task::converters::{Converters, Undecoded, not_at_hand};
 use crate::task::supervise::{Failure, Task, flush_plugins};
 use crate::task::{Counters, Keeper, NoStates, Opened, Target, TaskRuntime, TaskSpec};
-use crate::transforms::Chain;
+use crate::transforms::{Chain, Transformed};
 
 /// How soon a plugin is asked again that has not made durable all it was given.
 const FLUSH_AGAIN: Duration = Duration::from_millis(50);
@@ -42,6 +42,13 @@ pub struct Redriver {
     /// Where the plugin starts in each partition that it knows; none: anywhere.
     opened: HashMap<TopicPartition, Option<i64>>,
     keeps_offsets: bool,
+}
+
+/// A batch that is to be put: what converters and transforms have made of it.
+pub struct Ready {
+    done: Transformed,
+    /// Of each record that was read, its message.
+    rows: Vec<usize>,
 }
 
 /// What became of a batch that was put. What is in no list is with the plugin.
@@ -101,9 +108,9 @@ impl Redriver {
         Ok(messages.iter().map(|m| self.opened.get(&place(m)).copied().flatten().is_some_and(|from| m.offset() < from)).collect())
     }
 
-    /// Sends a batch through converters, transforms and the plugin. No two of its messages may have the same place. None: it was
-    /// to stop before, and nothing is known of the batch.
-    pub async fn put(&mut self, messages: &[OwnedMessage]) -> Result<Option<Put>, Failure> {
+    /// Sends a batch through converters and transforms, and answers what failed there. No two of its messages may have the same
+    /// place. None: it was to stop before, and nothing is known of the batch.
+    pub async fn prepare(&mut self, messages: &[OwnedMessage]) -> Result<Option<(Ready, Vec<Errant>)>, Failure> {
         let has = self.has(messages).await?;
         let mut writer = BatchWriter::with_capacity(messages.iter().map(|m| weight(m) + 256).sum());
         let (mut rows, mut errant) = (Vec::with_capacity(messages.len()), Vec::new());
@@ -141,16 +148,19 @@ impl Redriver {
                 break;
             }
         }
-        let Some(gone) = self.outlet.send(&Batch::trusted(writer), &rows, errant).await? else { return Ok(None) };
+        let Some(done) = self.outlet.transform(&Batch::trusted(writer), &rows, &mut errant).await? else { return Ok(None) };
+        Ok(Some((Ready { done, rows }, errant)))
+    }
+
+    /// Puts a batch. What [`Redriver::prepare`] answered of it is to be durable before: a sink that keeps its offsets moves them past
+    /// that. None: as there.
+    pub async fn put(&mut self, Ready { done, rows }: Ready) -> Result<Option<Put>, Failure> {
         let mut left = vec![true; rows.len()];
-        (0..gone.done.records.len()).for_each(|i| left[gone.done.origin_of(i) as usize] = false);
-        gone.done.failed.iter().for_each(|f| left[f.row as usize] = false);
+        (0..done.records.len()).for_each(|i| left[done.origin_of(i) as usize] = false);
+        done.failed.iter().for_each(|f| left[f.row as usize] = false);
+        let Some(gone) = self.outlet.send(done, rows.len(), &rows, Vec::new()).await? else { return Ok(None) };
         let filtered = rows.iter().zip(left).filter_map(|(message, left)| left.then_some(*message)).collect();
-        let mut errant = gone.errant;
-        // Of a message that transforms have made several of the first failure counts.
-        errant.sort_by_key(|e| e.message);
-        errant.dedup_by_key(|e| e.message);
-        Ok(Some(Put { errant, filtered }))
+        Ok(Some(Put { errant: gone.errant, filtered }))
     }
 
     /// Invariant opened-before-read.

@@ -170,6 +170,15 @@ impl Rig {
         producer.flush(SOON).expect("all are acknowledged");
     }
 
+    /// A record to partition 0 of topic `t`.
+    fn produce_text(&self, value: &str) {
+        let client = self.runtime.clients.producer("test", &RawConfig::new(), &[]);
+        let producer: BaseProducer = client.create().expect("a producer");
+        let record: BaseRecord<'_, (), str> = BaseRecord::to("t").partition(0).payload(value);
+        producer.send(record).map_err(|(e, _)| e).expect("queued");
+        producer.flush(SOON).expect("it is acknowledged");
+    }
+
     /// What a partition 0 holds.
     fn read(&self, topic: &str) -> Vec<OwnedMessage> {
         let mut client = self.runtime.clients.consumer("test", &RawConfig::new(), &[("enable.partition.eof", "true")]);

@@ -140,6 +140,27 @@ async fn a_sink_with_offsets_of_its_own_sees_nothing_before_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_fails_before_a_sink_with_offsets_of_its_own_is_a_dead_letter_before_it_is_given_more() {
+    let rig = Rig::start(1).await;
+    rig.produce(0..1, 1);
+    rig.produce_text("no JSON");
+    rig.produce(1..2, 1);
+    let (plugin, seen) = sink(Behaviour { own: Some(0), slow: Duration::from_secs(3), ..Behaviour::default() });
+    let config = [
+        ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+        ("value.converter.schemas.enable", "false"),
+        ("errors.tolerance", "all"),
+        ("errors.deadletterqueue.topic.name", "dlq"),
+    ];
+    let task = rig.task(&plugin, 0, &config);
+    let c = task.counters().clone();
+    until("it is a dead letter", || c.dead_lettered.get() == 1, || format!("{:?}", rig.states(0))).await;
+    assert_eq!(count(&seen), 0, "its put has moved the offsets past what was no dead letter yet");
+    until("the others are put", || count(&seen) == 2, || format!("{:?}", rig.states(0))).await;
+    rig.stop(vec![task]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_sink_stays_in_its_group() {
     let rig = Rig::start(1).await;
     rig.produce(0..10, 1);

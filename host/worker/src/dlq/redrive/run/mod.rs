@@ -365,11 +365,16 @@ impl Work {
         self.sent += records.len() as u64;
         let sent = self.sent;
         self.redrives.live(self.job.id, |live| live.sent = sent);
-        let Some(put) = sink.put(records).await? else { return Ok(None) };
+        let Some((ready, mut errant)) = sink.prepare(records).await? else { return Ok(None) };
+        // Of a message that transforms have made several of the first failure counts.
         let mut failed = HashSet::new();
-        let mut errant = put.errant;
+        errant.retain(|e| failed.insert(e.message));
+        // Before anything is put: a sink that keeps its offsets passes what failed with that.
+        self.failed_again(death, letters, records, &errant).await?;
+        let Some(put) = sink.put(ready).await? else { return Ok(None) };
+        errant = put.errant;
         loop {
-            // Before what it held back is written: a sink that keeps its offsets passes what failed with that.
+            // Before what it held back is written, for the same reason.
             errant.retain(|e| failed.insert(e.message));
             self.failed_again(death, letters, records, &errant).await?;
             match sink.flush(records).await? {
