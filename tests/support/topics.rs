@@ -10,6 +10,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 /// How long one question to the log may take.
 const ASK: Duration = Duration::from_secs(10);
 
+/// How long nothing may come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All records of the topics whose name passes, each partition in its order.
@@ -30,15 +31,16 @@ pub async fn read_topics(bootstrap: &str, wanted: impl Fn(&str) -> bool + Send +
         }
         consumer.assign(&all)?;
         let (mut open, mut records) = (all.count(), Vec::new());
-        let deadline = Instant::now() + PATIENCE;
+        let mut heard = Instant::now();
         while open > 0 {
-            anyhow::ensure!(Instant::now() < deadline, "{open} partitions were not read to their end within {PATIENCE:?}");
+            anyhow::ensure!(heard.elapsed() < PATIENCE, "{open} partitions were not read to their end: nothing for {PATIENCE:?}");
             match consumer.poll(Duration::from_millis(200)) {
-                None => {}
+                None => continue,
                 Some(Ok(m)) => records.push(m.detach()),
                 Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
                 Some(Err(e)) => return Err(e.into()),
             }
+            heard = Instant::now();
         }
         Ok(records)
     })
