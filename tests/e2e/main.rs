@@ -17,6 +17,7 @@ mod dlq_redrive;
 mod dlq_redrive_cancel;
 mod exactly_once;
 mod file_stream;
+mod hang_up;
 mod health;
 mod metrics;
 mod offsets_topic;

@@ -28,8 +28,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -182,7 +183,24 @@ pub fn serve(resources: Router<Rest>, rest: Rest) -> Router {
         .method_not_allowed_fallback(|| async { RestError::bare(StatusCode::METHOD_NOT_ALLOWED) })
         .fallback(|| async { RestError::bare(StatusCode::NOT_FOUND) })
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn(to_its_end))
         .with_state(rest)
+}
+
+/// What may change something is done to its end, also when whoever asked has hung up: given up half way, a connector would have a
+/// configuration in the log and another in the worker until that starts again.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request)).await {
+        Ok(answer) => answer,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // With the runtime.
+            Err(_) => RestError::new(StatusCode::SERVICE_UNAVAILABLE, "The worker is stopping").into_response(),
+        },
+    }
 }
 
 /// A JSON answer.

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millrace_record::RawConfig;
@@ -97,12 +98,23 @@ pub struct Ledger {
     table: Mutex<Table>,
     /// None: what is in the log is not known yet, or not any more.
     producer: tokio::sync::Mutex<Option<FutureProducer<Quiet>>>,
+    /// Whether a write has failed since the log was read: it may be there all the same.
+    unsure: AtomicBool,
 }
 
 impl Ledger {
     pub fn new(log: Arc<StateLog>, clients: ClientSettings, client_id: &str, group: &str, storage: Storage) -> Self {
         let (client_id, group) = (client_id.to_owned(), group.to_owned());
-        Ledger { log, clients, client_id, group, storage, table: Mutex::default(), producer: tokio::sync::Mutex::default() }
+        Ledger {
+            log,
+            clients,
+            client_id,
+            group,
+            storage,
+            table: Mutex::default(),
+            producer: tokio::sync::Mutex::default(),
+            unsure: AtomicBool::new(false),
+        }
     }
 
     /// Reads what there is, where that is not known. Without a topic there is nothing.
@@ -110,6 +122,14 @@ impl Ledger {
         let mut producer = self.producer.lock().await;
         if producer.is_none() && self.log.has(&self.storage.topic, LIST).await? {
             *producer = Some(self.take_over().await?);
+        }
+        Ok(())
+    }
+
+    /// Reads again what there is, where a write has failed: whoever asked for it was not told that it is there.
+    pub async fn sure(&self) -> Result<(), LedgerError> {
+        if self.unsure.load(Ordering::SeqCst) {
+            self.ready().await?;
         }
         Ok(())
     }
@@ -143,6 +163,7 @@ impl Ledger {
         };
         let table = tokio::task::spawn_blocking(read).await.expect("reading does not panic")?;
         *self.table.lock() = table;
+        self.unsure.store(false, Ordering::SeqCst);
         Ok(producer)
     }
 
@@ -169,6 +190,7 @@ impl Ledger {
                 }
                 Err(error) => {
                     *held = None;
+                    self.unsure.store(true, Ordering::SeqCst);
                     return Err(error);
                 }
             }

@@ -20,6 +20,7 @@ mod run;
 mod selected;
 mod transforms;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +49,7 @@ const RETRY: Duration = Duration::from_secs(2);
 pub struct Redrives {
     pub ledger: Ledger,
     queues: Arc<DeadLetterQueues>,
+    /// Of each job that has a task.
     live: Mutex<HashMap<u64, Live>>,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     /// One job is made at a time.
@@ -100,19 +102,34 @@ impl Redrives {
             }
             // What comes of these jobs is told behind what came before.
             let mut untold = redrives.untold.lock().await;
-            let left = redrives.ledger.jobs(|_, progress| progress.state == State::Running);
-            for (job, _) in left {
-                redrives.start(&of, job.id).await;
-            }
+            redrives.start_all(&of).await;
             redrives.read.send_replace(true);
             redrives.tell_again(&mut untold).await;
             drop(untold);
-            redrives.tell_untold().await;
+            redrives.look_after(&of).await;
         });
     }
 
+    /// Starts the jobs that are to run.
+    async fn start_all(self: &Arc<Self>, herder: &Arc<Herder>) {
+        for (job, _) in self.ledger.jobs(|_, progress| progress.state == State::Running) {
+            self.start(herder, job.id).await;
+        }
+    }
+
+    /// Starts a job, unless it was.
     async fn start(self: &Arc<Self>, herder: &Arc<Herder>, id: u64) {
-        if !self.stopping() {
+        if self.stopping() {
+            return;
+        }
+        let new = match self.live.lock().entry(id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(new) => {
+                new.insert(Live::default());
+                true
+            }
+        };
+        if new {
             self.tasks.lock().await.spawn(run::run(self.clone(), herder.clone(), id));
         }
     }
@@ -160,11 +177,16 @@ impl Redrives {
         }
     }
 
-    /// Tells indices again that could not be told, such as on a disk that was full. Until the worker stops.
-    async fn tell_untold(self: &Arc<Self>) {
+    /// Until the worker stops: starts jobs that are in the log though who made them was told of a failure, and tells indices
+    /// again that could not be told, such as on a disk that was full.
+    async fn look_after(self: &Arc<Self>, herder: &Arc<Herder>) {
         let mut pulse = self.pulse.subscribe();
         while !self.stopping() {
             let _ = tokio::time::timeout(RETRY, pulse.wait_for(|_| self.stopping())).await;
+            // Where it fails it is tried again.
+            if self.ledger.sure().await.is_ok() {
+                self.start_all(herder).await;
+            }
             let (mut untold, mut there) = (self.untold.lock().await, false);
             for queue in untold.iter() {
                 there |= self.queues.get(queue).await.is_some();
