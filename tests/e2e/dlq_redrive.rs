@@ -241,6 +241,27 @@ async fn a_job_waits_for_a_stopped_connector_and_ends_with_a_deleted_one() -> an
     Ok(())
 }
 
+/// A worker that was killed at a bad moment has written a dead letter twice: both are letters, and each is counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_letters_of_one_record_are_counted_each() -> anyhow::Result<()> {
+    let (pg, worker) = dead(Log::Embedded, 20, &[]).await?;
+    mended(&pg).await?;
+    let twice = &letters(&worker, 10).await?[1];
+    let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", &worker.bootstrap).create()?;
+    let record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(QUEUE).headers(twice.headers().expect("some").clone());
+    producer.send(record.payload(twice.payload().expect("a value")), WITHIN).await.map_err(|(e, _)| e)?;
+    letters(&worker, 11).await?;
+    // Made before the first has run: what it has redriven by then is skipped.
+    worker.request("PUT", "/connectors/sink/stop", None).await?;
+    let first = job(&worker, "redrive", json!({"positions": ["0-0"]})).await?;
+    let second = job(&worker, "redrive", json!({"positions": ["0-0", "0-1", "0-10"]})).await?;
+    worker.request("PUT", "/connectors/sink/resume", None).await?;
+    assert_eq!(reached(&worker, &first, "DONE").await?["redriven"], 1);
+    let done = reached(&worker, &second, "DONE").await?;
+    assert_eq!((&done["selected"], &done["redriven"], &done["skipped"]), (&json!(3), &json!(2), &json!(1)), "{done}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_slowed_and_cancelled_and_letters_are_discarded() -> anyhow::Result<()> {
     let (pg, worker) = dead(Log::Embedded, 200, &[]).await?;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use millrace_tests::{Kafka, Log, Postgres, Worker, eventually, read_topics, report};
 use parking_lot::Mutex;
 use rand::Rng;
@@ -137,6 +138,9 @@ async fn every_change_once(log: Log<'_>, name: &str, more: &[(&str, &str)]) -> a
     anyhow::ensure!(missing.is_none(), "{name}: change {missing:?} of {last} is missing");
     anyhow::ensure!(doubled == 0, "{name}: {doubled} changes are there twice, of {last}");
     anyhow::ensure!(seen[BEFORE as usize..].is_sorted(), "{name}: changes are out of order");
+    let page = super::plugin_metrics::page(&worker).await?;
+    let largest = page.families.get("kafka_connect_source_task_metrics_transaction_size_max").context("no size is told")?;
+    anyhow::ensure!(largest.series.values().all(|size| *size >= 1.0), "{:?}", largest.series);
     report(format!("{name}: {KILLS} kills, {last} changes, each once"));
     anyhow::ensure!(worker.stop().await, "the worker did not stop by itself:\n{}", worker.log_tail());
     Ok(())

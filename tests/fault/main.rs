@@ -2,6 +2,7 @@
 
 mod campaign;
 mod crash;
+mod one_writer;
 mod redrive;
 mod reversed;
 mod sink_down;

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 /// The most that is passed on in one go.
 const PIECE: usize = 64 << 10;
 
-/// How much of what a client sends first is kept.
+/// How much of what a client sends first is kept: a request for TLS may come before its name.
 const GREETING: usize = 512;
 
 /// From the client to the server, or back.
@@ -103,7 +103,7 @@ impl Proxy {
         }
     }
 
-    /// For the connections alone whose first request holds a text, such as a Kafka client's id.
+    /// For the connections alone whose first bytes hold a text, such as a Kafka client's id.
     pub fn set_of(&self, text: &str, trouble: Trouble) {
         for connection in self.shared.open.lock().iter() {
             if connection.greeting.lock().windows(text.len()).any(|w| w == text.as_bytes()) {
@@ -149,9 +149,8 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: Way, connect
             return Ok(());
         }
         if way == Way::There {
-            if connection.there.fetch_add(n as u64, Ordering::Relaxed) == 0 {
-                *connection.greeting.lock() = buffer[..n.min(GREETING)].to_vec();
-            }
+            let before = connection.there.fetch_add(n as u64, Ordering::Relaxed) as usize;
+            connection.greeting.lock().extend_from_slice(&buffer[..n.min(GREETING.saturating_sub(before))]);
         }
         let mut rest = &buffer[..n];
         while !rest.is_empty() {

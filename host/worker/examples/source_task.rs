@@ -193,6 +193,7 @@ async fn main() -> anyhow::Result<()> {
         plugins: Arc::new(NoPlugins),
         converters: Arc::new(converter),
         gates: None,
+        holders: Arc::default(),
     });
     let spec = TaskSpec {
         id: TaskId { connector: "source".into(), task: 0 },

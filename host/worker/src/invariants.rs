@@ -23,6 +23,9 @@ pub enum Invariant {
     StateBeforeOffset,
     /// sent-before-offset: what plugins sent is acknowledged before the offsets are stored. Reversed: nobody waits for it.
     SentBeforeOffset,
+    /// one-writer: a task opens partitions once no other of its connector has them in hand, and writes nothing for those that are
+    /// lost. Reversed: nobody asks.
+    OneWriter,
     /// opened-before-read: a partition is read from the offset that `open` answered. Reversed: from the group's.
     OpenedBeforeRead,
     /// one-outcome: a dead letter's outcome is written once the sink has made it durable. Reversed: before the sink is given it.
@@ -30,7 +33,7 @@ pub enum Invariant {
 }
 
 impl Invariant {
-    pub const ALL: [Invariant; 9] = [
+    pub const ALL: [Invariant; 10] = [
         Invariant::SinkDurableBeforeCommit,
         Invariant::SourceDurableBeforeCommit,
         Invariant::OffsetWithRecords,
@@ -38,6 +41,7 @@ impl Invariant {
         Invariant::DurableBeforeRelease,
         Invariant::StateBeforeOffset,
         Invariant::SentBeforeOffset,
+        Invariant::OneWriter,
         Invariant::OpenedBeforeRead,
         Invariant::OneOutcome,
     ];
@@ -52,6 +56,7 @@ impl Invariant {
             Invariant::DurableBeforeRelease => "durable-before-release",
             Invariant::StateBeforeOffset => "state-before-offset",
             Invariant::SentBeforeOffset => "sent-before-offset",
+            Invariant::OneWriter => "one-writer",
             Invariant::OpenedBeforeRead => "opened-before-read",
             Invariant::OneOutcome => "one-outcome",
         }

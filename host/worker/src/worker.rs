@@ -282,6 +282,7 @@ async fn start(
         plugins: plugins.clone(),
         converters: registries.factory(),
         gates: monitor.clone().map(|m| Arc::new(m) as Arc<dyn SchemaGates>),
+        holders: Arc::default(),
     });
     let writer = tokio::spawn(statuses.clone().write_behind());
     let watch = Arc::<LogWatch>::default();

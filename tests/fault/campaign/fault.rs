@@ -24,7 +24,7 @@ pub enum Which {
     All,
     /// The one that has sent most.
     Busiest,
-    /// Those of the Kafka clients whose id holds this.
+    /// Those whose client says this of itself: an id, or the name of an application.
     Of(&'static str),
 }
 

@@ -3,7 +3,7 @@
 //! this folder.
 
 mod clock;
-mod connectors;
+pub mod connectors;
 mod disk;
 pub mod fault;
 pub mod generation;

@@ -11,7 +11,7 @@ mod native;
 pub mod outgoing;
 pub mod plugin_log;
 pub mod producer;
-pub mod repeats;
+mod repeats;
 pub mod reread;
 pub mod subscription;
 pub mod topic_name;

@@ -1,4 +1,4 @@
-//! Averages, maxima and rates over the last while, as Kafka's `SampledStat` has them: two windows of 30 s, a third one kept
+//! Averages, extremes and rates over the last while, as Kafka's `SampledStat` has them: two windows of 30 s, a third one kept
 //! for what overlaps their beginning.
 
 /// One window.
@@ -15,12 +15,13 @@ struct Sample {
     last_ms: u64,
     count: u64,
     sum: f64,
+    min: f64,
     max: f64,
 }
 
 impl Sample {
     fn new(now_ms: u64) -> Self {
-        Sample { begun_ms: now_ms, last_ms: now_ms, count: 0, sum: 0.0, max: f64::NEG_INFINITY }
+        Sample { begun_ms: now_ms, last_ms: now_ms, count: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY }
     }
 }
 
@@ -48,6 +49,7 @@ impl Sampled {
         sample.last_ms = now_ms;
         sample.count += 1;
         sample.sum += value;
+        sample.min = sample.min.min(value);
         sample.max = sample.max.max(value);
     }
 
@@ -55,6 +57,12 @@ impl Sampled {
     pub fn avg(&self, now_ms: u64) -> f64 {
         let (sum, count) = self.recent(now_ms).fold((0.0, 0), |(sum, count), s| (sum + s.sum, count + s.count));
         if count == 0 { f64::NAN } else { sum / count as f64 }
+    }
+
+    /// NaN: nothing was recorded lately.
+    pub fn min(&self, now_ms: u64) -> f64 {
+        let recent = self.recent(now_ms).filter(|s| s.count > 0);
+        recent.map(|s| s.min).fold(f64::NAN, f64::min)
     }
 
     /// NaN: nothing was recorded lately.

@@ -65,6 +65,9 @@ pub(super) const SOURCE_TASK: &[Attribute<TaskView>] = attributes! { TaskView;
     "source-record-active-count-max": Gauge, "Largest number of records polled and not yet acknowledged.", |t| t.measured.active.1;
     "poll-batch-avg-time-ms": Gauge, "Mean time of a poll that gave records, in milliseconds.", |t| t.measured.batch_ms.0;
     "poll-batch-max-time-ms": Gauge, "Longest time of a poll that gave records, in milliseconds.", |t| t.measured.batch_ms.1;
+    "transaction-size-min": Gauge, "Fewest records in a transaction, with exactly-once delivery.", |t| t.measured.transaction.0;
+    "transaction-size-avg": Gauge, "Mean number of records in a transaction, with exactly-once delivery.", |t| t.measured.transaction.1;
+    "transaction-size-max": Gauge, "Most records in a transaction, with exactly-once delivery.", |t| t.measured.transaction.2;
 };
 
 pub(super) const SINK_TASK: &[Attribute<TaskView>] = attributes! { TaskView;

@@ -38,7 +38,10 @@ fn a_sources_batches_are_counted_and_averaged() {
     c.settled_batch(10, 9);
     c.settled_batch(0, 0);
     c.commit_ended(Committed::Done, Duration::from_millis(6));
+    c.transaction_committed(4);
+    c.transaction_committed(2);
     clock.advance(Duration::from_secs(30));
+    c.transaction_committed(9);
     c.commit_ended(Committed::Failed, Duration::from_millis(2));
     c.in_state(&TaskState::Paused);
     clock.advance(Duration::from_secs(10));
@@ -56,6 +59,9 @@ fn a_sources_batches_are_counted_and_averaged() {
     is("source_task_metrics_source_record_active_count_max", 30.0);
     is("source_task_metrics_poll_batch_avg_time_ms", 6.0);
     is("source_task_metrics_poll_batch_max_time_ms", 8.0);
+    is("source_task_metrics_transaction_size_min", 2.0);
+    is("source_task_metrics_transaction_size_avg", 5.0);
+    is("source_task_metrics_transaction_size_max", 9.0);
     is("connector_task_metrics_batch_size_avg", 15.0);
     is("connector_task_metrics_batch_size_max", 20.0);
     is("connector_task_metrics_offset_commit_avg_time_ms", 4.0);

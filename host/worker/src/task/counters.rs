@@ -114,6 +114,8 @@ struct Windows {
     /// 1 for a commit that succeeded, 0 for one that failed.
     commit_results: Sampled,
     skips: Sampled,
+    /// Records in a transaction.
+    transaction: Sampled,
     /// Whether the task runs or is paused, since when, and for how long it has been so before.
     resting: Option<bool>,
     since: Duration,
@@ -158,6 +160,8 @@ pub struct TaskMeasures {
     pub commits: (f64, f64),
     pub completion_rate: f64,
     pub skip_rate: f64,
+    /// Minimum, average and maximum.
+    pub transaction: (f64, f64, f64),
 }
 
 /// How an offset commit ended.
@@ -256,6 +260,13 @@ impl Counters {
         w.commit_results.record(now, f64::from(u8::from(how == Committed::Done)));
     }
 
+    /// A source's transaction was committed.
+    pub fn transaction_committed(&self, records: u64) {
+        let mut w = self.windows.lock();
+        let now = w.now_ms();
+        w.transaction.record(now, records as f64);
+    }
+
     /// What was under way comes again with the next session.
     pub fn session_ended(&self) {
         self.active.set(0);
@@ -292,6 +303,7 @@ impl Counters {
             commits: shares(&w.commit_results, now),
             completion_rate: w.commit_results.rate(now),
             skip_rate: w.skips.rate(now),
+            transaction: (w.transaction.min(now), w.transaction.avg(now), w.transaction.max(now)),
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::schema_gate::SchemaGates;
-use super::{Counters, OffsetStore, StateStore, TaskEvents, TaskId};
+use super::{Counters, Holders, OffsetStore, StateStore, TaskEvents, TaskId};
 
 /// Makes the configurations of Kafka clients. Precedence, lowest first: `defaults` (librdkafka's names), the worker's
 /// client settings (`bootstrap.servers`, security), its `producer.*` or `consumer.*` or `admin.*`, and the connector's
@@ -44,6 +44,8 @@ pub struct TaskRuntime {
     pub converters: ConverterFactory,
     /// None: schemas pass without being asked about.
     pub gates: Option<Arc<dyn SchemaGates>>,
+    /// Which sink tasks have which partitions in hand.
+    pub holders: Arc<Holders>,
 }
 
 /// What the herder wants of a task.

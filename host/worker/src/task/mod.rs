@@ -20,6 +20,7 @@ pub(crate) use handle::Target;
 pub use handle::{KafkaClients, PluginLookup, TaskHandle, TaskRuntime};
 pub use health::{Condition, Health, Pulse};
 pub(crate) use settings::Reader;
+pub use sink::Holders;
 pub(crate) use sink::{Durable, Errant, Patcher, Redriver, keeps_offsets, parse_patch};
 pub(crate) use state::Keeper;
 pub use state::{NoStates, Opened, StateStore, Unsaved, Whose};

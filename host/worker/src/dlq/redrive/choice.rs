@@ -35,16 +35,16 @@ pub fn position(m: &OwnedMessage) -> Position {
     Position { partition: m.partition(), offset: m.offset() }
 }
 
-/// Which of a chunk have no outcome, and how many that were named have one. `ahead` have theirs of this job, and are counted.
-pub fn without_outcome(redrives: &Redrives, job: &Job, ahead: &BTreeSet<Position>, chunk: &Chunk) -> (Vec<usize>, u64) {
+/// Which of a chunk have no outcome, and which that were named have one. `ahead` have theirs of this job, and are counted.
+pub fn without_outcome(redrives: &Redrives, job: &Job, ahead: &BTreeSet<Position>, chunk: &Chunk) -> (Vec<usize>, Vec<usize>) {
     let known = redrives.ledger.outcomes(&job.queue, chunk.messages.iter().map(position));
-    let (mut chosen, mut skipped) = (Vec::with_capacity(known.len()), 0);
+    let (mut chosen, mut skipped) = (Vec::with_capacity(known.len()), Vec::new());
     for (i, known) in known.into_iter().enumerate() {
         match known {
             None => chosen.push(i),
-            Some(_) if ahead.contains(&position(&chunk.messages[i])) => {}
             // All that were selected were those that are not done.
-            Some(_) => skipped += u64::from(job.selection.names()),
+            Some(_) if job.selection.names() && !ahead.contains(&position(&chunk.messages[i])) => skipped.push(i),
+            Some(_) => {}
         }
     }
     (chosen, skipped)
@@ -62,8 +62,8 @@ pub fn choose(
 ) -> Chosen {
     let name = job.connector.as_deref().unwrap_or_default();
     let mut places = HashSet::new();
-    let (left, skipped) = without_outcome(redrives, job, ahead, chunk);
-    let mut chosen = Chosen { skipped, ..Chosen::default() };
+    let (left, mut skipped) = without_outcome(redrives, job, ahead, chunk);
+    let mut chosen = Chosen::default();
     for i in left {
         let m = &chunk.messages[i];
         let at = position(m);
@@ -81,7 +81,9 @@ pub fn choose(
             continue;
         };
         if !places.insert(origin.clone()) {
-            (chunk.next, chunk.missing, chosen.skipped) = (Some(at), 0, 0);
+            chunk.next = Some(at);
+            chunk.missing.retain(|missing| *missing < at);
+            skipped.retain(|skipped| *skipped < i);
             break;
         }
         let mut shown = origin.clone();
@@ -94,6 +96,7 @@ pub fn choose(
         chosen.letters.push(Letter { at, origin });
         chosen.records.push(letter::record(m, name, shown));
     }
+    chosen.skipped += skipped.len() as u64;
     chosen
 }
 

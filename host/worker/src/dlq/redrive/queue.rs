@@ -43,7 +43,7 @@ pub struct Chunk {
     /// Where the next chunk begins; none: there is no more.
     pub next: Option<Position>,
     /// Positions that were asked for and are no longer there.
-    pub missing: u64,
+    pub missing: Vec<Position>,
 }
 
 /// See the module. All calls block.
@@ -121,7 +121,7 @@ impl QueueReader {
                     let take = found.offset < end && self.wanted.as_ref().is_none_or(|w| w.contains(&found));
                     // Those between are gone.
                     if let Some(wanted) = &self.wanted {
-                        chunk.missing += wanted.range(at..found).count() as u64;
+                        chunk.missing.extend(wanted.range(at..found));
                     }
                     if take {
                         weight += m.payload_len() + m.key_len();
@@ -139,7 +139,7 @@ impl QueueReader {
                     }
                     if let Some(wanted) = &self.wanted {
                         let end = Position { partition: p, offset: end };
-                        chunk.missing += wanted.range(at..end).count() as u64;
+                        chunk.missing.extend(wanted.range(at..end));
                     }
                     end
                 }

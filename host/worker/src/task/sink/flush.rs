@@ -6,14 +6,17 @@ use millrace_record::{ErrorKind, Flushed, TaskError, TopicOffset, TopicPartition
 
 use super::Session;
 use crate::invariants::{Invariant, reversed};
+use crate::kafka::consumer::LogConsumer;
 use crate::task::Committed;
 use crate::task::supervise::{Failure, flush_plugins};
 
 impl Session<'_> {
     /// Flushes and commits; tries again for as long as that may help. A rebalance or a stop ends the tries: what was not
-    /// flushed stays due.
+    /// flushed stays due. What was put of lost partitions is not written: whoever has them reads it again.
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
-        loop {
+        // Invariant one-writer.
+        let ours = |consumer: &LogConsumer| !consumer.lost() || reversed(Invariant::OneWriter);
+        while ours(self.consumer) {
             match self.flush_once().await {
                 Err(failure) if failure.error.kind == ErrorKind::Retriable => {
                     let delay = self.task.count_retry(failure)?;
@@ -24,6 +27,7 @@ impl Session<'_> {
                 other => return other,
             }
         }
+        Ok(())
     }
 
     /// Makes durable what was put, and commits what the plugin answers.

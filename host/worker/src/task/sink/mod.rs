@@ -6,11 +6,14 @@
 //!
 //! Invariant state-before-offset: what was changed in states is stored before these offsets are committed.
 //!
+//! Invariant one-writer: see [`holders`].
+//!
 //! Invariant opened-before-read: no record of a partition reaches the plugin before its `open` has answered, and none from
 //! before the offset that it answered.
 
 mod batch;
 mod flush;
+mod holders;
 mod intake;
 mod isolate;
 mod late;
@@ -35,6 +38,8 @@ use crate::kafka::subscription::Topics;
 use crate::transforms::Chain;
 
 pub(crate) use self::batch::Errant;
+use self::holders::Held;
+pub use self::holders::Holders;
 use self::intake::{Decoded, Intake};
 pub(crate) use self::patch::{Patcher, parse as parse_patch};
 pub(crate) use self::redrive::{Durable, Redriver, keeps_offsets};
@@ -78,6 +83,7 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
         committed: BTreeMap::new(),
         rewind: BTreeMap::new(),
         paused: false,
+        held: Held::new(task.runtime.holders.clone(), &task.spec.id.connector),
     };
     let result = session.run(&wake).await;
     session.outlet.chain.close().await;
@@ -98,6 +104,8 @@ struct Session<'a> {
     rewind: BTreeMap<TopicPartition, i64>,
     /// The operator's pause.
     paused: bool,
+    /// Let go of after the plugin: the last field.
+    held: Held,
 }
 
 /// What a decoded batch goes through.

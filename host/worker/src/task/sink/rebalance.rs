@@ -11,6 +11,9 @@ use crate::invariants::{Invariant, reversed};
 use crate::kafka::consumer::{Change, partitions};
 use crate::task::supervise::Failure;
 
+/// How often it is looked whether partitions are lost.
+const LOST_LOOK: Duration = Duration::from_millis(100);
+
 impl Session<'_> {
     /// Deals with what has changed, then reads on where records were given back.
     pub(super) async fn rebalance(&mut self) -> Result<(), Failure> {
@@ -47,6 +50,9 @@ impl Session<'_> {
         if added.is_empty() {
             return Ok(list);
         }
+        if !self.in_hand(&added).await? {
+            return Ok(list);
+        }
         let opened = self.task.counters.pulse.during("open", self.outlet.plugin.open(&added)).await;
         for o in opened.map_err(|e| Failure::new(&self.outlet.subject, "open", e))? {
             if reversed(Invariant::OpenedBeforeRead) {
@@ -60,6 +66,28 @@ impl Session<'_> {
             })?;
         }
         Ok(list)
+    }
+
+    /// Waits until no other task of the connector has these in hand. Invariant one-writer. False: the task stops.
+    async fn in_hand(&mut self, added: &[TopicPartition]) -> Result<bool, Failure> {
+        if reversed(Invariant::OneWriter) {
+            return Ok(true);
+        }
+        let (task, consumer) = (self.task.clone(), self.consumer);
+        let lost = async {
+            while !consumer.lost() {
+                tokio::time::sleep(LOST_LOOK).await;
+            }
+        };
+        tokio::select! {
+            () = task.counters.pulse.during("another task to let go of its partitions", self.held.take(added)) => Ok(true),
+            () = task.stopped() => Ok(false),
+            // Two that wait for each other would wait for ever.
+            () = lost => {
+                let message = "the group gave the partitions away again while another task had yet to let go of them";
+                Err(Failure::new("consumer", "rebalance", TaskError::new(ErrorKind::Restart, "kafka.rebalance", message)))
+            }
+        }
     }
 
     /// Makes durable and commits what was put, as far as the time allows, so that it does not come again elsewhere.
@@ -93,7 +121,12 @@ impl Session<'_> {
         match cut_off {
             Some(failure) => Err(failure),
             None if gone.is_empty() => Ok(()),
-            None => self.outlet.plugin.close(gone).await.map_err(|e| Failure::new(&self.outlet.subject, "close", e)),
+            None => {
+                let closed = self.outlet.plugin.close(gone).await;
+                closed.map_err(|e| Failure::new(&self.outlet.subject, "close", e))?;
+                self.held.free(gone);
+                Ok(())
+            }
         }
     }
 
@@ -101,6 +134,10 @@ impl Session<'_> {
     /// destination is away. False: the task stops, or partitions are to be given up or taken first.
     pub(super) async fn wait(&mut self, delay: Duration) -> Result<bool, Failure> {
         let (task, consumer) = (self.task.clone(), self.consumer);
+        // Whoever waited before may have had the word of it.
+        if consumer.has_rebalanced() && !reversed(Invariant::OneWriter) {
+            return Ok(false);
+        }
         if !self.paused {
             consumer.pause(true);
         }
@@ -110,7 +147,7 @@ impl Session<'_> {
             tokio::select! {
                 _ = &mut until => break true,
                 _ = task.stopped() => break false,
-                _ = consumer.changed() => break false,
+                _ = consumer.changed(), if !reversed(Invariant::OneWriter) => break false,
                 received = consumer.consumer.recv() => match received {
                     // It was on its way when the partitions were paused.
                     Ok(m) => self.give_back(std::slice::from_ref(&m)),

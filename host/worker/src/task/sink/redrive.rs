@@ -41,7 +41,6 @@ pub struct Redriver {
     patcher: Option<Patcher>,
     /// Where the plugin starts in each partition that it knows; none: anywhere.
     opened: HashMap<TopicPartition, Option<i64>>,
-    keeps_offsets: bool,
 }
 
 /// A batch that is to be put: what converters and transforms have made of it.
@@ -96,9 +95,8 @@ impl Redriver {
         let mut plugin = spec.plugin.sink(context).await.map_err(|e| Failure::new(&subject, "start", e))?;
         plugin.start().await.map_err(|e| Failure::new(&subject, "start", e))?;
         keeper.keep();
-        let keeps_offsets = keeps_offsets(spec);
         let outlet = Outlet::new(&task, subject, plugin, keeper, log, chain, None);
-        Ok(Redriver { task, outlet, converters, patcher, opened: HashMap::new(), keeps_offsets })
+        Ok(Redriver { task, outlet, converters, patcher, opened: HashMap::new() })
     }
 
     /// Which of these messages are at the destination: the instance before this one ended before it could say so. A sink that
@@ -173,7 +171,7 @@ impl Redriver {
         }
         let failed = |e| Failure::new(&self.outlet.subject, "open", e);
         let from = self.outlet.plugin.open(&new).await.map_err(failed)?;
-        if let Some(own) = from.first().filter(|_| !self.keeps_offsets) {
+        if let Some(own) = from.first().filter(|_| !self.outlet.keeps_offsets) {
             let message = format!(
                 "the sink keeps its own offsets (of {}-{}), and would take dead letters for records that it has; it has to have the capability \"exactly-once\" and the setting \"exactly.once\" for that",
                 own.topic, own.partition

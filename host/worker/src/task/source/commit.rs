@@ -78,6 +78,7 @@ pub(in crate::task) async fn run(
         marked: false,
         open: false,
         ended: false,
+        size: 0,
         stored,
         wake: wake.clone(),
     };
@@ -150,6 +151,8 @@ struct Committer {
     open: bool,
     /// A transaction of the source ends with what came last.
     ended: bool,
+    /// Records that the transaction which is open has.
+    size: u64,
     stored: mpsc::UnboundedSender<Vec<SourceOffset>>,
     wake: Wake,
 }
@@ -185,8 +188,10 @@ impl Committer {
         }
         self.settled += 1;
         let skipped = batch.skipped.len() as u64;
+        let produced = batch.records.saturating_sub(batch.filtered + skipped);
         self.task.counters.skipped.add(skipped);
-        self.task.counters.settled_batch(batch.records, batch.records.saturating_sub(batch.filtered + skipped));
+        self.task.counters.settled_batch(batch.records, produced);
+        self.size += produced;
         self.add(batch);
         Ok(())
     }
@@ -265,6 +270,7 @@ impl Committer {
         let ended = if committed.is_ok() { Committed::Done } else { Committed::Failed };
         self.task.counters.commit_ended(ended, begun.elapsed());
         committed?;
+        self.task.counters.transaction_committed(std::mem::take(&mut self.size));
         self.unsaved.committed(&*runtime.states);
         runtime.offsets.committed(connector, &offsets);
         self.release(offsets);

@@ -90,12 +90,9 @@ pub(super) async fn run(task: &Arc<Task>) -> Result<(), Failure> {
     // The channel's end tells `send` and then `commit` to finish what they have.
     poller.taken = None;
     let (mut sent, mut committed) = (Ok(()), Ok(()));
+    // The log gets its time to acknowledge.
     let ended = async {
-        tokio::join!(
-            async { sent = joined(sending.await, "send") },
-            // With a failure in it there is nothing to wait for; else the log gets its time to acknowledge.
-            async { committed = joined(committing.await, "commit") },
-        )
+        tokio::join!(async { sent = joined(sending.await, "send") }, async { committed = joined(committing.await, "commit") },)
     };
     if tokio::time::timeout(task.settings.flush_timeout, ended).await.is_err() {
         tracing::warn!("the log did not acknowledge the last records in time; they come again");

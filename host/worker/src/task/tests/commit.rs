@@ -71,6 +71,7 @@ async fn check(parts: Vec<usize>, order: Vec<usize>, refused_at: Option<usize>) 
         plugins: Arc::new(NoPlugins),
         converters: Arc::new(converter),
         gates: None,
+        holders: Arc::default(),
     });
     let spec = TaskSpec {
         id: TaskId { connector: "c".into(), task: 0 },

@@ -138,6 +138,7 @@ impl Rig {
             plugins: Arc::new(NoPlugins),
             converters: Arc::new(converter),
             gates: None,
+            holders: Arc::default(),
         };
         Rig { broker, runtime: Arc::new(runtime), events, offsets, _dir: dir }
     }

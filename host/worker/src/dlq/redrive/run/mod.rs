@@ -148,9 +148,9 @@ async fn session(redrives: &Arc<Redrives>, herder: &Arc<Herder>, id: u64) -> Res
         Some(_) => None,
     };
     redrives.live(id, |live| live.waits = None);
+    let mut work = Work::new(redrives.clone(), herder, job.clone(), progress).await?;
     let (target, watched) = watch::channel(Target::Running);
-    let watching = tokio::spawn(watch_for_changes(redrives.clone(), herder.clone(), job.clone(), sink.clone(), target));
-    let mut work = Work::new(redrives.clone(), herder, job, progress).await?;
+    let watching = tokio::spawn(watch_for_changes(redrives.clone(), herder.clone(), job, sink.clone(), target));
     let ended = match sink {
         None => work.discard(&watched).await,
         Some(spec) => work.redrive(spec, herder, watched).await,
@@ -242,7 +242,7 @@ impl Work {
 
     /// A chunk is behind the job. True: it was the last.
     fn behind(&mut self, chunk: &Chunk) -> bool {
-        self.progress.counts.missing += chunk.missing;
+        self.progress.counts.missing += chunk.missing.len() as u64;
         self.progress.ahead.clear();
         match chunk.next {
             Some(next) => self.progress.next = Some(next),
@@ -258,7 +258,7 @@ impl Work {
         while *target.borrow() == Target::Running {
             let chunk = self.read().await?;
             let (chosen, skipped) = without_outcome(&self.redrives, &self.job, &self.progress.ahead, &chunk);
-            self.progress.counts.skipped += skipped;
+            self.progress.counts.skipped += skipped.len() as u64;
             let outcome = self.outcome(Kind::Discarded);
             let outcomes: Vec<_> = chosen.iter().map(|i| &chunk.messages[*i]).map(|m| (position(m), outcome.clone())).collect();
             self.progress.counts.discarded += outcomes.len() as u64;
