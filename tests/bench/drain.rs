@@ -45,11 +45,13 @@ struct Contender<'a> {
     name: &'static str,
     system: System<'a>,
     extra: Vec<(&'static str, &'static str)>,
+    /// It writes in transactions, each of which takes an offset more.
+    once: bool,
 }
 
 pub async fn run(bench: &Bench) -> anyhow::Result<()> {
     let mut sides = Vec::new();
-    let mut add = |name, system, extra: &[_]| sides.push(Contender { name, system, extra: extra.to_vec() });
+    let mut add = |name, system, extra: &[_]| sides.push(Contender { name, system, extra: extra.to_vec(), once: false });
     if bench.plan.wants("Debezium") {
         add("Debezium, default settings", bench.connect().await?, &[]);
         add("Debezium, tuned", bench.connect().await?, TUNED);
@@ -81,6 +83,23 @@ pub async fn run(bench: &Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// With exactly-once delivery, beside Debezium with it, and beside at-least-once.
+pub async fn run_once(bench: &Bench) -> anyhow::Result<()> {
+    const PEER: &str = "Debezium, tuned, exactly once";
+    const PLAIN: &str = "Millrace on Kafka";
+    let mut sides = Vec::new();
+    let mut add = |name, system, extra: &[_], once| sides.push(Contender { name, system, extra: extra.to_vec(), once });
+    if bench.plan.wants("Debezium") {
+        add(PEER, bench.connect_once().await?, TUNED, true);
+    }
+    add(PLAIN, bench.on_kafka().await?, &[], false);
+    add("Millrace on Kafka, exactly once", bench.on_kafka_once().await?, &[], true);
+    add("Millrace, embedded broker, exactly once", bench.embedded_once().await?, &[], true);
+    let figures = compare(bench, "once", false, &sides).await?;
+    print("PostgreSQL to topic, exactly once", PLAIN, PEER, &figures);
+    Ok(())
+}
+
 /// Millrace with and without a WASM transform in the path, beside Debezium with Java's for the same: `MaskField` knows the fields of
 /// a row alone, so that the event is unwrapped first. Ours masks both rows of an event, and writes the whole of it.
 pub async fn run_transform(bench: &Bench) -> anyhow::Result<()> {
@@ -94,7 +113,7 @@ pub async fn run_transform(bench: &Bench) -> anyhow::Result<()> {
         ("transforms.mask.replacement", "c***@example.com"),
     ];
     let mut sides = Vec::new();
-    let mut add = |name, system, extra: Vec<_>| sides.push(Contender { name, system, extra });
+    let mut add = |name, system, extra: Vec<_>| sides.push(Contender { name, system, extra, once: false });
     add("Millrace without a transform", bench.on_kafka().await?, vec![]);
     add("Millrace with a WASM transform", bench.on_kafka().await?, MASK.to_vec());
     if bench.plan.wants("Debezium") {
@@ -156,14 +175,13 @@ async fn drain(bench: &Bench, side: &Contender<'_>, name: &str, time: Duration, 
     system.create(name, source(bench, name, load::TABLE, name, &side.extra)).await?;
     let (started, mut asked) = (Instant::now(), Instant::now());
     let mut window: Option<Window> = None;
-    loop {
+    let ended = loop {
         let n = topics.count(&topic);
         match &window {
             None if n > 0 => window = Some(Window::open(system.pid, load::reader(&bench.pg, name).await?, n)),
             Some(w) if n >= loaded.rows || w.seconds() >= time.as_secs_f64() => {
                 window.take().expect("just seen").close(figures, n);
-                anyhow::ensure!(n <= loaded.rows, "{}: {n} records of {} rows", side.name, loaded.rows);
-                break;
+                break n;
             }
             _ => {}
         }
@@ -180,9 +198,13 @@ async fn drain(bench: &Bench, side: &Contender<'_>, name: &str, time: Duration, 
             );
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    };
     system.delete(name).await?;
     load::drop_slot(&bench.pg, name).await?;
     figures.bytes = topics.sample(&topic, 1_000)?;
+    let share = if side.once { topics.share_of_records(&topic, ended)? } else { 1.0 };
+    figures.of_these_records(share);
+    let n = (ended as f64 * share) as i64;
+    anyhow::ensure!(n <= loaded.rows, "{}: {n} records of {} rows", side.name, loaded.rows);
     topics.delete(&topic).await
 }

@@ -23,6 +23,8 @@ use self::system::System;
 /// Durable as PostgreSQL is by default; only what would come and go behind the measurements is put off.
 const POSTGRES: &str = "fsync = on\nsynchronous_commit = on\nfull_page_writes = on\nmax_wal_size = 16GB\nshared_buffers = 512MB\n\
                         checkpoint_timeout = 1h\nmax_replication_slots = 40\nautovacuum = off";
+/// Of workers with exactly-once sources, Kafka Connect's too.
+const ONCE: &str = "exactly.once.source.support=enabled\n";
 const PLAIN: &str = "key.converter.schemas.enable=false\nvalue.converter.schemas.enable=false";
 
 /// The servers that every side of a comparison shares, and the two workers under comparison. What only some sides need is
@@ -34,7 +36,10 @@ pub struct Bench {
     loaded: OnceCell<load::Loaded>,
     // Dropped in this order: who uses Kafka before Kafka.
     connect: OnceCell<Connect>,
+    connect_once: OnceCell<Connect>,
     on_kafka: OnceCell<Worker>,
+    on_kafka_once: OnceCell<Worker>,
+    embedded_once: OnceCell<Worker>,
     kafka: OnceCell<Kafka>,
     kafka_address: OnceCell<String>,
 }
@@ -61,6 +66,27 @@ impl Bench {
         Ok(System::connect("Kafka Connect", connect, kafka))
     }
 
+    /// Kafka Connect with exactly-once sources.
+    pub async fn connect_once(&self) -> anyhow::Result<System<'_>> {
+        let kafka = self.kafka_address().await?;
+        let connect = self.connect_once.get_or_try_init(|| Connect::start_with_debezium(kafka, "connect-once", ONCE)).await?;
+        Ok(System::connect("Kafka Connect, exactly once", connect, kafka))
+    }
+
+    /// Millrace with exactly-once sources, on the same Kafka.
+    pub async fn on_kafka_once(&self) -> anyhow::Result<System<'_>> {
+        let (kafka, settings) = (self.kafka_address().await?, format!("{ONCE}{PLAIN}"));
+        let worker = self.on_kafka_once.get_or_try_init(|| Worker::start_with(Log::Kafka(kafka), &settings)).await?;
+        Ok(System::millrace("Millrace on Kafka, exactly once", worker, &self.plan.set))
+    }
+
+    /// Millrace with exactly-once sources, on its embedded broker.
+    pub async fn embedded_once(&self) -> anyhow::Result<System<'_>> {
+        let settings = format!("{ONCE}{PLAIN}");
+        let worker = self.embedded_once.get_or_try_init(|| Worker::start_with(Log::Embedded, &settings)).await?;
+        Ok(System::millrace("Millrace, embedded broker, exactly once", worker, &self.plan.set))
+    }
+
     /// Millrace on the same Kafka as the peer.
     pub async fn on_kafka(&self) -> anyhow::Result<System<'_>> {
         let kafka = self.kafka_address().await?;
@@ -82,6 +108,9 @@ impl Bench {
         self.head()?;
         if self.plan.has("drain") {
             drain::run(self).await?;
+        }
+        if self.plan.has("once") {
+            drain::run_once(self).await?;
         }
         if self.plan.has("transform") {
             drain::run_transform(self).await?;
@@ -132,7 +161,10 @@ async fn main() -> anyhow::Result<()> {
         embedded: Worker::start_with(Log::Embedded, PLAIN).await?,
         loaded: OnceCell::new(),
         connect: OnceCell::new(),
+        connect_once: OnceCell::new(),
         on_kafka: OnceCell::new(),
+        on_kafka_once: OnceCell::new(),
+        embedded_once: OnceCell::new(),
         kafka: OnceCell::new(),
         kafka_address: OnceCell::new(),
         plan,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 pub const USAGE: &str =
-    "bench [--quick] [--seconds N] [--runs N] [--sides TEXT] [--set KEY=VALUE] [drain|transform|latency|sink|registry ...]
+    "bench [--quick] [--seconds N] [--runs N] [--sides TEXT] [--set KEY=VALUE] [drain|once|transform|latency|sink|registry ...]
   --quick       5 seconds a side, once, to develop with; the default is 30 seconds a side, three times
   --seconds N   seconds a side
   --runs N      how often, the sides taking turns
@@ -11,8 +11,8 @@ pub const USAGE: &str =
   dlq [--records N]  alone, with nothing else: a dead letter queue of N records, 10,000,000 unless said otherwise
   --set K=V     a setting for Millrace's connectors, to try it: figures with it are not the defaults";
 
-/// The parts, in the order in which they run: the first three share one loaded table.
-pub const PARTS: &[&str] = &["drain", "transform", "sink", "latency", "registry"];
+/// The parts, in the order in which they run: the first four share one loaded table.
+pub const PARTS: &[&str] = &["drain", "once", "transform", "sink", "latency", "registry"];
 
 /// Records of the dead letter queue.
 const DEAD_LETTERS: u64 = 10_000_000;

@@ -35,6 +35,12 @@ impl Side {
         }
     }
 
+    /// Of what the last run counted only this share was records.
+    pub fn of_these_records(&mut self, share: f64) {
+        self.rates.last_mut().into_iter().for_each(|rate| *rate *= share);
+        self.cpu.last_mut().into_iter().for_each(|cpu| *cpu /= share);
+    }
+
     pub fn rate(&self) -> f64 {
         median(&self.rates)
     }

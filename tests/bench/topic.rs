@@ -6,6 +6,10 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
+/// Offsets that are looked at for what are records among them, and how many of the last need not be.
+const SHARE_OFFSETS: i64 = 200_000;
+const SHARE_LEAVES: i64 = 100;
+
 pub struct Topics {
     bootstrap: String,
     admin: AdminClient<rdkafka::client::DefaultClientContext>,
@@ -49,6 +53,21 @@ impl Topics {
         at.add_partition_offset(topic, 0, Offset::Beginning)?;
         consumer.assign(&at)?;
         Ok(consumer)
+    }
+
+    /// How much of the first offsets of a topic with transactions, up to `end`, are records: the end of each transaction has an
+    /// offset of its own.
+    pub fn share_of_records(&self, topic: &str, end: i64) -> anyhow::Result<f64> {
+        let (consumer, end) = (self.consumer(topic)?, end.min(SHARE_OFFSETS));
+        let (mut records, mut last, since) = (0, -1, Instant::now());
+        while last < end - SHARE_LEAVES {
+            let Some(m) = consumer.poll(Duration::from_secs(1)) else {
+                anyhow::ensure!(since.elapsed() < Duration::from_secs(30), "{topic}: only {records} records to read");
+                continue;
+            };
+            (records, last) = (records + 1, m?.offset());
+        }
+        Ok(records as f64 / (last + 1) as f64)
     }
 
     /// Reads the first `n` records, which must be those of the ids from 1 in order, and answers the mean bytes of key and

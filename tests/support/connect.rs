@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use serde_json::Value;
 
 use crate::kafka::{cache, jars, java};
@@ -25,6 +26,12 @@ pub fn debezium() -> Option<PathBuf> {
 impl Connect {
     pub async fn start(kafka: &str) -> anyhow::Result<Connect> {
         Self::start_with(kafka, &[]).await
+    }
+
+    /// With Debezium, a group of its own and further lines of settings.
+    pub async fn start_with_debezium(kafka: &str, group: &str, settings: &str) -> anyhow::Result<Connect> {
+        let folder = debezium().context("Debezium is not there: scripts/fetch-peers.sh debezium fetches it")?;
+        Self::start_as(kafka, group, &format!("plugin.path={}\n{settings}", folder.display())).await
     }
 
     /// With further folders of plugins.
