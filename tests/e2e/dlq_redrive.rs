@@ -241,6 +241,20 @@ async fn a_job_waits_for_a_stopped_connector_and_ends_with_a_deleted_one() -> an
     Ok(())
 }
 
+/// What fails again is written in a transaction, whose end is an offset of the queue that no record has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_sees_past_the_end_of_a_transaction() -> anyhow::Result<()> {
+    let (pg, worker) = dead(Log::Embedded, 20, &[]).await?;
+    let id = job(&worker, "redrive", json!({"positions": ["0-0"]})).await?;
+    assert_eq!(reached(&worker, &id, "DONE").await?["failed_again"], 1);
+    mended(&pg).await?;
+    // The index looks at the log's end every few seconds.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let id = job(&worker, "redrive", json!({"filter": {"stage": "TASK_PUT"}})).await?;
+    assert_eq!(reached(&worker, &id, "DONE").await?["redriven"], 10);
+    Ok(())
+}
+
 /// A worker that was killed at a bad moment has written a dead letter twice: both are letters, and each is counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_letters_of_one_record_are_counted_each() -> anyhow::Result<()> {

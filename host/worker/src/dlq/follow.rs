@@ -238,10 +238,13 @@ impl Follower<'_> {
         let Some(consumer) = &self.consumer else { return self.shared.wait(LOOK_EVERY) };
         let mut letters: HashMap<String, Vec<Letter>> = HashMap::new();
         let (mut taken, began) = (0, Instant::now());
-        let mut wait = WAIT;
+        let (mut wait, mut idle) = (WAIT, false);
         while taken < BATCH_MAX && began.elapsed() < GATHER_MAX {
             match consumer.poll(wait) {
-                None => break,
+                None => {
+                    idle = true;
+                    break;
+                }
                 Some(Ok(message)) => {
                     let track = self.followed.get_mut(message.topic()).and_then(|f| f.partitions.get_mut(&message.partition()));
                     if track.is_some_and(|track| track.takes(&message)) {
@@ -270,6 +273,30 @@ impl Follower<'_> {
             if let Err(error) = self.write(&name, letters) {
                 self.failed(&name, &error);
             }
+        }
+        if idle {
+            self.pass();
+        }
+    }
+
+    /// Goes past offsets that no record has, such as that of a transaction's end: what was read before them is written.
+    fn pass(&mut self) {
+        let Some(Ok(positions)) = self.consumer.as_ref().map(|consumer| consumer.position()) else { return };
+        let mut failed = Vec::new();
+        for at in positions.elements() {
+            let (Offset::Offset(next), Some(followed)) = (at.offset(), self.followed.get_mut(at.topic())) else { continue };
+            let Some(track) = followed.partitions.get_mut(&at.partition()).filter(|t| !t.another && t.mark.next < next) else {
+                continue;
+            };
+            track.mark.next = next;
+            let mark = [track.mark];
+            match followed.queue.index.apply(Vec::new(), &mark) {
+                Ok(()) => followed.read_to(&mark),
+                Err(error) => failed.push((at.topic().to_owned(), error)),
+            }
+        }
+        for (name, error) in failed {
+            self.failed(&name, &error);
         }
     }
 

@@ -53,10 +53,7 @@ impl Picked {
 /// Whether the index has yet to read records that the job may select.
 fn behind(queue: &Queue, until: &[i64]) -> bool {
     let progress = queue.progress();
-    until.iter().zip(0..).any(|(end, partition)| {
-        let read = progress.get(&partition);
-        *end > 0 && read.is_none_or(|p| p.next < *end && p.lag() > 0)
-    })
+    until.iter().zip(0..).any(|(end, partition)| *end > 0 && progress.get(&partition).is_none_or(|read| read.next < *end))
 }
 
 fn walk(queue: &Queue, filter: &Filter) -> Result<Picked, IndexError> {
